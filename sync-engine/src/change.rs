@@ -1,0 +1,103 @@
+//! Changes: what a device asks the server to do with one node, and the entry of the journal that an accepted change
+//! becomes. Each change but a creation says on which version it was based; the server takes it only if the node is
+//! still at that version, so that a change which arrives twice is harmless.
+
+use crate::{ConflictMark, DeviceId, Hash, Kind, Name, Node, NodeId, Version};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// One node's part in a [`Change::Move`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveTo {
+    /// The node.
+    pub id: NodeId,
+    /// The version that the device knew.
+    pub base: Version,
+    /// The directory to move it to.
+    pub parent: NodeId,
+    /// The name to give it.
+    pub name: Name,
+}
+
+/// What a device asks for, and what an entry of the journal records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// Makes a node with an id that was never used before.
+    Create {
+        /// The id, made by the device.
+        id: NodeId,
+        /// The node.
+        node: Node,
+    },
+    /// Replaces a file's bytes and attributes, or a symbolic link's target. The type stays.
+    Update {
+        /// The node.
+        id: NodeId,
+        /// The version that the device knew.
+        base: Version,
+        /// The new state.
+        kind: Kind,
+    },
+    /// Renames or moves nodes, all at once, so that names can be swapped. Most often it is one.
+    Move {
+        /// The nodes, each once.
+        moves: Vec<MoveTo>,
+    },
+    /// Deletes a node; of directories only an empty one.
+    Delete {
+        /// The node.
+        id: NodeId,
+        /// The version that the device knew.
+        base: Version,
+    },
+    /// Sets or clears the conflict mark.
+    Mark {
+        /// The node.
+        id: NodeId,
+        /// The version that the device knew.
+        base: Version,
+        /// The mark, or nothing when the conflict is resolved.
+        mark: Option<Arc<ConflictMark>>,
+    },
+}
+
+/// An accepted change in an account's journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its number: the one before plus one.
+    pub number: Version,
+    /// The device that made it.
+    pub device: DeviceId,
+    /// When the server took it, in milliseconds since 1970; shown to people, never compared to decide anything.
+    pub time_ms: u64,
+    /// The change.
+    pub change: Change,
+}
+
+/// Why the server did not take a change. Nothing was changed by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rejection {
+    /// The node is not at the version that the change was based on, or exists no more (nothing).
+    Stale(Option<Version>),
+    /// A node with this id exists, or did.
+    IdUsed,
+    /// The parent does not exist or is not a directory.
+    NoParent,
+    /// The name is taken by another node.
+    NameTaken(NodeId),
+    /// The node would be inside itself.
+    Cycle,
+    /// The directory has something in it.
+    NotEmpty,
+    /// A chunk or a list is not in this account's store.
+    MissingContent(Hash),
+    /// The new state is of another type than the node.
+    TypeChanged,
+    /// The node would be deeper than the limit.
+    TooDeep,
+    /// A limit of the account would be passed.
+    Quota,
+    /// The change is malformed.
+    Malformed,
+}

@@ -1,0 +1,20 @@
+//! The heart of Holdfast: what a synchronised folder is, and every decision about it. It holds values and pure
+//! functions only: no files, sockets, clocks, dice or threads, so that a whole fleet of devices can run inside one
+//! deterministic test. Time, random numbers and identity arrive as arguments.
+#![no_std]
+
+extern crate alloc;
+
+pub mod change;
+pub mod id;
+pub mod name;
+pub mod node;
+pub mod tree;
+pub mod trees;
+
+pub use change::{Change, Entry, MoveTo, Rejection};
+pub use id::{DeviceId, Epoch, Hash, NodeId, Version};
+pub use name::{Name, NameError, RelPath};
+pub use node::{ConflictMark, Content, FileState, Kind, Node, Target};
+pub use tree::{Tree, TreeError};
+pub use trees::{Base, Block, Trees};

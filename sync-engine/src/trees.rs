@@ -1,0 +1,170 @@
+//! The three trees of a device: what the server last said (remote), what server and disk last agreed on (synced), and
+//! what is on disk now (local). The synced side is a table of bases, node by node, and not a tree of its own: while a
+//! rename is half way round, two bases may for a moment claim one name. `Trees` knows at all times which nodes are not
+//! the same in all three, so that planning costs what has changed and not what there is.
+
+use crate::tree::{Edit, Item};
+use crate::{Name, Node, NodeId, Tree, TreeError, Version};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// What server and disk last agreed on about one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    /// The node as both had it.
+    pub node: Arc<Node>,
+    /// The version of it that both had.
+    pub version: Version,
+}
+
+/// Why this device cannot read or cannot hold a node. A blocked node is never taken for deleted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Block {
+    /// The disk refused to let it be read or written; the text is the system's reason.
+    Unreadable(String),
+    /// It is neither file nor directory nor symbolic link.
+    UnsupportedType,
+    /// This disk cannot hold the name.
+    IllegalName,
+    /// On this disk the name is the same as that of another node, but for case or Unicode form.
+    NameClash(Name),
+    /// This device cannot make symbolic links.
+    NoSymlinks,
+    /// It changed each time that it was read.
+    Busy,
+    /// The rules of the folder leave it out, though the account has it.
+    Ignored,
+    /// It is on another file system.
+    OtherFileSystem,
+    /// There is not enough space on this disk or on the server.
+    NoSpace,
+    /// The server lacks a chunk of it, or has it damaged.
+    MissingContent,
+    /// The server refused it; the text is the server's reason.
+    Refused(String),
+}
+
+/// See the module's page.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trees {
+    remote: Tree,
+    synced: BTreeMap<NodeId, Base>,
+    local: Tree,
+    blocked: BTreeMap<NodeId, Block>,
+    unsettled: BTreeSet<NodeId>,
+}
+
+impl Trees {
+    /// Returns three empty trees.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What the server last said.
+    #[must_use]
+    pub fn remote(&self) -> &Tree {
+        &self.remote
+    }
+
+    /// What is on disk.
+    #[must_use]
+    pub fn local(&self) -> &Tree {
+        &self.local
+    }
+
+    /// What both last agreed on about a node.
+    #[must_use]
+    pub fn base(&self, id: NodeId) -> Option<&Base> {
+        self.synced.get(&id)
+    }
+
+    /// Iterates over all bases in the order of the ids.
+    pub fn bases(&self) -> impl Iterator<Item = (NodeId, &Base)> {
+        self.synced.iter().map(|(id, base)| (*id, base))
+    }
+
+    /// The local nodes that could not be observed; their local value is the last one that could.
+    #[must_use]
+    pub fn blocked(&self) -> &BTreeMap<NodeId, Block> {
+        &self.blocked
+    }
+
+    /// The nodes that are not the same in all three trees, in the order of their ids.
+    #[must_use]
+    pub fn unsettled(&self) -> &BTreeSet<NodeId> {
+        &self.unsettled
+    }
+
+    /// Edits the remote tree as one.
+    ///
+    /// # Errors
+    /// When the result would not be a valid tree; then nothing has changed.
+    pub fn edit_remote(&mut self, edits: Vec<Edit>) -> Result<(), TreeError> {
+        let ids: Vec<NodeId> = edits.iter().map(|(id, _)| *id).collect();
+        self.remote.edit(edits)?;
+        ids.into_iter().for_each(|id| self.settle(id));
+        Ok(())
+    }
+
+    /// Edits the local tree as one.
+    ///
+    /// # Errors
+    /// When the result would not be a valid tree; then nothing has changed.
+    pub fn edit_local(&mut self, edits: Vec<(NodeId, Option<Arc<Node>>)>) -> Result<(), TreeError> {
+        let ids: Vec<NodeId> = edits.iter().map(|(id, _)| *id).collect();
+        let item = |node| Item {
+            node,
+            version: Version::ZERO,
+        };
+        self.local
+            .edit(edits.into_iter().map(|(id, node)| (id, node.map(item))))?;
+        ids.into_iter().for_each(|id| self.settle(id));
+        Ok(())
+    }
+
+    /// Sets or drops what both agreed on about a node.
+    pub fn set_base(&mut self, id: NodeId, base: Option<Base>) {
+        match base {
+            Some(base) => self.synced.insert(id, base),
+            None => self.synced.remove(&id),
+        };
+        self.settle(id);
+    }
+
+    /// Sets or lifts the block on a node.
+    pub fn set_block(&mut self, id: NodeId, block: Option<Block>) {
+        match block {
+            Some(block) => self.blocked.insert(id, block),
+            None => self.blocked.remove(&id),
+        };
+    }
+
+    /// Forgets all bases: the next plan is a union of both sides, which deletes nothing.
+    pub fn forget_bases(&mut self) {
+        let ids: Vec<NodeId> = core::mem::take(&mut self.synced).into_keys().collect();
+        ids.into_iter().for_each(|id| self.settle(id));
+    }
+
+    /// Forgets the remote tree, to be read anew.
+    pub fn forget_remote(&mut self) {
+        let ids: Vec<NodeId> = self.remote.iter().map(|(id, _)| id).collect();
+        self.remote = Tree::new();
+        ids.into_iter().for_each(|id| self.settle(id));
+    }
+
+    /// Enters the node among the unsettled ones, or takes it out.
+    fn settle(&mut self, id: NodeId) {
+        let remote = self.remote.node(id);
+        let local = self.local.node(id);
+        let base = self.synced.get(&id).map(|base| &base.node);
+        if remote == local && remote == base {
+            self.unsettled.remove(&id);
+        } else {
+            self.unsettled.insert(id);
+        }
+    }
+}
