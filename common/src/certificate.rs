@@ -267,7 +267,7 @@ impl fmt::Debug for Pem {
 
 fn make_folder_of(path: &Path) -> Result<(), CertificateError> {
     match path.parent() {
-        Some(folder) => std::fs::create_dir_all(folder).map_err(|source| write_error(folder, source)),
+        Some(folder) => file::create_folders(folder).map_err(|source| write_error(folder, source)),
         None => Ok(()),
     }
 }
