@@ -3,20 +3,29 @@
 //! and unknown. Every effect looks again before it acts, verifies what it took away, and yields when it is surprised.
 
 mod error;
+mod hand;
 mod lock;
 mod look;
 mod marker;
 mod root;
 mod sight;
+mod staging;
+mod stash;
 #[cfg(unix)]
-#[path = "disk/unix.rs"]
-mod platform;
+mod unix;
 #[cfg(windows)]
-#[path = "disk/windows.rs"]
-mod platform;
+mod windows;
+
+#[cfg(unix)]
+use unix as platform;
+#[cfg(windows)]
+use windows as platform;
 
 pub use error::{DiskError, RootLost};
+pub use hand::{ContentOf, HandError, Known};
 pub use lock::FolderLock;
 pub use marker::FolderId;
 pub use root::{Folds, Root};
 pub use sight::{Identity, Listing, Print, Sight};
+pub use staging::{Sealed, Staged};
+pub use stash::{Purge, Recovered, StashLimits, Stashed};

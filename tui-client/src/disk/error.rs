@@ -86,8 +86,10 @@ impl DiskError {
 /// Tells whether the system says that a place is not there: no such name, or something on the way is no directory (a
 /// symbolic link counts as none).
 pub(super) fn is_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-        || super::platform::is_link_in_the_way(error)
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    ) || super::platform::is_link_in_the_way(error)
 }
 
 /// Turns the system's reason into one that can be kept and shown.

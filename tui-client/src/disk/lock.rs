@@ -38,7 +38,9 @@ impl Root {
         let mut file = match opened {
             Err(error) if platform::is_busy(&error) => return Err(DiskError::InUse { pid: None }),
             Err(error) if platform::is_link_in_the_way(&error) => {
-                return Err(DiskError::ForeignPrivate { name: LOCK.to_owned() });
+                return Err(DiskError::ForeignPrivate {
+                    name: LOCK.to_owned(),
+                });
             }
             result => result.map_err(failed("open"))?,
         };

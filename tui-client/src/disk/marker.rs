@@ -51,7 +51,9 @@ fn failed(deed: &'static str) -> impl Fn(io::Error) -> DiskError {
 
 /// Reads the marker from the root anew; nothing when there is none.
 pub(super) fn read(root: &Root) -> Result<Option<FolderId>, DiskError> {
-    let foreign = |name: &str| DiskError::ForeignPrivate { name: name.to_owned() };
+    let foreign = |name: &str| DiskError::ForeignPrivate {
+        name: name.to_owned(),
+    };
     let absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     match root.dir().stat(PRIVATE.as_bytes()) {
         Err(error) if absent(&error) => return Ok(None),
@@ -73,7 +75,9 @@ pub(super) fn read(root: &Root) -> Result<Option<FolderId>, DiskError> {
         Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(DiskError::DamagedMarker),
         result => result.map_err(failed("read"))?,
     };
-    FolderId::parse(text.trim_end()).map(Some).ok_or(DiskError::DamagedMarker)
+    FolderId::parse(text.trim_end())
+        .map(Some)
+        .ok_or(DiskError::DamagedMarker)
 }
 
 /// Makes the marker: it appears whole or not at all, and a marker made by another meanwhile stands.
@@ -85,7 +89,9 @@ pub(super) fn create(root: &Root) -> Result<FolderId, DiskError> {
         let mut file = private.staging.create_file(name.as_bytes(), 0o600)?;
         writeln!(file, "{id}")?;
         file.sync_all()?;
-        private.dir.rename_new(&private.staging, name.as_bytes(), MARKER.as_bytes())?;
+        private
+            .dir
+            .rename_new(&private.staging, name.as_bytes(), MARKER.as_bytes())?;
         private.dir.flush()?;
         root.dir().flush()
     };

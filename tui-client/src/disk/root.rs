@@ -8,6 +8,7 @@ use super::sight::{FileType, Print, Seen};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use sync_engine::Name;
 
@@ -24,6 +25,8 @@ struct Inner {
     dir: Dir,
     private: OnceLock<Private>,
     id: OnceLock<FolderId>,
+    /// Set when the file system turns out to have no exchange, so that it is not asked each time.
+    cannot_exchange: AtomicBool,
 }
 
 /// The private directory and its parts, held open.
@@ -64,6 +67,7 @@ impl Root {
             dir,
             private: OnceLock::new(),
             id: OnceLock::new(),
+            cannot_exchange: AtomicBool::new(false),
         })))
     }
 
@@ -149,7 +153,10 @@ impl Root {
         let staging = &self.private()?.staging;
         let random = random_name();
         let try_with = |made: &str, asked: &str| -> io::Result<bool> {
-            let (made, asked) = (format!("probe-{random}-{made}"), format!("probe-{random}-{asked}"));
+            let (made, asked) = (
+                format!("probe-{random}-{made}"),
+                format!("probe-{random}-{asked}"),
+            );
             drop(staging.create_file(made.as_bytes(), 0o600)?);
             let found = staging.stat(asked.as_bytes()).is_ok();
             staging.unlink(made.as_bytes())?;
@@ -184,6 +191,16 @@ impl Root {
     /// When the disk does not answer.
     pub fn print_of(&self, file: &File) -> io::Result<Print> {
         Ok(self.0.dir.stat_file(file)?.print)
+    }
+
+    /// Tells whether the file system may be able to let two names change places.
+    pub(super) fn can_exchange(&self) -> bool {
+        !self.0.cannot_exchange.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the file system cannot.
+    pub(super) fn forget_exchange(&self) {
+        self.0.cannot_exchange.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn dir(&self) -> &Dir {

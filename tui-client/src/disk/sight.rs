@@ -96,7 +96,9 @@ impl Sight {
     #[must_use]
     pub fn print(&self) -> Option<&Print> {
         match self {
-            Self::File(print) | Self::Dir(print) | Self::Symlink(print, _) | Self::Other(print) => Some(print),
+            Self::File(print) | Self::Dir(print) | Self::Symlink(print, _) | Self::Other(print) => {
+                Some(print)
+            }
             Self::Absent | Self::Unknown(_) => None,
         }
     }

@@ -2,7 +2,7 @@
 //! itself refuses links and other file systems on the way (`openat2`); elsewhere, and where that call is missing, each
 //! component is opened by itself without following links.
 
-use super::sight::{FileType, Print, Seen};
+use super::sight::FileType;
 use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
@@ -10,6 +10,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use sync_engine::Name;
+
+mod stat;
+use stat::device_of;
 
 /// The longest path given to the system at once, in bytes; longer ones are walked in several steps.
 const STEP_LEN_MAX: usize = 3 * 1024;
@@ -23,9 +26,7 @@ const PASS: OFlags = OFlags::PATH.union(DIRECTORY);
 const PASS: OFlags = READ;
 /// Opens a directory to list or flush it.
 const READ: OFlags = OFlags::RDONLY.union(DIRECTORY);
-const DIRECTORY: OFlags = OFlags::DIRECTORY
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// A directory held open. `device` is the number of the root's file system, which is never left.
 #[derive(Debug)]
@@ -37,8 +38,12 @@ pub(super) struct Dir {
 impl Dir {
     /// Opens the root. The path is the user's own and may lead over links.
     pub(super) fn open_root(path: &Path) -> io::Result<Self> {
-        let fd = fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        let device = fs::fstat(&fd)?.st_dev;
+        let fd = fs::open(
+            path,
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        let device = device_of(&fs::fstat(&fd)?);
         Ok(Self { fd, device })
     }
 
@@ -93,8 +98,7 @@ impl Dir {
     fn open_beneath(&self, from: BorrowedFd<'_>, names: &[Name], flags: OFlags) -> io::Result<OwnedFd> {
         use fs::ResolveFlags as Resolve;
         let path = join(names);
-        let resolve =
-            Resolve::BENEATH | Resolve::NO_SYMLINKS | Resolve::NO_MAGICLINKS | Resolve::NO_XDEV;
+        let resolve = Resolve::BENEATH | Resolve::NO_SYMLINKS | Resolve::NO_MAGICLINKS | Resolve::NO_XDEV;
         for _ in 0..WALK_TRIES_MAX {
             match fs::openat2(from, path.as_slice(), flags, Mode::empty(), resolve) {
                 Ok(fd) => return Ok(fd),
@@ -127,98 +131,11 @@ impl Dir {
 
     /// Checks that a descriptor is on the root's file system.
     fn within(&self, fd: OwnedFd) -> io::Result<Self> {
-        if fs::fstat(&fd)?.st_dev != self.device {
+        if device_of(&fs::fstat(&fd)?) != self.device {
             return Err(Errno::XDEV.into());
         }
         let device = self.device;
         Ok(Self { fd, device })
-    }
-
-    /// Looks at a name without following it.
-    pub(super) fn stat(&self, name: &[u8]) -> io::Result<Seen> {
-        self.stat_with(self.fd.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW)
-    }
-
-    /// Looks at an open file.
-    pub(super) fn stat_file(&self, file: &File) -> io::Result<Seen> {
-        self.stat_with(file.as_fd(), b"", AtFlags::EMPTY_PATH)
-    }
-
-    /// Looks at this directory itself.
-    pub(super) fn stat_self(&self) -> io::Result<Seen> {
-        self.stat_with(self.fd.as_fd(), b"", AtFlags::EMPTY_PATH)
-    }
-
-    #[cfg(target_os = "linux")]
-    fn stat_with(&self, fd: BorrowedFd<'_>, name: &[u8], flags: AtFlags) -> io::Result<Seen> {
-        use fs::{StatxAttributes as Attributes, StatxFlags as Wanted};
-        let wanted = Wanted::BASIC_STATS | Wanted::BTIME;
-        let stat = match fs::statx(fd, name, flags | AtFlags::NO_AUTOMOUNT, wanted) {
-            Err(Errno::NOSYS) => return self.stat_plain(fd, name, flags),
-            result => result?,
-        };
-        let time = |time: fs::StatxTimestamp| nanoseconds(time.tv_sec, time.tv_nsec.into());
-        let mode = u32::from(stat.stx_mode);
-        let file_type = file_type(mode);
-        let device = fs::makedev(stat.stx_dev_major, stat.stx_dev_minor);
-        let knows_mounts = stat.stx_attributes_mask.contains(Attributes::MOUNT_ROOT);
-        let is_mounted = knows_mounts && stat.stx_attributes.contains(Attributes::MOUNT_ROOT);
-        // Some layered file systems give files device numbers of their own; a directory's number is always that of the
-        // file system, and the kernel's word on mounts is better where there is one.
-        let is_other = device != self.device && (file_type == FileType::Dir || !knows_mounts);
-        let birth = Wanted::from_bits_retain(stat.stx_mask).contains(Wanted::BTIME);
-        let print = Print {
-            device: if device == self.device { 0 } else { device },
-            inode: stat.stx_ino,
-            birth_ns: if birth { time(stat.stx_btime) } else { 0 },
-            size_bytes: stat.stx_size,
-            mtime_ns: time(stat.stx_mtime),
-            ctime_ns: time(stat.stx_ctime),
-            mode: mode & 0o7777,
-            links: stat.stx_nlink,
-        };
-        Ok(Seen {
-            file_type,
-            print,
-            // The root may well be a mount of its own.
-            elsewhere: is_other || (is_mounted && !name.is_empty()),
-        })
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn stat_with(&self, fd: BorrowedFd<'_>, name: &[u8], flags: AtFlags) -> io::Result<Seen> {
-        self.stat_plain(fd, name, flags)
-    }
-
-    /// Looks without asking for the time of birth.
-    #[expect(
-        clippy::useless_conversion,
-        clippy::unnecessary_cast,
-        clippy::allow_attributes,
-        reason = "the widths of these fields differ from system to system"
-    )]
-    fn stat_plain(&self, fd: BorrowedFd<'_>, name: &[u8], flags: AtFlags) -> io::Result<Seen> {
-        let stat = if name.is_empty() {
-            fs::fstat(fd)?
-        } else {
-            fs::statat(fd, name, flags)?
-        };
-        let mode = u32::from(stat.st_mode);
-        let device = stat.st_dev as u64;
-        Ok(Seen {
-            file_type: file_type(mode),
-            print: Print {
-                device: if device == self.device { 0 } else { device },
-                inode: stat.st_ino as u64,
-                birth_ns: 0,
-                size_bytes: stat.st_size.try_into().unwrap_or(0),
-                mtime_ns: nanoseconds(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
-                ctime_ns: nanoseconds(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
-                mode: mode & 0o7777,
-                links: stat.st_nlink.try_into().unwrap_or(u32::MAX),
-            },
-            elsewhere: device != self.device,
-        })
     }
 
     /// Reads all names; `.` and `..` are left out.
@@ -257,7 +174,7 @@ impl Dir {
 
     fn open_with(&self, name: &[u8], flags: OFlags, mode: u32) -> io::Result<File> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::from_bits_truncate(mode.into());
+        let mode = Mode::from_bits_truncate(mode as fs::RawMode);
         Ok(File::from(fs::openat(&self.fd, name, flags, mode)?))
     }
 
@@ -272,10 +189,34 @@ impl Dir {
         if stat.st_uid != rustix::process::geteuid().as_raw() {
             return Err(Errno::PERM.into());
         }
-        if stat.st_mode & 0o077 != 0 {
+        if stat.st_mode & 0o7077 != 0 {
             fs::fchmod(&self.fd, Mode::RWXU)?;
         }
         Ok(())
+    }
+
+    /// Makes a directory with the permissions that the user's mask leaves.
+    pub(super) fn make_dir(&self, name: &[u8]) -> io::Result<()> {
+        Ok(fs::mkdirat(&self.fd, name, Mode::from_bits_truncate(0o777))?)
+    }
+
+    /// Makes a symbolic link.
+    pub(super) fn make_symlink(&self, target: &[u8], name: &[u8]) -> io::Result<()> {
+        Ok(fs::symlinkat(target, &self.fd, name)?)
+    }
+
+    /// Removes an empty directory.
+    pub(super) fn remove_dir(&self, name: &[u8]) -> io::Result<()> {
+        match fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
+            // Some systems say so of a directory that is not empty.
+            Err(Errno::EXIST) => Err(Errno::NOTEMPTY.into()),
+            result => Ok(result?),
+        }
+    }
+
+    /// Opens a file to set its mode and times; to be its owner is enough for that.
+    pub(super) fn open_to_set_attributes(&self, name: &[u8]) -> io::Result<File> {
+        self.open_file(name)
     }
 
     /// Removes a name that is no directory.
@@ -347,8 +288,21 @@ impl Dir {
         Ok(fs::fsync(&self.fd)?)
     }
 
+    /// Flushes everything on the file system, where there is a call for that; false where there is none. Linux reports
+    /// what could not be written since 5.8.
+    #[cfg(target_os = "linux")]
+    pub(super) fn flush_file_system(&self) -> io::Result<bool> {
+        fs::syncfs(&self.fd)?;
+        Ok(true)
+    }
+
+    /// Flushes everything on the file system, where there is a call for that; false where there is none.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn flush_file_system(&self) -> io::Result<bool> {
+        Ok(false)
+    }
+
     /// Returns how many bytes are free for this user, where the system tells.
-    #[expect(clippy::unnecessary_wraps, reason = "not every system tells")]
     pub(super) fn free_bytes(&self) -> io::Result<Option<u64>> {
         let stat = fs::fstatvfs(&self.fd)?;
         Ok(Some(stat.f_bavail.saturating_mul(stat.f_frsize)))
@@ -369,6 +323,28 @@ pub(super) fn is_unsupported(error: &io::Error) -> bool {
         Errno::from_io_error(error),
         Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)
     )
+}
+
+/// Returns an error that [`is_unsupported`] knows.
+pub(super) fn unsupported() -> io::Error {
+    Errno::NOSYS.into()
+}
+
+/// Sets the permissions of an open file.
+pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    Ok(fs::fchmod(file, Mode::from_bits_truncate(mode as fs::RawMode))?)
+}
+
+/// Lets an empty file share the bytes of another until one of them is changed.
+#[cfg(target_os = "linux")]
+pub(super) fn share_bytes(from: &File, to: &File) -> io::Result<()> {
+    Ok(fs::ioctl_ficlone(to, from)?)
+}
+
+/// Lets an empty file share the bytes of another until one of them is changed.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn share_bytes(_: &File, _: &File) -> io::Result<()> {
+    Err(unsupported())
 }
 
 /// Takes a lock that ends with the file; false when another has it.
@@ -404,17 +380,4 @@ fn next_step(names: &[Name]) -> Option<(&[Name], &[Name])> {
 fn join(names: &[Name]) -> Vec<u8> {
     let names: Vec<&[u8]> = names.iter().map(Name::as_bytes).collect();
     names.join(&b'/')
-}
-
-fn file_type(mode: u32) -> FileType {
-    match fs::FileType::from_raw_mode(mode as fs::RawMode) {
-        fs::FileType::RegularFile => FileType::File,
-        fs::FileType::Directory => FileType::Dir,
-        fs::FileType::Symlink => FileType::Symlink,
-        _ => FileType::Other,
-    }
-}
-
-fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
-    seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
 }
