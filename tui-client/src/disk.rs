@@ -1,0 +1,31 @@
+//! The client's hand on the disk: the only door to the folder. Every path is relative to the opened root; no symbolic
+//! link is followed on the way and no other file system is entered. Looking tells three things apart: present, absent
+//! and unknown. Every effect looks again before it acts, verifies what it took away, and yields when it is surprised.
+
+mod error;
+mod hand;
+mod lock;
+mod look;
+mod marker;
+mod root;
+mod sight;
+mod staging;
+mod stash;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+use unix as platform;
+#[cfg(windows)]
+use windows as platform;
+
+pub use error::{DiskError, RootLost};
+pub use hand::{ContentOf, HandError, Known};
+pub use lock::FolderLock;
+pub use marker::FolderId;
+pub use root::{Folds, Root};
+pub use sight::{Identity, Listing, Print, Sight};
+pub use staging::{Sealed, Staged};
+pub use stash::{Purge, Recovered, StashLimits, Stashed};
