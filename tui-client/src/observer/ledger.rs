@@ -23,6 +23,18 @@ impl Ledger {
         *self.open.entry(epoch).or_default() += 1;
     }
 
+    /// Enters a piece of work that may have been entered in another epoch before; the earlier one counts.
+    pub(super) fn reopen(&mut self, epoch: u64, before: Option<u64>) {
+        match before {
+            None => self.open(epoch),
+            Some(before) if epoch < before => {
+                self.open(epoch);
+                self.close(before);
+            }
+            Some(_) => (),
+        }
+    }
+
     /// Strikes a piece of work out.
     pub(super) fn close(&mut self, epoch: u64) {
         if let Some(count) = self.open.get_mut(&epoch) {

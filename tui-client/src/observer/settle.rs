@@ -41,8 +41,8 @@ pub(super) struct Hints {
 }
 
 impl Hints {
-    /// Enters a hint; tells whether the path had none. One that had keeps its epoch.
-    pub(super) fn push(&mut self, path: RelPath, urgency: Urgency, now: Instant, epoch: u64) -> bool {
+    /// Enters a hint and returns the epoch of the one that the path had. The earlier of both epochs counts.
+    pub(super) fn push(&mut self, path: RelPath, urgency: Urgency, now: Instant, epoch: u64) -> Option<u64> {
         let old = self.by_path.get(&path).copied();
         let first = old.map_or(now, |old| old.first);
         let was_urgent = old.is_some_and(|old| old.urgent);
@@ -59,18 +59,18 @@ impl Hints {
         let hint = Hint {
             first,
             due,
-            epoch: old.map_or(epoch, |old| old.epoch),
+            epoch: old.map_or(epoch, |old| old.epoch.min(epoch)),
             urgent: was_urgent || urgency == Urgency::Now,
         };
         if let Some(old) = old {
             self.by_due.remove(&(old.due, path.clone()));
         }
         self.by_due.insert((due, path.clone()));
-        self.by_path.insert(path, hint).is_none()
+        self.by_path.insert(path, hint).map(|old| old.epoch)
     }
 
-    /// Enters an absence that is to be looked at again; tells whether the path had no hint.
-    pub(super) fn push_late(&mut self, path: RelPath, now: Instant, epoch: u64) -> bool {
+    /// Enters an absence that is to be looked at again, and returns the epoch of the hint that the path had.
+    pub(super) fn push_late(&mut self, path: RelPath, now: Instant, epoch: u64) -> Option<u64> {
         self.push(path, Urgency::After(LATE), now, epoch)
     }
 
@@ -126,9 +126,9 @@ mod tests {
     #[test]
     fn a_closed_writer_is_due_at_once_even_if_it_wrote_a_moment_ago() {
         let (mut hints, now) = (Hints::default(), Instant::now());
-        assert!(hints.push(path("a"), Urgency::Quiet, now, 3));
+        assert_eq!(hints.push(path("a"), Urgency::Quiet, now, 3), None);
         assert!(hints.take_due(now, 9).is_empty());
-        assert!(!hints.push(path("a"), Urgency::Now, now + MS, 4));
+        assert_eq!(hints.push(path("a"), Urgency::Now, now + MS, 4), Some(3));
         assert_eq!(hints.take_due(now + MS, 9), [(path("a"), 3)]);
         assert_eq!(hints.next_due(), None);
     }
