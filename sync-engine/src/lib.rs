@@ -9,6 +9,7 @@ pub mod change;
 pub mod id;
 pub mod name;
 pub mod node;
+pub mod observe;
 pub mod tree;
 pub mod trees;
 

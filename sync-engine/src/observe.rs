@@ -1,0 +1,279 @@
+//! Who is who on disk. The shell looks at places and says what it found there; this module says which node each thing
+//! is: the one that was there, another one that has moved, or a new one. It decides from values alone; it never looks.
+//!
+//! The law: a place belongs to the node that was there. It becomes another node's only if it shows that node's
+//! identity, and that node's own place does not keep it. So a file that is written anew and renamed over the old one
+//! stays the same node, and so does one whose old bytes were put aside under another name; names that are swapped or
+//! rotated are moves. What could not be looked at is unknown, and unknown is never gone.
+
+use crate::{Block, Kind, Name, NodeId, Tree};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+/// What a disk calls a file, a directory or a symbolic link, whatever its name. The time of birth tells an inode from
+/// a later one with the same number; it is zero where the disk has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Identity {
+    /// The file system.
+    pub device: u64,
+    /// The number of the inode, or the file id.
+    pub inode: u64,
+    /// When it was made, in nanoseconds since 1970.
+    pub birth_ns: i64,
+}
+
+/// What a node can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NodeType {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A symbolic link.
+    Symlink,
+}
+
+impl NodeType {
+    /// Returns the type of a node of this kind.
+    #[must_use]
+    pub fn of(kind: &Kind) -> Self {
+        match kind {
+            Kind::File(_) => Self::File,
+            Kind::Dir => Self::Dir,
+            Kind::Symlink(_) => Self::Symlink,
+        }
+    }
+}
+
+/// Where a node can be: a directory that is in the local tree, and a name in it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The directory.
+    pub parent: NodeId,
+    /// The name.
+    pub name: Name,
+}
+
+/// What a look at a place found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// Surely nothing: the directory could be read and does not have the name.
+    Absent,
+    /// Something that can be a node.
+    Present {
+        /// What it is.
+        node_type: NodeType,
+        /// Its identity; nothing where it proves nothing, as for a file with several names.
+        identity: Option<Identity>,
+    },
+    /// The look failed, or found what cannot be a node.
+    Unknown(Block),
+}
+
+/// The looks that are judged together: one for each place.
+pub type Looks = BTreeMap<Place, Seen>;
+
+/// The identities that the nodes of the local tree had when they were last seen.
+pub trait Identities {
+    /// Returns the node that has an identity; nothing when none has, or when it proves nothing.
+    fn owner(&self, identity: Identity) -> Option<NodeId>;
+}
+
+/// What became of a node, or what is at a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The node is at its place. Its bytes and attributes may have changed.
+    Stays(NodeId),
+    /// The node is at this place now. Its bytes and attributes may have changed.
+    Moved(NodeId, Place),
+    /// Something that no node was before is at this place.
+    New(Place, NodeType),
+    /// The node is nowhere; nor is what was inside it, but for what has moved out in the same verdicts.
+    Gone(NodeId),
+    /// The node's place could not be looked at, or shows what cannot be a node.
+    Blocked(NodeId, Block),
+    /// A place of no node could not be looked at, or shows what cannot be a node.
+    Odd(Place, Block),
+}
+
+/// What a set of looks says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observation {
+    /// At most one for each node and each place.
+    pub verdicts: Vec<Verdict>,
+    /// Looks without which some places of this set could not be judged: look at `undecided` and these together.
+    pub need_look: Vec<Place>,
+    /// The places of this set that could not be judged.
+    pub undecided: Vec<Place>,
+}
+
+/// Judges a set of looks. Each place is judged once; a node that no look concerns gets no verdict.
+#[must_use]
+pub fn observe(tree: &Tree, identities: &impl Identities, looks: &Looks) -> Observation {
+    let scene = Scene {
+        tree,
+        identities,
+        looks,
+    };
+    let (claims, need_look) = scene.claims();
+    let moves = scene.moves(&claims);
+    let undecided: BTreeSet<&Place> = need_look.iter().map(|(at, _)| *at).collect();
+    let mut verdicts = Vec::new();
+    for (place, seen) in looks {
+        if !undecided.contains(place) {
+            scene.judge(place, seen, &moves, &mut verdicts);
+        }
+    }
+    Observation {
+        verdicts,
+        need_look: need_look.iter().map(|(_, own)| own.clone()).collect(),
+        undecided: undecided.into_iter().cloned().collect(),
+    }
+}
+
+/// Returns the places of a directory's nodes that a complete listing of it lacks. They have to be looked at by name
+/// before they are believed to be empty, since a thing may move while a directory is being read.
+#[must_use]
+pub fn unlisted(tree: &Tree, dir: NodeId, listed: &BTreeSet<Name>) -> Vec<Place> {
+    tree.children(dir)
+        .filter(|(name, _)| !listed.contains(*name))
+        .map(|(name, _)| Place {
+            parent: dir,
+            name: name.clone(),
+        })
+        .collect()
+}
+
+/// Everything that a judgement rests on.
+struct Scene<'a, I> {
+    tree: &'a Tree,
+    identities: &'a I,
+    looks: &'a Looks,
+}
+
+/// Nodes by the places that show their identities and are not their own.
+type Claims<'a> = BTreeMap<NodeId, &'a Place>;
+
+/// Places that show the identity of a node whose own place was not looked at, with that.
+type Unlooked<'a> = Vec<(&'a Place, Place)>;
+
+impl<'a, I: Identities> Scene<'a, I> {
+    fn occupant(&self, place: &Place) -> Option<NodeId> {
+        self.tree.child(place.parent, &place.name)
+    }
+
+    fn type_of(&self, id: NodeId) -> Option<NodeType> {
+        self.tree.node(id).map(|node| NodeType::of(&node.kind))
+    }
+
+    fn own_place(&self, id: NodeId) -> Option<Place> {
+        self.tree.node(id).map(|node| Place {
+            parent: node.parent,
+            name: node.name.clone(),
+        })
+    }
+
+    /// Returns the node of the same type whose identity is shown.
+    fn shown(&self, seen: &Seen) -> Option<NodeId> {
+        let Seen::Present { node_type, identity } = seen else {
+            return None;
+        };
+        let owner = self.identities.owner((*identity)?)?;
+        (self.type_of(owner) == Some(*node_type)).then_some(owner)
+    }
+
+    /// Collects who may have moved where.
+    fn claims(&self) -> (Claims<'a>, Unlooked<'a>) {
+        let mut claims = BTreeMap::new();
+        let mut unlooked = Vec::new();
+        for (place, seen) in self.looks {
+            let Some(owner) = self.shown(seen).filter(|owner| self.occupant(place) != Some(*owner)) else {
+                continue;
+            };
+            match self.own_place(owner) {
+                Some(own) if !self.looks.contains_key(&own) => unlooked.push((place, own)),
+                // Looks of different moments may show one identity twice; the second is then judged as unknown.
+                Some(_) => drop(claims.entry(owner).or_insert(place)),
+                None => (),
+            }
+        }
+        (claims, unlooked)
+    }
+
+    /// Finds the greatest set of claims that can stand together: all are taken for moves, then those are dropped
+    /// that cannot be, until none is left to drop. A closed ring of names upholds itself.
+    fn moves(&self, claims: &Claims<'a>) -> Claims<'a> {
+        let mut moves = claims.clone();
+        let mut doubtful: Vec<NodeId> = moves.keys().copied().collect();
+        while let Some(id) = doubtful.pop() {
+            let Some(&to) = moves.get(&id) else { continue };
+            if self.vacates(id, &moves) && self.yields(to, id, &moves) {
+                continue;
+            }
+            moves.remove(&id);
+            // Only the node whose own place this claim would have filled, and the one that claims this node's place,
+            // can be touched by that.
+            doubtful.extend(self.occupant(to));
+            let own = self.own_place(id).and_then(|own| self.looks.get(&own));
+            doubtful.extend(own.and_then(|seen| self.shown(seen)));
+        }
+        moves
+    }
+
+    /// Tells whether a node's own place no longer keeps it.
+    fn vacates(&self, id: NodeId, moves: &Claims<'a>) -> bool {
+        let (Some(own), Some(own_type)) = (self.own_place(id), self.type_of(id)) else {
+            return false;
+        };
+        match self.looks.get(&own) {
+            None | Some(Seen::Unknown(_)) => false,
+            Some(Seen::Absent) => true,
+            Some(Seen::Present { node_type, .. }) if *node_type != own_type => true,
+            // A directory is its contents: one that is put aside takes them along, and what stands in its place is new.
+            Some(seen) if own_type == NodeType::Dir => self.shown(seen) != Some(id),
+            Some(seen) => match self.shown(seen) {
+                Some(other) => other != id && moves.get(&other) == Some(&&own),
+                None => false,
+            },
+        }
+    }
+
+    /// Tells whether a place lets another node in.
+    fn yields(&self, place: &Place, to: NodeId, moves: &Claims<'a>) -> bool {
+        let Some(occupant) = self.occupant(place) else {
+            return true;
+        };
+        let same_type = self.type_of(occupant) == self.type_of(to);
+        !same_type || self.tree.is_dir(to) || moves.contains_key(&occupant)
+    }
+
+    fn judge(&self, place: &Place, seen: &Seen, moves: &Claims<'a>, verdicts: &mut Vec<Verdict>) {
+        let occupant = self.occupant(place);
+        let newcomer = self.shown(seen).filter(|id| moves.get(id) == Some(&place));
+        let mut leaves = |id: NodeId| {
+            if !moves.contains_key(&id) {
+                verdicts.push(Verdict::Gone(id));
+            }
+        };
+        match (seen, occupant) {
+            (Seen::Absent, Some(id)) => leaves(id),
+            (Seen::Absent, None) => (),
+            (Seen::Unknown(block), Some(id)) => verdicts.push(Verdict::Blocked(id, block.clone())),
+            (Seen::Unknown(block), None) => verdicts.push(Verdict::Odd(place.clone(), block.clone())),
+            (Seen::Present { node_type, .. }, _) => {
+                let stays = newcomer.is_none()
+                    && occupant.is_some_and(|id| {
+                        self.type_of(id) == Some(*node_type) && !moves.contains_key(&id)
+                    });
+                if let (false, Some(id)) = (stays, occupant) {
+                    leaves(id);
+                }
+                verdicts.push(match (newcomer, occupant) {
+                    (Some(id), _) => Verdict::Moved(id, place.clone()),
+                    (None, Some(id)) if stays => Verdict::Stays(id),
+                    (None, _) => Verdict::New(place.clone(), *node_type),
+                });
+            }
+        }
+    }
+}

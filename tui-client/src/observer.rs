@@ -1,0 +1,163 @@
+//! The client's eyes: they keep the local tree equal to the disk. Events of the system are hints where to look; the
+//! truth is a look, and a file's bytes are known only when it was read whole and was the same before and after.
+//!
+//! The law of the threads. One thread looks (and walks), two read files, the system's watcher adds hints. They share a
+//! queue and send what they find through one bounded channel; whoever adds work never waits, only they do. The driver
+//! gives every event to [`Observer::handle`], which touches no disk: it says which node each thing is
+//! ([`sync_engine::observe`]), asks for what else must be looked at or read, and returns an edit of the local tree.
+//! All threads end when the observer is dropped.
+
+mod finding;
+mod judge;
+mod known;
+mod ledger;
+mod looker;
+mod queue;
+mod reader;
+mod settle;
+mod update;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use sync_engine::{Block, NodeId, RelPath};
+use tokio::sync::mpsc;
+
+pub use finding::Event;
+pub use update::LocalUpdate;
+
+use crate::disk::{Print, Root};
+use crate::rules::Rules;
+use known::Known;
+use looker::Looker;
+use queue::Queue;
+
+/// How many events wait for the driver at most. Whoever has one more waits.
+const EVENTS_MAX: usize = 16;
+
+/// What [`Observer::start`] begins with.
+pub struct Start {
+    /// The folder.
+    pub root: Root,
+    /// What is left out.
+    pub rules: Rules,
+    /// What was known when the client last ran.
+    pub prints: Vec<(NodeId, Print)>,
+    /// Makes the id of a new node; random, so that no two devices ever make the same.
+    pub new_id: Box<dyn FnMut() -> NodeId + Send>,
+    /// The longest time between two full walks.
+    pub rescan_interval: std::time::Duration,
+}
+
+/// See the module's page.
+pub struct Observer {
+    queue: Arc<Queue>,
+    known: Known,
+    new_id: Box<dyn FnMut() -> NodeId + Send>,
+    oddities: BTreeMap<RelPath, Block>,
+    /// How many events in a row could not be made into a valid edit.
+    n_misfits: u32,
+    last_token: u64,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observer").field("oddities", &self.oddities).finish_non_exhaustive()
+    }
+}
+
+impl Observer {
+    /// Begins to watch, and walks the whole folder once.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(start: Start) -> io::Result<(Self, mpsc::Receiver<Event>)> {
+        let Start {
+            root,
+            rules,
+            prints,
+            new_id,
+            rescan_interval,
+        } = start;
+        let queue = Arc::new(Queue::new(rules));
+        queue.rescan();
+        let (sender, receiver) = mpsc::channel(EVENTS_MAX);
+        let mut observer = Self {
+            queue: Arc::clone(&queue),
+            known: Known::new(prints),
+            new_id,
+            oddities: BTreeMap::new(),
+            n_misfits: 0,
+            last_token: 0,
+            threads: Vec::new(),
+        };
+        for large in [false, true] {
+            let (queue, root, sender) = (Arc::clone(&queue), root.clone(), sender.clone());
+            let name = if large { "read large" } else { "read small" };
+            observer.spawn(name, move || reader::run(&queue, &root, &sender, large))?;
+        }
+        let looker = Looker::new(queue, root, sender, rescan_interval);
+        observer.spawn("look", move || looker.run())?;
+        Ok((observer, receiver))
+    }
+
+    fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let thread = std::thread::Builder::new().name(name.to_owned());
+        self.threads.push(thread.spawn(run)?);
+        Ok(())
+    }
+
+    /// Tells the print that a node has since a step of the driver's own, so that it is not read again; nothing forgets
+    /// it. Law: it is told before the node leaves `busy`.
+    pub fn note(&mut self, id: NodeId, print: Option<Print>) {
+        self.known.set(id, print);
+    }
+
+    /// Returns what is known of a node's file, directory or link: what a step expects to find.
+    #[must_use]
+    pub fn print(&self, id: NodeId) -> Option<&Print> {
+        self.known.get(id)
+    }
+
+    /// Walks the whole folder anew.
+    pub fn rescan(&self) {
+        self.queue.rescan();
+    }
+
+    /// Looks at one place anew, such as after a step that was surprised by what it found there.
+    pub fn look(&self, path: &RelPath) {
+        self.queue.hint(path.clone(), settle::Urgency::Now, None);
+    }
+
+    /// Tells whether nothing is to be looked at or read, as far as hints have come in.
+    #[must_use]
+    pub fn idle(&self) -> bool {
+        self.queue.lock().is_idle()
+    }
+
+    /// Asks for proof that all that is written by now has been looked at. The token comes back in
+    /// [`LocalUpdate::caught_up`].
+    pub fn sync(&mut self) -> u64 {
+        self.last_token += 1;
+        self.queue.cookie(self.last_token);
+        self.last_token
+    }
+
+    /// Returns what lies in the folder and cannot be synchronised, with the reasons. It is no node.
+    #[must_use]
+    pub fn oddities(&self) -> &BTreeMap<RelPath, Block> {
+        &self.oddities
+    }
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        // The threads hold no state that has to be saved; the channel's end wakes one that waits in it.
+        self.queue.stop();
+    }
+}

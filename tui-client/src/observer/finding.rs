@@ -1,0 +1,70 @@
+//! What the observer's threads find and send to the driver.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sync_engine::{Block, Hash, RelPath};
+
+use crate::chunker::Chunked;
+use crate::disk::{Listing, Print, RootLost, Sight};
+use crate::notice::Trouble;
+
+/// Something that was seen. Every event has to be given to [`super::Observer::handle`], in order and each once, also
+/// after an edit was refused; what is still open is counted by it.
+#[derive(Debug)]
+pub struct Event {
+    pub(super) findings: Vec<Finding>,
+    /// The epochs of the work that this ends.
+    pub(super) epochs: Vec<u64>,
+    /// Whether it is of the thread that looks, which waits for the handling of what it found.
+    pub(super) from_looker: bool,
+}
+
+/// A part of an event.
+#[derive(Debug)]
+pub(super) enum Finding {
+    /// A place was looked at.
+    Look(Look),
+    /// A directory was listed completely.
+    Listing {
+        /// The directory.
+        dir: RelPath,
+        /// What the directory was before and after.
+        print: Print,
+        /// What is in it.
+        listing: Listing,
+    },
+    /// A file was read, or could not be.
+    Reading {
+        /// Its path.
+        path: RelPath,
+        /// Its bytes by name, or why there are none.
+        result: Result<Reading, Block>,
+    },
+    /// A full walk is over.
+    Walked,
+    /// A full walk goes on; this many places were seen so far.
+    Walking(u64),
+    /// The folder is not the one that was opened.
+    RootLost(RootLost),
+    /// Something a person should know.
+    Trouble(Trouble),
+}
+
+/// What was seen at a place.
+#[derive(Debug)]
+pub(super) struct Look {
+    pub(super) path: RelPath,
+    pub(super) sight: Sight,
+    /// The directory that the path led through; nothing for the root, whose path is checked elsewhere.
+    pub(super) parent: Option<Print>,
+}
+
+/// A file that was read whole, between two equal prints.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) print: Print,
+    pub(super) chunked: Arc<Chunked>,
+    /// The chunks themselves, of a small file.
+    pub(super) small: Vec<(Hash, Bytes)>,
+}

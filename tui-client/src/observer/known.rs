@@ -1,0 +1,77 @@
+//! What is known of the disk besides the local tree: each node's print, and which node an inode belongs to.
+
+use std::collections::BTreeMap;
+
+use sync_engine::NodeId;
+use sync_engine::observe::{Identities, Identity};
+
+use crate::disk::Print;
+
+/// See the module's page. About a hundred bytes a node.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    prints: BTreeMap<NodeId, Print>,
+    /// Only the number, since a folder has one file system; the time of birth is compared with the print's.
+    owners: BTreeMap<u64, NodeId>,
+}
+
+impl Known {
+    /// Takes over what was known before.
+    pub(super) fn new(prints: impl IntoIterator<Item = (NodeId, Print)>) -> Self {
+        let mut known = Self::default();
+        for (id, print) in prints {
+            known.set(id, Some(print));
+        }
+        known
+    }
+
+    /// Returns a node's print.
+    pub(super) fn get(&self, id: NodeId) -> Option<&Print> {
+        self.prints.get(&id)
+    }
+
+    /// Sets or forgets a node's print.
+    pub(super) fn set(&mut self, id: NodeId, print: Option<Print>) {
+        let old = match print {
+            Some(print) => self.prints.insert(id, print),
+            None => self.prints.remove(&id),
+        };
+        if let Some(old) = old.filter(|old| self.owners.get(&old.inode) == Some(&id)) {
+            self.owners.remove(&old.inode);
+        }
+        if let Some(print) = print.filter(|print| print.inode != 0) {
+            self.owners.insert(print.inode, id);
+        }
+    }
+
+    /// Returns what a print says about who is who; nothing where it proves nothing: a file with several names, a disk
+    /// without file ids, and an inode without a time of birth whose file also looks different.
+    pub(super) fn identity(&self, print: &Print, is_file: bool) -> Option<Identity> {
+        if print.inode == 0 || (is_file && print.links > 1) {
+            return None;
+        }
+        if is_file && print.birth_ns == 0 {
+            let known = self.owners.get(&print.inode).and_then(|id| self.prints.get(id))?;
+            if !known.same_stamp(print) {
+                return None;
+            }
+        }
+        Some(identity(print))
+    }
+}
+
+/// Returns a print's identity as the heart knows it.
+pub(super) fn identity(print: &Print) -> Identity {
+    Identity {
+        device: print.device,
+        inode: print.inode,
+        birth_ns: print.birth_ns,
+    }
+}
+
+impl Identities for Known {
+    fn owner(&self, wanted: Identity) -> Option<NodeId> {
+        let id = *self.owners.get(&wanted.inode)?;
+        (identity(self.prints.get(&id)?) == wanted).then_some(id)
+    }
+}

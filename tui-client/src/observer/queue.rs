@@ -1,0 +1,445 @@
+//! What the observer's threads share: what is to be looked at, walked and read, and how much of it is open. Whoever
+//! adds work never waits; the work is bounded by what is on disk, a flood of hints becomes one full walk, and the walk
+//! waits while too many files wait to be read.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sync_engine::RelPath;
+
+use super::ledger::Ledger;
+use super::settle::{Hints, Urgency};
+use crate::disk::Print;
+use crate::rules::Rules;
+
+/// More hints than this become a full walk.
+const HINTS_MAX: usize = 65_536;
+/// While more files than this wait to be read, no further directory is walked.
+const JOBS_MAX: usize = 8192;
+/// A file above this size is read by the worker for large files, in bytes.
+pub(super) const LARGE_LEN: u64 = 1024 * 1024;
+
+/// A file that is to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Job {
+    pub(super) path: RelPath,
+    pub(super) size_bytes: u64,
+    /// How often it was read in vain.
+    pub(super) n_tries: u32,
+    /// It is read once more since its print was too young to be trusted; an equal print is trusted now.
+    pub(super) again: Option<Print>,
+    pub(super) epoch: u64,
+}
+
+/// The files that are to be read: small ones are never held up by large ones.
+#[derive(Debug, Default)]
+struct Jobs {
+    small: VecDeque<Job>,
+    large: VecDeque<Job>,
+    delayed: BTreeMap<(Instant, u64), Job>,
+    n_delayed: u64,
+    waiting: BTreeSet<RelPath>,
+}
+
+/// What the thread that looks is to do next.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// Look at these, and judge them together. Absent ones of `late` are believed.
+    Look {
+        /// The paths.
+        paths: Vec<RelPath>,
+        /// One for each path.
+        epochs: Vec<u64>,
+        /// Whether an absence is believed.
+        late: bool,
+    },
+    /// List a directory and go on with those inside it.
+    Walk {
+        /// The directory.
+        dir: RelPath,
+        /// Its epoch.
+        epoch: u64,
+        /// The watcher has to have caught up with the directory's creation first.
+        barrier: bool,
+    },
+    /// Begin a full walk.
+    Rescan {
+        /// Its epoch.
+        epoch: u64,
+    },
+    /// A full walk is over.
+    Walked {
+        /// Its epoch.
+        epoch: u64,
+    },
+    /// Make the file that proves that the watcher has caught up.
+    Cookie {
+        /// Its token.
+        token: u64,
+    },
+    /// A token is owed: say so.
+    CaughtUp,
+    /// End.
+    Stop,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) hints: Hints,
+    pub(super) late: Hints,
+    groups: VecDeque<(Vec<RelPath>, u64)>,
+    walks: Vec<(RelPath, u64, bool)>,
+    rescan: Option<u64>,
+    walking: Option<u64>,
+    jobs: Jobs,
+    pub(super) ledger: Ledger,
+    /// Events of the looking thread that the driver has not handled yet.
+    unhandled: usize,
+    cookies: VecDeque<u64>,
+    /// Tokens whose file is written, with the time when that was.
+    pub(super) baked: BTreeMap<u64, Instant>,
+    nudged: bool,
+    stopped: bool,
+}
+
+/// See the module's page.
+#[derive(Debug)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    looker: Condvar,
+    readers: Condvar,
+    rules: Mutex<Arc<Rules>>,
+}
+
+impl Queue {
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
+            state: Mutex::default(),
+            looker: Condvar::new(),
+            readers: Condvar::new(),
+            rules: Mutex::new(Arc::new(rules)),
+        }
+    }
+
+    /// Locks the state. A thread that panicked leaves it whole, since every change to it is one call.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the folder's rules as they are now.
+    pub(super) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces the folder's rules.
+    pub(super) fn set_rules(&self, rules: Rules) {
+        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+
+    /// Adds a hint of the watcher or of the driver's own.
+    pub(super) fn hint(&self, path: RelPath, urgency: Urgency, epoch: Option<u64>) {
+        let mut state = self.lock();
+        let epoch = epoch.unwrap_or(state.ledger.epoch());
+        state.hint(path, urgency, epoch);
+        self.looker.notify_one();
+    }
+
+    /// Adds absences that are to be looked at again when all else has been.
+    pub(super) fn look_late(&self, paths: impl IntoIterator<Item = RelPath>, epoch: Option<u64>) {
+        let mut state = self.lock();
+        let epoch = epoch.unwrap_or(state.ledger.epoch());
+        let now = Instant::now();
+        for path in paths {
+            let before = state.late.push_late(path, now, epoch);
+            state.ledger.reopen(epoch, before);
+        }
+        self.looker.notify_one();
+    }
+
+    /// Adds places that are to be judged together.
+    pub(super) fn look_together(&self, paths: Vec<RelPath>, epoch: u64) {
+        let mut state = self.lock();
+        paths.iter().for_each(|_| state.ledger.open(epoch));
+        state.groups.push_back((paths, epoch));
+        self.looker.notify_one();
+    }
+
+    /// Adds a directory that is to be walked. With `barrier` the watcher has to have caught up first.
+    pub(super) fn walk(&self, dir: RelPath, epoch: u64, barrier: bool) {
+        let mut state = self.lock();
+        state.ledger.open(epoch);
+        state.walks.push((dir, epoch, barrier));
+        self.looker.notify_one();
+    }
+
+    /// Asks for a full walk.
+    pub(super) fn rescan(&self) {
+        self.lock().want_rescan();
+        self.looker.notify_one();
+    }
+
+    /// Asks for a token when all that is written by now has been looked at.
+    pub(super) fn cookie(&self, token: u64) {
+        self.lock().cookies.push_back(token);
+        self.looker.notify_one();
+    }
+
+    /// Says that the watcher has seen a token's file; tells whether it was awaited.
+    pub(super) fn cookie_seen(&self, token: u64) -> bool {
+        let mut state = self.lock();
+        let awaited = state.baked.remove(&token).is_some();
+        if awaited {
+            state.ledger.cookie(token);
+            self.looker.notify_one();
+        }
+        awaited
+    }
+
+    /// Adds a file that is to be read, unless it waits already.
+    pub(super) fn read(&self, path: RelPath, size_bytes: u64, epoch: u64) {
+        let job = Job {
+            path,
+            size_bytes,
+            n_tries: 0,
+            again: None,
+            epoch,
+        };
+        self.read_job(job, Duration::ZERO);
+    }
+
+    /// Adds a job of a worker's own making, to be done after a delay.
+    pub(super) fn read_job(&self, job: Job, delay: Duration) {
+        let mut state = self.lock();
+        if !state.jobs.waiting.insert(job.path.clone()) {
+            return;
+        }
+        state.ledger.open(job.epoch);
+        if delay.is_zero() {
+            state.jobs.enqueue(job);
+        } else {
+            state.jobs.n_delayed += 1;
+            let key = (Instant::now() + delay, state.jobs.n_delayed);
+            state.jobs.delayed.insert(key, job);
+        }
+        self.readers.notify_all();
+    }
+
+    /// Takes a job; waits for one if `wait`. Nothing means that there is none, or that all ends.
+    pub(super) fn take_job(&self, large: bool, wait: bool) -> Option<Job> {
+        let mut state = self.lock();
+        loop {
+            if state.stopped {
+                return None;
+            }
+            let now = Instant::now();
+            state.jobs.ripen(now);
+            if let Some(job) = state.jobs.take(large) {
+                self.looker.notify_one();
+                return Some(job);
+            }
+            if !wait {
+                return None;
+            }
+            let due = state.jobs.delayed.keys().next().map(|(due, _)| *due);
+            state = wait_until(&self.readers, state, due);
+        }
+    }
+
+    /// Tells whether everything is to end.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.lock().stopped
+    }
+
+    /// Strikes out work that came to an end without an event.
+    pub(super) fn close(&self, epochs: impl IntoIterator<Item = u64>) {
+        let mut state = self.lock();
+        epochs.into_iter().for_each(|epoch| state.ledger.close(epoch));
+        self.looker.notify_one();
+    }
+
+    /// Strikes out the work of an event that has been handled; returns the token that is owed now.
+    pub(super) fn handled(&self, epochs: &[u64], from_looker: bool) -> Option<u64> {
+        let mut state = self.lock();
+        epochs.iter().for_each(|epoch| state.ledger.close(*epoch));
+        if from_looker {
+            state.unhandled = state.unhandled.saturating_sub(1);
+        }
+        state.nudged = false;
+        let token = state.ledger.take_ready();
+        self.looker.notify_one();
+        token
+    }
+
+    /// Counts an event that the looking thread is about to send.
+    pub(super) fn sending(&self) {
+        self.lock().unhandled += 1;
+    }
+
+    /// Ends all threads.
+    pub(super) fn stop(&self) {
+        self.lock().stopped = true;
+        self.looker.notify_all();
+        self.readers.notify_all();
+    }
+
+    /// Waits for the next task of the looking thread, or until `wake`.
+    pub(super) fn next_task(&self, count_max: usize, wake: Option<Instant>) -> Option<Task> {
+        let mut state = self.lock();
+        loop {
+            let now = Instant::now();
+            if let Some(task) = state.next_task(now, count_max) {
+                return Some(task);
+            }
+            if wake.is_some_and(|wake| wake <= now) {
+                return None;
+            }
+            let due = state.next_due().into_iter().chain(wake).min();
+            state = wait_until(&self.looker, state, due);
+        }
+    }
+}
+
+fn wait_until<'a>(
+    condition: &Condvar,
+    state: MutexGuard<'a, State>,
+    due: Option<Instant>,
+) -> MutexGuard<'a, State> {
+    match due {
+        None => condition.wait(state).unwrap_or_else(PoisonError::into_inner),
+        Some(due) => {
+            let time = due.saturating_duration_since(Instant::now());
+            let waited = condition.wait_timeout(state, time);
+            waited.unwrap_or_else(PoisonError::into_inner).0
+        }
+    }
+}
+
+impl State {
+    /// Adds a hint; too many become a full walk.
+    pub(super) fn hint(&mut self, path: RelPath, urgency: Urgency, epoch: u64) {
+        // A look now takes the place of one later; the absence would be found again.
+        let epoch = match self.late.forget(&path) {
+            Some(late) => {
+                self.ledger.close(late);
+                late.min(epoch)
+            }
+            None => epoch,
+        };
+        let before = self.hints.push(path, urgency, Instant::now(), epoch);
+        self.ledger.reopen(epoch, before);
+        if HINTS_MAX < self.hints.len() {
+            self.want_rescan();
+            for (_, epoch) in self.hints.take_all() {
+                self.ledger.close(epoch);
+            }
+        }
+    }
+
+    /// Asks for a full walk.
+    pub(super) fn want_rescan(&mut self) {
+        if self.rescan.is_none() {
+            let epoch = self.ledger.epoch();
+            self.ledger.open(epoch);
+            self.rescan = Some(epoch);
+        }
+    }
+
+    /// Tells whether nothing is to be looked at or read.
+    pub(super) fn is_idle(&self) -> bool {
+        self.ledger.is_idle() && self.unhandled == 0
+    }
+
+    fn next_task(&mut self, now: Instant, count_max: usize) -> Option<Task> {
+        if self.stopped {
+            return Some(Task::Stop);
+        }
+        if let Some(token) = self.cookies.pop_front() {
+            self.baked.insert(token, now);
+            return Some(Task::Cookie { token });
+        }
+        if self.ledger.is_ready() && self.unhandled == 0 && !self.nudged {
+            self.nudged = true;
+            return Some(Task::CaughtUp);
+        }
+        if let Some((paths, epoch)) = self.groups.pop_front() {
+            let epochs = vec![epoch; paths.len()];
+            return Some(Task::Look { paths, epochs, late: true });
+        }
+        let due = self.hints.take_due(now, count_max);
+        if !due.is_empty() {
+            let (paths, epochs) = due.into_iter().unzip();
+            return Some(Task::Look { paths, epochs, late: false });
+        }
+        self.next_walk().or_else(|| self.next_late(now, count_max))
+    }
+
+    fn next_walk(&mut self) -> Option<Task> {
+        if self.jobs.len() <= JOBS_MAX
+            && let Some((dir, epoch, barrier)) = self.walks.pop()
+        {
+            return Some(Task::Walk { dir, epoch, barrier });
+        }
+        if self.walks.is_empty() && self.walking.is_none() {
+            let epoch = self.rescan.take()?;
+            self.walking = Some(epoch);
+            return Some(Task::Rescan { epoch });
+        }
+        None
+    }
+
+    /// Absences are believed only when everything that was seen before has been judged.
+    fn next_late(&mut self, now: Instant, count_max: usize) -> Option<Task> {
+        if self.unhandled > 0 || !self.walks.is_empty() || !self.groups.is_empty() {
+            return None;
+        }
+        let due = self.late.take_due(now, count_max);
+        if !due.is_empty() {
+            let (paths, epochs) = due.into_iter().unzip();
+            return Some(Task::Look { paths, epochs, late: true });
+        }
+        if self.late.len() == 0 {
+            return self.walking.take().map(|epoch| Task::Walked { epoch });
+        }
+        None
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let late = self.late.next_due().filter(|_| self.unhandled == 0 && self.walks.is_empty());
+        self.hints.next_due().into_iter().chain(late).min()
+    }
+}
+
+impl Jobs {
+    fn len(&self) -> usize {
+        self.small.len() + self.large.len()
+    }
+
+    fn enqueue(&mut self, job: Job) {
+        if LARGE_LEN < job.size_bytes {
+            self.large.push_back(job);
+        } else {
+            self.small.push_back(job);
+        }
+    }
+
+    /// Enters the delayed jobs whose time has come.
+    fn ripen(&mut self, now: Instant) {
+        while let Some(entry) = self.delayed.first_entry().filter(|entry| entry.key().0 <= now) {
+            let job = entry.remove();
+            self.enqueue(job);
+        }
+    }
+
+    /// Takes a job. The worker for large files helps with the small ones, but never the other way round.
+    fn take(&mut self, large: bool) -> Option<Job> {
+        let job = if large {
+            self.large.pop_front().or_else(|| self.small.pop_front())
+        } else {
+            self.small.pop_front()
+        };
+        let job = job?;
+        self.waiting.remove(&job.path);
+        Some(job)
+    }
+}

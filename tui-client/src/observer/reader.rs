@@ -1,0 +1,212 @@
+//! The threads that read files. A file's bytes count only if its print was the same before and after; one that changed
+//! meanwhile is read again, later and later, and is listed as busy when that goes on. A file whose print is younger
+//! than the disk's clock can tell is read once more when it can, since a change under an equal print may hide there.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use common::limits::INLINE_LEN_MAX;
+use sync_engine::{Block, Hash};
+use tokio::sync::mpsc;
+
+use super::finding::{Event, Finding, Reading};
+use super::queue::{Job, LARGE_LEN, Queue};
+use crate::chunker::Chunker;
+use crate::disk::{DiskError, Print, Root};
+
+/// So many files are sent to the driver at once at most.
+const BATCH_COUNT_MAX: usize = 256;
+/// So many bytes of small files are sent to the driver at once, or a file's more.
+const BATCH_LEN_MAX: usize = 1024 * 1024;
+/// A file that changed while it was read is read again after this time, then twice this time, and so on.
+const RETRY_MIN: Duration = Duration::from_millis(20);
+/// The longest time between two tries.
+const RETRY_MAX: Duration = Duration::from_secs(2);
+/// After so many tries in vain a file is listed as busy; the tries go on.
+const TRIES_MAX: u32 = 5;
+/// Time stamps of common disks are no finer than the system's tick; this is longer than any.
+const GRANULARITY: Duration = Duration::from_millis(20);
+/// A stamp of whole seconds is of a disk that may know only every second one.
+const GRANULARITY_COARSE: Duration = Duration::from_millis(2010);
+
+/// What the driver is about to be told.
+#[derive(Default)]
+struct Batch {
+    findings: Vec<Finding>,
+    epochs: Vec<u64>,
+    len_bytes: usize,
+}
+
+/// Reads one file after the other until the queue ends.
+pub(super) fn run(queue: &Arc<Queue>, root: &Root, events: &mpsc::Sender<Event>, large: bool) {
+    let mut chunker = Chunker::new();
+    let mut batch = Batch::default();
+    loop {
+        // What is ready goes out as soon as there is nothing to add to it.
+        let job = match queue.take_job(large, batch.findings.is_empty()) {
+            Some(job) => Some(job),
+            None if batch.findings.is_empty() => return,
+            None => None,
+        };
+        let full = match job {
+            Some(job) => {
+                work(queue, root, &mut chunker, job, &mut batch);
+                BATCH_COUNT_MAX <= batch.findings.len() || BATCH_LEN_MAX <= batch.len_bytes
+            }
+            None => true,
+        };
+        if full && !batch.findings.is_empty() {
+            let Batch { findings, epochs, .. } = std::mem::take(&mut batch);
+            let event = Event {
+                findings,
+                epochs,
+                from_looker: false,
+            };
+            if events.blocking_send(event).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn work(queue: &Queue, root: &Root, chunker: &mut Chunker, job: Job, batch: &mut Batch) {
+    let attempt = read(root, chunker, &job);
+    let (retry, delay) = match attempt {
+        Attempt::Read(reading, young) => {
+            if let Some(delay) = young.filter(|_| job.again != Some(reading.print)) {
+                let again = Job {
+                    n_tries: 0,
+                    again: Some(reading.print),
+                    ..job.clone()
+                };
+                queue.read_job(again, delay);
+            }
+            batch.len_bytes += reading.small.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+            return batch.add(job, Ok(reading));
+        }
+        Attempt::Gone => {
+            queue.look_late([job.path.clone()], Some(job.epoch));
+            return queue.close([job.epoch]);
+        }
+        Attempt::Failed(block) if block != Block::Busy => return batch.add(job, Err(block)),
+        Attempt::Young(delay) => (job.clone(), delay),
+        Attempt::Failed(_) | Attempt::Changed => {
+            let again = Job {
+                n_tries: job.n_tries + 1,
+                ..job.clone()
+            };
+            let delay = RETRY_MIN * 2_u32.pow(job.n_tries.min(16));
+            (again, delay.min(RETRY_MAX))
+        }
+    };
+    if retry.n_tries == TRIES_MAX {
+        // From here on the file is listed; nothing waits for it any more.
+        let epoch = queue.lock().ledger.epoch();
+        queue.read_job(Job { epoch, ..retry }, delay);
+        return batch.add(job, Err(Block::Busy));
+    }
+    queue.read_job(retry, delay);
+    queue.close([job.epoch]);
+}
+
+impl Batch {
+    fn add(&mut self, job: Job, result: Result<Reading, Block>) {
+        self.epochs.push(job.epoch);
+        self.findings.push(Finding::Reading {
+            path: job.path,
+            result,
+        });
+    }
+}
+
+enum Attempt {
+    /// It was read whole. If its print is too young, it is to be read again after this time.
+    Read(Reading, Option<Duration>),
+    /// It is not there.
+    Gone,
+    /// It cannot be read.
+    Failed(Block),
+    /// It changed meanwhile.
+    Changed,
+    /// It is large, and it pays to wait until its print can be trusted.
+    Young(Duration),
+}
+
+fn read(root: &Root, chunker: &mut Chunker, job: &Job) -> Attempt {
+    let (mut file, before) = match root.open_file(&job.path) {
+        Ok(opened) => opened,
+        Err(DiskError::Gone { .. }) => return Attempt::Gone,
+        Err(DiskError::Blocked { block, .. }) => return Attempt::Failed(block),
+        Err(error) => return Attempt::Failed(Block::Unreadable(error.to_string())),
+    };
+    let young = youth(&before, SystemTime::now());
+    if let Some(delay) = young.filter(|_| LARGE_LEN < before.size_bytes && job.again != Some(before)) {
+        // The same print is then read at once, so that a clock that runs ahead puts nothing off for ever.
+        if job.n_tries == 0 && job.again.is_none() {
+            return Attempt::Young(delay);
+        }
+    }
+    let inline = before.size_bytes <= INLINE_LEN_MAX as u64;
+    let mut small: Vec<(Hash, Bytes)> = Vec::new();
+    let chunked = chunker.chunk(&mut file, |chunk, bytes| {
+        if inline {
+            small.push((chunk.hash, Bytes::copy_from_slice(bytes)));
+        }
+    });
+    let chunked = match chunked {
+        Ok(chunked) => chunked,
+        Err(error) => return Attempt::Failed(Block::Unreadable(error.to_string())),
+    };
+    match root.print_of(&file) {
+        Ok(after) if after == before && chunked.content.size_bytes == before.size_bytes => (),
+        Ok(_) => return Attempt::Changed,
+        Err(error) => return Attempt::Failed(Block::Unreadable(error.to_string())),
+    }
+    let reading = Reading {
+        print: before,
+        chunked: Arc::new(chunked),
+        small,
+    };
+    Attempt::Read(reading, young)
+}
+
+/// Returns how long it takes until a print's stamps can be trusted; nothing when they can. A stamp of the future is
+/// as young as one of now.
+fn youth(print: &Print, now: SystemTime) -> Option<Duration> {
+    const SECOND_NS: i64 = 1_000_000_000;
+    let now_ns = now.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as i128);
+    let stamp_ns = print.mtime_ns.max(print.ctime_ns);
+    let coarse = print.mtime_ns % SECOND_NS == 0 && print.ctime_ns % SECOND_NS == 0;
+    let granularity = if coarse { GRANULARITY_COARSE } else { GRANULARITY };
+    let age_ns = now_ns - i128::from(stamp_ns);
+    let age = Duration::from_nanos(u64::try_from(age_ns.max(0)).unwrap_or(u64::MAX));
+    granularity.checked_sub(age).filter(|left| !left.is_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn print(mtime_ns: i64) -> Print {
+        Print {
+            device: 0,
+            inode: 1,
+            birth_ns: 1,
+            size_bytes: 0,
+            mtime_ns,
+            ctime_ns: mtime_ns,
+            mode: 0o644,
+            links: 1,
+        }
+    }
+
+    #[test]
+    fn a_print_is_trusted_once_the_clock_of_the_disk_has_moved_on() {
+        let now = UNIX_EPOCH + Duration::from_nanos(5_000_000_001);
+        assert_eq!(youth(&print(4_000_000_001), now), None);
+        assert_eq!(youth(&print(4_999_000_001), now), Some(Duration::from_millis(19)));
+        assert_eq!(youth(&print(9_000_000_001), now), Some(GRANULARITY));
+        assert_eq!(youth(&print(4_000_000_000), now), Some(GRANULARITY_COARSE - Duration::from_nanos(1_000_000_001)));
+    }
+}

@@ -1,0 +1,156 @@
+//! When to look: hints wait here until what they speak of has come to rest. There is no fixed delay: a closed writer is
+//! looked at once, an open one when it has been quiet for a moment, and never later than a bound. Time is an argument.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use sync_engine::RelPath;
+
+/// A writer that has not closed its file has to be quiet for this long.
+const QUIET: Duration = Duration::from_millis(12);
+/// A writer that is never quiet is looked at after this long.
+const BOUND: Duration = Duration::from_secs(2);
+/// An absence is looked at again after this long: what has moved is to be found at its new place first.
+const LATE: Duration = Duration::from_millis(10);
+
+/// How urgent a hint is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Urgency {
+    /// The writer is done.
+    Now,
+    /// The writer may go on.
+    Quiet,
+    /// To be tried again after a while.
+    After(Duration),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Hint {
+    first: Instant,
+    due: Instant,
+    /// When all hints of the same or an earlier epoch are done, what was written before the epoch's cookie is known.
+    epoch: u64,
+    urgent: bool,
+}
+
+/// Paths, each with the time when it is to be looked at.
+#[derive(Debug, Default)]
+pub(super) struct Hints {
+    by_path: BTreeMap<RelPath, Hint>,
+    by_due: BTreeSet<(Instant, RelPath)>,
+}
+
+impl Hints {
+    /// Enters a hint and returns the epoch of the one that the path had. The earlier of both epochs counts.
+    pub(super) fn push(&mut self, path: RelPath, urgency: Urgency, now: Instant, epoch: u64) -> Option<u64> {
+        let old = self.by_path.get(&path).copied();
+        let first = old.map_or(now, |old| old.first);
+        let was_urgent = old.is_some_and(|old| old.urgent);
+        let due = match urgency {
+            Urgency::Now => now,
+            Urgency::Quiet => (now + QUIET).min(first + BOUND),
+            Urgency::After(delay) => now + delay,
+        };
+        let due = match old {
+            // What was due at once stays so; only a writer that goes on puts its own file off.
+            Some(old) if was_urgent || urgency != Urgency::Quiet => due.min(old.due),
+            Some(_) | None => due,
+        };
+        let hint = Hint {
+            first,
+            due,
+            epoch: old.map_or(epoch, |old| old.epoch.min(epoch)),
+            urgent: was_urgent || urgency == Urgency::Now,
+        };
+        if let Some(old) = old {
+            self.by_due.remove(&(old.due, path.clone()));
+        }
+        self.by_due.insert((due, path.clone()));
+        self.by_path.insert(path, hint).map(|old| old.epoch)
+    }
+
+    /// Enters an absence that is to be looked at again, and returns the epoch of the hint that the path had.
+    pub(super) fn push_late(&mut self, path: RelPath, now: Instant, epoch: u64) -> Option<u64> {
+        self.push(path, Urgency::After(LATE), now, epoch)
+    }
+
+    /// Takes the epoch of a path's hint and forgets the hint.
+    pub(super) fn forget(&mut self, path: &RelPath) -> Option<u64> {
+        let hint = self.by_path.remove(path)?;
+        self.by_due.remove(&(hint.due, path.clone()));
+        Some(hint.epoch)
+    }
+
+    /// Takes what is due, the longest due first, with the epochs.
+    pub(super) fn take_due(&mut self, now: Instant, count_max: usize) -> Vec<(RelPath, u64)> {
+        let mut taken = Vec::new();
+        while taken.len() < count_max && self.by_due.first().is_some_and(|(due, _)| *due <= now) {
+            let Some((_, path)) = self.by_due.pop_first() else { break };
+            if let Some(hint) = self.by_path.remove(&path) {
+                taken.push((path, hint.epoch));
+            }
+        }
+        taken
+    }
+
+    /// Takes everything.
+    pub(super) fn take_all(&mut self) -> Vec<(RelPath, u64)> {
+        self.by_due.clear();
+        std::mem::take(&mut self.by_path)
+            .into_iter()
+            .map(|(path, hint)| (path, hint.epoch))
+            .collect()
+    }
+
+    /// Returns when the next hint is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.by_due.first().map(|(due, _)| *due)
+    }
+
+    /// Returns the number of hints.
+    pub(super) fn len(&self) -> usize {
+        self.by_path.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> RelPath {
+        RelPath::parse(text.as_bytes()).unwrap()
+    }
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_closed_writer_is_due_at_once_even_if_it_wrote_a_moment_ago() {
+        let (mut hints, now) = (Hints::default(), Instant::now());
+        assert_eq!(hints.push(path("a"), Urgency::Quiet, now, 3), None);
+        assert!(hints.take_due(now, 9).is_empty());
+        assert_eq!(hints.push(path("a"), Urgency::Now, now + MS, 4), Some(3));
+        assert_eq!(hints.take_due(now + MS, 9), [(path("a"), 3)]);
+        assert_eq!(hints.next_due(), None);
+    }
+
+    #[test]
+    fn an_open_writer_is_put_off_while_it_writes_but_not_for_ever() {
+        let (mut hints, start) = (Hints::default(), Instant::now());
+        let mut now = start;
+        while hints.take_due(now, 9).is_empty() {
+            hints.push(path("a"), Urgency::Quiet, now, 0);
+            now += 5 * MS;
+            assert!(now < start + BOUND + QUIET);
+        }
+        assert!(start + BOUND <= now);
+    }
+
+    #[test]
+    fn what_is_due_at_once_is_not_put_off_by_a_later_write() {
+        let (mut hints, now) = (Hints::default(), Instant::now());
+        hints.push(path("a"), Urgency::Now, now, 0);
+        hints.push(path("a"), Urgency::Quiet, now, 0);
+        hints.push_late(path("a"), now, 0);
+        assert_eq!(hints.take_due(now, 9).len(), 1);
+    }
+}
