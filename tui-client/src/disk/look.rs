@@ -1,0 +1,178 @@
+//! Looking: the listing of a directory, the sight of a place, and opening a file to read it. An error is never an
+//! absence.
+
+use super::error::{DiskError, block_of, is_gone};
+use super::platform::Dir;
+use super::root::{PRIVATE, Root};
+use super::sight::{FileType, Listing, Print, Seen, Sight};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use sync_engine::{Block, Name, NameError, RelPath, Target};
+
+/// How often a directory that changes while it is read is read anew.
+const LIST_TRIES_MAX: usize = 4;
+/// How often a place that changes while it is looked at is looked at anew.
+const LOOK_TRIES_MAX: usize = 8;
+
+impl Root {
+    /// Lists a directory: everything in it, or an error. The private directory of the root is left out.
+    ///
+    /// # Errors
+    /// When the directory cannot be read completely, is gone, or is on another file system.
+    pub fn list(&self, path: &RelPath) -> Result<Listing, DiskError> {
+        let failed = |error: io::Error| DiskError::of_look(path, &error);
+        let dir = self.dir().descend_to_read(&path.0).map_err(failed)?;
+        let is_root = path.0.is_empty();
+        let mut seen = BTreeMap::new();
+        let mut restless = true;
+        for _ in 0..LIST_TRIES_MAX {
+            let before = dir.stat_self().map_err(failed)?.print;
+            let names = dir.names().map_err(failed)?;
+            // What an earlier reading found and this one did not may have been renamed past it: it is looked at by name.
+            let again = seen.into_keys().chain(names);
+            seen = again.map(|name| (name, ())).collect::<BTreeMap<Vec<u8>, ()>>();
+            restless = before != dir.stat_self().map_err(failed)?.print;
+            if !restless {
+                break;
+            }
+        }
+        // A removed directory lists as empty; that must not be believed of its last contents.
+        if dir.is_removed().map_err(failed)? {
+            return Err(DiskError::Gone { path: path.clone() });
+        }
+        let mut listing = Listing {
+            entries: Vec::with_capacity(seen.len()),
+            odd: Vec::new(),
+            restless,
+        };
+        for bytes in seen.into_keys() {
+            if !(is_root && is_private(&bytes)) {
+                sort_in(&dir, &bytes, &mut listing);
+            }
+        }
+        Ok(listing)
+    }
+
+    /// Looks at a place. Absent is said only when the directory that would hold it could be searched, or is itself
+    /// absent or no directory.
+    #[must_use]
+    pub fn look(&self, path: &RelPath) -> Sight {
+        let Some((name, parents)) = path.0.split_last() else {
+            return self.look_at_root();
+        };
+        let dir = match self.descend(parents) {
+            Ok(dir) => dir,
+            Err(error) => return self.sight_of(&error),
+        };
+        match sight(&dir, name.as_bytes()) {
+            Ok(sight) => sight,
+            Err(error) => self.sight_of(&error),
+        }
+    }
+
+    /// Opens a regular file for reading, with its print as of the opening. Nothing is followed, nothing is waited for.
+    ///
+    /// # Errors
+    /// When it is gone, cannot be read, or is not a regular file.
+    pub fn open_file(&self, path: &RelPath) -> Result<(File, Print), DiskError> {
+        let failed = |error: io::Error| DiskError::of_look(path, &error);
+        let blocked = |block| DiskError::Blocked {
+            path: path.clone(),
+            block,
+        };
+        let Some((name, parents)) = path.0.split_last() else {
+            return Err(blocked(Block::UnsupportedType));
+        };
+        let dir = self.descend(parents).map_err(failed)?;
+        // Looking first keeps the hands off devices, whose very opening may do something.
+        regular(&dir.stat(name.as_bytes()).map_err(failed)?).map_err(blocked)?;
+        let file = dir.open_file(name.as_bytes()).map_err(failed)?;
+        let print = regular(&dir.stat_file(&file).map_err(failed)?).map_err(blocked)?;
+        Ok((file, print))
+    }
+
+    fn look_at_root(&self) -> Sight {
+        match self.dir().stat_self() {
+            Ok(_) if self.dir().is_removed().unwrap_or(true) => Sight::Unknown(root_is_gone()),
+            Ok(seen) => Sight::Dir(seen.print),
+            Err(error) => Sight::Unknown(block_of(&error)),
+        }
+    }
+
+    /// Tells absence from everything else. Below a root that was itself removed nothing is said to be absent.
+    fn sight_of(&self, error: &io::Error) -> Sight {
+        if !is_gone(error) {
+            return Sight::Unknown(block_of(error));
+        }
+        match self.dir().is_removed() {
+            Ok(false) => Sight::Absent,
+            Ok(true) => Sight::Unknown(root_is_gone()),
+            Err(error) => Sight::Unknown(block_of(&error)),
+        }
+    }
+}
+
+fn root_is_gone() -> Block {
+    Block::Unreadable("the folder itself is gone".to_owned())
+}
+
+fn is_private(bytes: &[u8]) -> bool {
+    bytes.eq_ignore_ascii_case(PRIVATE.as_bytes())
+}
+
+/// Returns the print of a regular file, or why it is none.
+fn regular(seen: &Seen) -> Result<Print, Block> {
+    match seen.file_type {
+        _ if seen.elsewhere => Err(Block::OtherFileSystem),
+        FileType::File => Ok(seen.print),
+        FileType::Dir | FileType::Symlink | FileType::Other => Err(Block::UnsupportedType),
+    }
+}
+
+/// Looks at one name of a directory and enters what is seen; what has vanished meanwhile is left out.
+fn sort_in(dir: &Dir, bytes: &[u8], listing: &mut Listing) {
+    let sight = match sight(dir, bytes) {
+        Ok(sight) => sight,
+        Err(error) if is_gone(&error) => return,
+        Err(error) => Sight::Unknown(block_of(&error)),
+    };
+    match Name::new(bytes) {
+        Ok(name) => listing.entries.push((name, sight)),
+        Err(error) => {
+            let shown = sync_engine::name::visible(&String::from_utf8_lossy(bytes));
+            let block = match error {
+                NameError::Reserved => Block::Unreadable(error.to_string()),
+                NameError::Empty | NameError::TooLong | NameError::Separator | NameError::Dots => {
+                    Block::IllegalName
+                }
+            };
+            listing.odd.push((shown, block));
+        }
+    }
+}
+
+/// Looks at a name in a directory. That it is not there is an error here, for the caller to judge.
+pub(super) fn sight(dir: &Dir, name: &[u8]) -> io::Result<Sight> {
+    for _ in 0..LOOK_TRIES_MAX {
+        let seen = dir.stat(name)?;
+        if seen.elsewhere {
+            return Ok(Sight::Unknown(Block::OtherFileSystem));
+        }
+        match seen.file_type {
+            FileType::File => return Ok(Sight::File(seen.print)),
+            FileType::Dir => return Ok(Sight::Dir(seen.print)),
+            FileType::Other => return Ok(Sight::Other(seen.print)),
+            FileType::Symlink => (),
+        }
+        // A link is never rewritten, but its name may have been given to something else between the two calls.
+        let target = match dir.read_link(name) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => continue,
+            result => result?,
+        };
+        if dir.stat(name)?.print.identity() == seen.print.identity() {
+            return Ok(Sight::Symlink(seen.print, Target(target.into())));
+        }
+    }
+    Ok(Sight::Unknown(Block::Busy))
+}

@@ -1,0 +1,262 @@
+//! The root of a synchronised folder, held open, with its private directory. All else in this module's family goes
+//! through it and never through a path of the process.
+
+use super::error::{DiskError, RootLost};
+use super::marker::{self, FolderId};
+use super::platform::Dir;
+use super::sight::{FileType, Print, Seen};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use sync_engine::Name;
+
+/// The private directory's name.
+pub(super) const PRIVATE: &str = ".holdfast";
+
+/// A synchronised folder, held open. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Root(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    dir: Dir,
+    private: OnceLock<Private>,
+    id: OnceLock<FolderId>,
+}
+
+/// The private directory and its parts, held open.
+#[derive(Debug)]
+pub(super) struct Private {
+    pub(super) dir: Dir,
+    pub(super) staging: Dir,
+    pub(super) stash: Dir,
+    /// The mode that this process's mask leaves of 0777.
+    pub(super) mode_exec: u32,
+}
+
+/// Which different names are the same to this disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Folds {
+    /// Names that differ in case only.
+    pub case: bool,
+    /// Names that differ in Unicode form only.
+    pub form: bool,
+}
+
+impl Root {
+    /// Opens the folder at a path. The path is the user's and may itself lead over symbolic links.
+    ///
+    /// # Errors
+    /// When it is not there, not a directory, or not readable.
+    pub fn open(path: &Path) -> Result<Self, DiskError> {
+        let open = || {
+            let path = std::path::absolute(path)?;
+            Ok((Dir::open_root(&path)?, path))
+        };
+        let (dir, path) = open().map_err(|source| DiskError::OpenRoot {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self(Arc::new(Inner {
+            path,
+            dir,
+            private: OnceLock::new(),
+            id: OnceLock::new(),
+        })))
+    }
+
+    /// The folder's absolute path, as it was when it was opened.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// The path of something in the private directory, such as the state database.
+    #[must_use]
+    pub fn private_path(&self, name: &str) -> PathBuf {
+        self.0.path.join(PRIVATE).join(name)
+    }
+
+    /// Makes the private directory with its parts where they are missing, readable by this user alone.
+    ///
+    /// # Errors
+    /// When they cannot be made, or something else stands in their place, such as a symbolic link.
+    pub fn create_private(&self) -> Result<(), DiskError> {
+        self.private().map(drop)
+    }
+
+    /// Tells whether the folder has no marker yet.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub fn is_new(&self) -> Result<bool, DiskError> {
+        Ok(marker::read(self)?.is_none())
+    }
+
+    /// Returns the folder's own id; makes it when there is none.
+    ///
+    /// # Errors
+    /// When the marker cannot be read, is damaged, or cannot be made.
+    pub fn marker(&self) -> Result<FolderId, DiskError> {
+        if let Some(id) = self.0.id.get() {
+            return Ok(*id);
+        }
+        let id = match marker::read(self)? {
+            Some(id) => id,
+            None => marker::create(self)?,
+        };
+        Ok(*self.0.id.get_or_init(|| id))
+    }
+
+    /// Checks that the path still leads to the folder that was opened, and that its marker is the one known.
+    ///
+    /// # Errors
+    /// When it does not; then nothing that was seen in between may be believed.
+    pub fn check(&self) -> Result<(), RootLost> {
+        match self.0.dir.is_at(&self.0.path) {
+            Ok(true) => (),
+            Ok(false) => return Err(RootLost::Replaced),
+            Err(error) if super::error::is_gone(&error) => return Err(RootLost::Gone),
+            Err(source) => return Err(RootLost::Unreadable { source }),
+        }
+        let Some(known) = self.0.id.get() else {
+            return Ok(());
+        };
+        match marker::read(self) {
+            Ok(Some(id)) if id == *known => Ok(()),
+            Ok(Some(_)) => Err(RootLost::MarkerForeign),
+            Ok(None) | Err(DiskError::DamagedMarker) => Err(RootLost::MarkerMissing),
+            Err(DiskError::Private { source, .. }) => Err(RootLost::Unreadable { source }),
+            Err(_) => Err(RootLost::MarkerMissing),
+        }
+    }
+
+    /// Tells whether the disk takes names for equal that differ in case only.
+    ///
+    /// # Errors
+    /// When no file can be made to try it with.
+    pub fn is_case_folding(&self) -> Result<bool, DiskError> {
+        Ok(self.folds()?.case)
+    }
+
+    /// Tries which different names are the same to this disk.
+    ///
+    /// # Errors
+    /// When no file can be made to try it with.
+    pub fn folds(&self) -> Result<Folds, DiskError> {
+        let staging = &self.private()?.staging;
+        let random = random_name();
+        let try_with = |made: &str, asked: &str| -> io::Result<bool> {
+            let (made, asked) = (format!("probe-{random}-{made}"), format!("probe-{random}-{asked}"));
+            drop(staging.create_file(made.as_bytes(), 0o600)?);
+            let found = staging.stat(asked.as_bytes()).is_ok();
+            staging.unlink(made.as_bytes())?;
+            Ok(found)
+        };
+        let folds = || -> io::Result<Folds> {
+            Ok(Folds {
+                case: try_with("name", "NAME")?,
+                form: try_with("\u{e9}", "e\u{301}")?,
+            })
+        };
+        folds().map_err(|source| DiskError::Stage {
+            deed: "try names with",
+            source,
+        })
+    }
+
+    /// Returns how many bytes this user may still write, where the system tells.
+    ///
+    /// # Errors
+    /// When the disk does not answer.
+    pub fn free_bytes(&self) -> Result<Option<u64>, DiskError> {
+        self.0.dir.free_bytes().map_err(|source| DiskError::OpenRoot {
+            path: self.0.path.clone(),
+            source,
+        })
+    }
+
+    /// Returns the print of an open file.
+    ///
+    /// # Errors
+    /// When the disk does not answer.
+    pub fn print_of(&self, file: &File) -> io::Result<Print> {
+        Ok(self.0.dir.stat_file(file)?.print)
+    }
+
+    pub(super) fn dir(&self) -> &Dir {
+        &self.0.dir
+    }
+
+    /// Opens the directory above a path's last name.
+    pub(super) fn descend(&self, names: &[Name]) -> io::Result<Dir> {
+        self.0.dir.descend(names)
+    }
+
+    /// Returns the private directory, which is made when it is missing.
+    pub(super) fn private(&self) -> Result<&Private, DiskError> {
+        if let Some(private) = self.0.private.get() {
+            return Ok(private);
+        }
+        let dir = open_own(&self.0.dir, PRIVATE, "")?;
+        let staging = open_own(&dir, "staging", "staging")?;
+        let stash = open_own(&dir, "stash", "stash")?;
+        let mode_exec = probe_mode(&staging).map_err(|source| DiskError::Stage {
+            deed: "probe the mode of",
+            source,
+        })?;
+        let private = Private {
+            dir,
+            staging,
+            stash,
+            mode_exec,
+        };
+        Ok(self.0.private.get_or_init(|| private))
+    }
+}
+
+/// Makes and opens a directory of the client's own. Whatever else stands there is refused, never followed.
+fn open_own(parent: &Dir, name: &str, shown: &str) -> Result<Dir, DiskError> {
+    let failed = |deed| {
+        move |source| DiskError::Private {
+            deed,
+            name: shown.to_owned(),
+            source,
+        }
+    };
+    match parent.make_own_dir(name.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed("make")(error)),
+        Ok(()) | Err(_) => (),
+    }
+    let seen: Seen = parent.stat(name.as_bytes()).map_err(failed("look at"))?;
+    let foreign = || DiskError::ForeignPrivate {
+        name: shown.to_owned(),
+    };
+    if seen.file_type != FileType::Dir || seen.elsewhere {
+        return Err(foreign());
+    }
+    let dir = match parent.open_own(name) {
+        Err(error) if super::error::is_gone(&error) => return Err(foreign()),
+        result => result.map_err(failed("open"))?,
+    };
+    match dir.close_to_others() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(foreign()),
+        result => result.map(|()| dir).map_err(failed("protect")),
+    }
+}
+
+/// Learns the process's file mode mask by making a file, since asking for it would change it for a moment.
+fn probe_mode(staging: &Dir) -> io::Result<u32> {
+    let name = format!("probe-{}", random_name());
+    let file = staging.create_file(name.as_bytes(), 0o777)?;
+    let seen = staging.stat_file(&file);
+    staging.unlink(name.as_bytes())?;
+    Ok(seen?.print.mode & 0o777)
+}
+
+/// Returns 128 random bits as text.
+pub(super) fn random_name() -> String {
+    FolderId::random().to_string()
+}
