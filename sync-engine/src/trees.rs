@@ -64,6 +64,41 @@ impl Trees {
         Self::default()
     }
 
+    /// Puts trees together that were kept apart, such as in a database. What is unsettled follows from them.
+    #[must_use]
+    pub fn restore(
+        remote: Tree,
+        synced: BTreeMap<NodeId, Base>,
+        local: Tree,
+        blocked: BTreeMap<NodeId, Block>,
+    ) -> Self {
+        let mut unsettled = Vec::new();
+        {
+            // All three are in the order of the ids, so one walk side by side sees each node once.
+            let mut remotes = remote.iter().map(|(id, item)| (id, &item.node)).peekable();
+            let mut bases = synced.iter().map(|(id, base)| (*id, &base.node)).peekable();
+            let mut locals = local.iter().map(|(id, item)| (id, &item.node)).peekable();
+            loop {
+                let heads = [remotes.peek(), bases.peek(), locals.peek()];
+                let Some(id) = heads.into_iter().flatten().map(|(id, _)| *id).min() else {
+                    break;
+                };
+                let at = |head: &(NodeId, &Arc<Node>)| head.0 == id;
+                let remote = remotes.next_if(at);
+                if remote != bases.next_if(at) || remote != locals.next_if(at) {
+                    unsettled.push(id);
+                }
+            }
+        }
+        Self {
+            unsettled: unsettled.into_iter().collect(),
+            remote,
+            synced,
+            local,
+            blocked,
+        }
+    }
+
     /// What the server last said.
     #[must_use]
     pub fn remote(&self) -> &Tree {

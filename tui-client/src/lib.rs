@@ -3,3 +3,5 @@
 pub mod control;
 pub mod disk;
 pub mod notice;
+pub mod socket;
+pub mod state;

@@ -1,0 +1,182 @@
+//! The rows of the trees as bytes: node, version, and a seal over both and the id. SQLite does not notice a flipped bit
+//! inside a row; the seal does, so that a tree is never believed that nobody saw.
+
+use std::sync::Arc;
+
+use sync_engine::node::{ConflictCause, TARGET_LEN_MAX};
+use sync_engine::{
+    ConflictMark, Content, DeviceId, FileState, Hash, Kind, Name, Node, NodeId, Target, Version,
+};
+
+/// The length of the seal, in bytes.
+const SEAL_LEN: usize = 8;
+/// The length of what follows the node, in bytes: version and seal.
+const TAIL_LEN: usize = 8 + SEAL_LEN;
+
+const DIR: u8 = 0;
+const FILE: u8 = 1;
+const SYMLINK: u8 = 2;
+/// Is added to the kind of a node that bears a conflict mark.
+const MARKED: u8 = 0x80;
+
+/// Writes a row into an emptied buffer.
+pub(super) fn encode(id: NodeId, node: &Node, version: Version, into: &mut Vec<u8>) {
+    into.clear();
+    let marked = if node.mark.is_some() { MARKED } else { 0 };
+    match &node.kind {
+        Kind::Dir => into.push(DIR | marked),
+        Kind::File(file) => {
+            into.push(FILE | marked);
+            into.extend_from_slice(&file.content.hash.0);
+            into.extend_from_slice(&file.content.size_bytes.to_le_bytes());
+            into.push(file.content.depth);
+            into.push(u8::from(file.exec));
+            into.extend_from_slice(&file.mtime_ns.to_le_bytes());
+        }
+        Kind::Symlink(target) => {
+            into.push(SYMLINK | marked);
+            let len = u32::try_from(target.0.len()).expect("a target has at most 4096 bytes");
+            into.extend_from_slice(&len.to_le_bytes());
+            into.extend_from_slice(&target.0);
+        }
+    }
+    into.extend_from_slice(&node.parent.0);
+    put_name(&node.name, into);
+    if let Some(mark) = &node.mark {
+        into.extend_from_slice(&mark.with.0);
+        into.extend_from_slice(&mark.base.0.to_le_bytes());
+        into.extend_from_slice(&mark.device.0);
+        into.push(cause_to_byte(mark.cause));
+        put_name(&mark.name, into);
+    }
+    into.extend_from_slice(&version.0.to_le_bytes());
+    into.extend_from_slice(&seal(&id.0, into));
+}
+
+/// Returns the part of a row that is the node, or nothing when the row is too short to be one.
+pub(super) fn node_bytes(row: &[u8]) -> Option<&[u8]> {
+    row.get(..row.len().checked_sub(TAIL_LEN)?)
+}
+
+/// Returns the version in a row, or nothing when its seal is broken.
+pub(super) fn version(id: NodeId, row: &[u8]) -> Option<Version> {
+    let body = unseal(&id.0, row)?;
+    let (_, version) = body.split_last_chunk()?;
+    Some(Version(u64::from_le_bytes(*version)))
+}
+
+/// Reads a row back, or returns nothing when it is not as it was written.
+pub(super) fn decode(id: NodeId, row: &[u8]) -> Option<(Node, Version)> {
+    let body = unseal(&id.0, row)?;
+    let (mut rest, version) = body.split_last_chunk()?;
+    let version = Version(u64::from_le_bytes(*version));
+    let node = take_node(&mut rest)?;
+    rest.is_empty().then_some((node, version))
+}
+
+/// Returns the seal of bytes that belong to a key.
+pub(super) fn seal(key: &[u8], body: &[u8]) -> [u8; SEAL_LEN] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(key);
+    hasher.update(body);
+    let mut seal = [0; SEAL_LEN];
+    seal.copy_from_slice(&hasher.finalize().as_bytes()[..SEAL_LEN]);
+    seal
+}
+
+/// Returns sealed bytes without their seal, or nothing when it is broken.
+pub(super) fn unseal<'a>(key: &[u8], sealed: &'a [u8]) -> Option<&'a [u8]> {
+    let (body, found) = sealed.split_at_checked(sealed.len().checked_sub(SEAL_LEN)?)?;
+    (seal(key, body) == found).then_some(body)
+}
+
+fn take_node(rest: &mut &[u8]) -> Option<Node> {
+    let [tag] = take(rest)?;
+    let kind = match tag & !MARKED {
+        DIR => Kind::Dir,
+        FILE => Kind::File(take_file(rest)?),
+        SYMLINK => {
+            let len = usize::try_from(u32::from_le_bytes(take(rest)?)).ok()?;
+            let target = rest.split_off(..len).filter(|_| len <= TARGET_LEN_MAX)?;
+            Kind::Symlink(Target(Arc::from(target)))
+        }
+        _ => return None,
+    };
+    let parent = NodeId(take(rest)?);
+    let name = take_name(rest)?;
+    let mark = if tag & MARKED == 0 {
+        None
+    } else {
+        Some(Arc::new(take_mark(rest)?))
+    };
+    Some(Node {
+        parent,
+        name,
+        kind,
+        mark,
+    })
+}
+
+fn take_file(rest: &mut &[u8]) -> Option<FileState> {
+    let hash = Hash(take(rest)?);
+    let size_bytes = u64::from_le_bytes(take(rest)?);
+    let [depth, exec] = take(rest)?;
+    let mtime_ns = i64::from_le_bytes(take(rest)?);
+    Some(FileState {
+        content: Content {
+            hash,
+            size_bytes,
+            depth,
+        },
+        exec: exec != 0,
+        mtime_ns,
+    })
+}
+
+fn take_mark(rest: &mut &[u8]) -> Option<ConflictMark> {
+    let with = NodeId(take(rest)?);
+    let base = Version(u64::from_le_bytes(take(rest)?));
+    let device = DeviceId(take(rest)?);
+    let [cause] = take(rest)?;
+    Some(ConflictMark {
+        with,
+        base,
+        device,
+        name: take_name(rest)?,
+        cause: cause_of_byte(cause)?,
+    })
+}
+
+fn put_name(name: &Name, into: &mut Vec<u8>) {
+    let bytes = name.as_bytes();
+    into.push(u8::try_from(bytes.len()).expect("a name has at most 255 bytes"));
+    into.extend_from_slice(bytes);
+}
+
+fn take_name(rest: &mut &[u8]) -> Option<Name> {
+    let [len] = take(rest)?;
+    Name::new(rest.split_off(..usize::from(len))?).ok()
+}
+
+fn take<const LEN: usize>(rest: &mut &[u8]) -> Option<[u8; LEN]> {
+    let (taken, left) = rest.split_first_chunk()?;
+    *rest = left;
+    Some(*taken)
+}
+
+fn cause_to_byte(cause: ConflictCause) -> u8 {
+    match cause {
+        ConflictCause::BothEdited => 0,
+        ConflictCause::SameName => 1,
+        ConflictCause::KindSwapped => 2,
+    }
+}
+
+fn cause_of_byte(byte: u8) -> Option<ConflictCause> {
+    match byte {
+        0 => Some(ConflictCause::BothEdited),
+        1 => Some(ConflictCause::SameName),
+        2 => Some(ConflictCause::KindSwapped),
+        _ => None,
+    }
+}

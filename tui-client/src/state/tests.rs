@@ -1,0 +1,536 @@
+//! What the memory promises: it gives back what was saved, and damage is found and costs no more than itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use sync_engine::node::ConflictCause;
+use sync_engine::{
+    ConflictMark, Content, DeviceId, Epoch, FileState, Kind, Name, RelPath, Target, Tree, Version,
+};
+use tempfile::TempDir;
+
+use super::*;
+use crate::notice::ChangeKind;
+
+struct Folder {
+    dir: TempDir,
+}
+
+impl Folder {
+    fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join(STATE_NAME)
+    }
+
+    fn open(&self) -> (State, Loaded) {
+        State::open(&self.path()).unwrap()
+    }
+}
+
+fn id(number: u32) -> NodeId {
+    let mut id = [7; 16];
+    id[..4].copy_from_slice(&number.to_be_bytes());
+    NodeId(id)
+}
+
+fn node(parent: NodeId, name: &str, kind: Kind) -> Arc<Node> {
+    Arc::new(Node {
+        parent,
+        name: Name::try_from(name).unwrap(),
+        kind,
+        mark: None,
+    })
+}
+
+fn file(content: &[u8]) -> Kind {
+    Kind::File(FileState {
+        content: Content {
+            hash: Hash::of(content),
+            size_bytes: content.len() as u64,
+            depth: 0,
+        },
+        exec: true,
+        mtime_ns: -5,
+    })
+}
+
+fn item(node: &Arc<Node>, version: u64) -> Option<Item> {
+    Some(Item {
+        node: Arc::clone(node),
+        version: Version(version),
+    })
+}
+
+fn log_item(number: u64) -> LogItem {
+    LogItem {
+        version: Version(number),
+        time_ms: number,
+        device: "tower".into(),
+        kind: ChangeKind::Edited,
+        path: RelPath::parse(b"a/b").unwrap(),
+        size_bytes: Some(3),
+    }
+}
+
+/// A delta that makes `n_nodes` nodes that are the same in all three trees.
+fn synced_files(n_nodes: u32) -> Delta {
+    let mut delta = Delta::default();
+    for number in 0..n_nodes {
+        let node = node(
+            NodeId::ROOT,
+            &format!("file-{number}"),
+            file(&number.to_be_bytes()),
+        );
+        delta
+            .remote
+            .push((id(number), item(&node, u64::from(number) + 1)));
+        let version = Version(u64::from(number) + 1);
+        let base = Base {
+            node: Arc::clone(&node),
+            version,
+        };
+        delta.synced.push((id(number), Some(base)));
+        delta.local.push((id(number), Some(node)));
+        delta
+            .prints
+            .push((id(number), Some(number.to_be_bytes().repeat(16))));
+    }
+    delta
+}
+
+#[test]
+fn a_new_folder_has_an_empty_memory() {
+    let folder = Folder::new();
+    let (_state, loaded) = folder.open();
+    assert_eq!(loaded.origin, Origin::Fresh);
+    assert_eq!(loaded.trees, Trees::new());
+    assert_eq!(
+        State::peek(&folder.dir.path().join("other.db"))
+            .unwrap()
+            .map(|_| ()),
+        None
+    );
+}
+
+#[test]
+fn everything_saved_comes_back_after_a_clean_and_an_unclean_end() {
+    let folder = Folder::new();
+    let marked = Arc::new(Node {
+        mark: Some(Arc::new(ConflictMark {
+            with: id(1),
+            base: Version(3),
+            device: DeviceId([9; 16]),
+            name: Name::new(b"caf\xe9").unwrap(),
+            cause: ConflictCause::KindSwapped,
+        })),
+        ..(*node(id(2), "b (conflict)", file(b"mine"))).clone()
+    });
+    let dir = node(NodeId::ROOT, "dir", Kind::Dir);
+    let link = node(id(2), "link", Kind::Symlink(Target(Arc::from(&b"../\xff"[..]))));
+    let facts = Facts {
+        cursor: Some(Cursor {
+            epoch: Epoch([4; 16]),
+            version: Version(9),
+            chain: Hash::of(b"chain"),
+        }),
+        generation: [1; 16],
+        next_generation: Some([2; 16]),
+        protected_ms: Some(77),
+        joining: true,
+    };
+    let delta = Delta {
+        remote: vec![(id(2), item(&dir, 4)), (id(3), item(&marked, 5))],
+        synced: vec![(
+            id(2),
+            Some(Base {
+                node: Arc::clone(&dir),
+                version: Version(2),
+            }),
+        )],
+        local: vec![(id(2), Some(Arc::clone(&dir))), (id(4), Some(Arc::clone(&link)))],
+        prints: vec![(id(2), Some(vec![1, 2])), (id(4), Some(vec![]))],
+        blocked: vec![
+            (id(4), Some(Block::NameClash(Name::new(b"LINK").unwrap()))),
+            (id(5), Some(Block::Unreadable("denied".into()))),
+        ],
+        facts: Some(facts.clone()),
+        feed: vec![log_item(1), log_item(2)],
+        ..Delta::default()
+    };
+    let (mut state, _) = folder.open();
+    state.save(&delta).unwrap();
+    state.finish().unwrap();
+    let (state, loaded) = folder.open();
+    assert_eq!(loaded.origin, Origin::Kept);
+    drop(state);
+    let (_state, again) = folder.open();
+    for loaded in [loaded, again] {
+        assert_eq!(loaded.trees.remote().item(id(3)), item(&marked, 5).as_ref());
+        assert_eq!(loaded.trees.remote().item(id(2)), item(&dir, 4).as_ref());
+        assert_eq!(loaded.trees.base(id(2)).unwrap().version, Version(2));
+        assert_eq!(loaded.trees.local().item(id(4)), item(&link, 0).as_ref());
+        assert_eq!(loaded.trees.local().item(id(2)), item(&dir, 0).as_ref());
+        let shared = loaded.trees.local().node(id(2)).unwrap();
+        assert!(Arc::ptr_eq(shared, loaded.trees.remote().node(id(2)).unwrap()));
+        assert!(Arc::ptr_eq(shared, &loaded.trees.base(id(2)).unwrap().node));
+        assert_eq!(loaded.trees.unsettled(), &BTreeSet::from([id(3), id(4)]));
+        assert_eq!(loaded.trees.blocked().len(), 2);
+        assert_eq!(loaded.prints, [(id(2), vec![1, 2]), (id(4), vec![])]);
+        assert_eq!(loaded.facts, facts);
+        assert_eq!(loaded.feed, [log_item(1), log_item(2)]);
+    }
+}
+
+#[test]
+fn the_last_of_several_changes_of_a_node_counts() {
+    let folder = Folder::new();
+    let (mut state, _) = folder.open();
+    let [one, two] = ["one", "two"].map(|name| node(NodeId::ROOT, name, Kind::Dir));
+    let delta = Delta {
+        local: vec![
+            (id(1), Some(one)),
+            (id(0), None),
+            (id(1), None),
+            (id(1), Some(two)),
+        ],
+        ..Delta::default()
+    };
+    state.save(&delta).unwrap();
+    drop(state);
+    let (_state, loaded) = folder.open();
+    assert_eq!(loaded.trees.local().path(id(1)).unwrap().to_bytes(), b"two");
+}
+
+#[test]
+fn trees_can_be_forgotten_as_a_whole_and_written_anew_in_one_delta() {
+    let folder = Folder::new();
+    let (mut state, _) = folder.open();
+    state.save(&synced_files(10)).unwrap();
+    let kept = node(NodeId::ROOT, "kept", Kind::Dir);
+    let delta = Delta {
+        forget_remote: true,
+        forget_bases: true,
+        remote: vec![(id(50), item(&kept, 1))],
+        ..Delta::default()
+    };
+    state.save(&delta).unwrap();
+    drop(state);
+    let (_state, loaded) = folder.open();
+    assert_eq!(loaded.trees.remote().len(), 1);
+    assert_eq!(loaded.trees.bases().count(), 0);
+    assert_eq!(loaded.trees.local().len(), 10);
+}
+
+#[test]
+fn the_feed_keeps_the_newest_and_no_more() {
+    let folder = Folder::new();
+    let (mut state, _) = folder.open();
+    for part in 0..3 {
+        let feed = (0..700).map(|number| log_item(part * 700 + number)).collect();
+        let delta = Delta {
+            feed,
+            ..Delta::default()
+        };
+        state.save(&delta).unwrap();
+    }
+    let loaded = State::peek(&folder.path()).unwrap().unwrap();
+    assert_eq!(loaded.feed.len(), FEED_LEN_MAX);
+    assert_eq!(loaded.feed.last(), Some(&log_item(2099)));
+}
+
+#[test]
+fn a_chunk_is_found_until_its_file_is_forgotten() {
+    let folder = Folder::new();
+    let (mut state, _) = folder.open();
+    let row = |byte: u8, offset| ChunkRow {
+        hash: Hash([byte; 32]),
+        offset,
+        len: 70_000,
+    };
+    let mut delta = Delta {
+        chunks: vec![
+            (id(1), Some(vec![row(1, 0), row(2, 70_000)])),
+            (id(2), Some(vec![row(2, 1 << 40)])),
+        ],
+        ..Delta::default()
+    };
+    state.save_durably(&delta).unwrap();
+    let place = |node, offset| ChunkPlace {
+        node,
+        offset,
+        len: 70_000,
+    };
+    assert_eq!(state.find_chunk(&Hash([1; 32])).unwrap(), Some(place(id(1), 0)));
+    delta.chunks = vec![(id(1), Some(vec![row(3, 5)]))];
+    state.save(&delta).unwrap();
+    let hashes = [1, 2, 3, 4].map(|byte| Hash([byte; 32]));
+    let expected = [None, Some(place(id(2), 1 << 40)), Some(place(id(1), 5)), None];
+    assert_eq!(state.find_chunks(&hashes).unwrap(), expected);
+    delta.chunks = vec![(id(1), None), (id(2), None)];
+    state.save(&delta).unwrap();
+    assert_eq!(state.find_chunks(&hashes).unwrap(), [None; 4]);
+}
+
+#[test]
+fn a_newer_format_is_refused_and_left_alone() {
+    let folder = Folder::new();
+    folder.open().0.finish().unwrap();
+    let connection = Connection::open(folder.path()).unwrap();
+    connection.pragma_update(None, "user_version", 2).unwrap();
+    drop(connection);
+    let before = fs::read(folder.path()).unwrap();
+    assert!(matches!(
+        State::open(&folder.path()),
+        Err(StateError::Newer { found: 2, .. })
+    ));
+    assert_eq!(fs::read(folder.path()).unwrap(), before);
+    assert_eq!(fs::read_dir(folder.dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_strangers_trigger_is_never_run() {
+    let folder = Folder::new();
+    folder.open().0.finish().unwrap();
+    let connection = Connection::open(folder.path()).unwrap();
+    connection
+        .execute(
+            "CREATE TRIGGER t AFTER INSERT ON local BEGIN DELETE FROM remote; END",
+            [],
+        )
+        .unwrap();
+    drop(connection);
+    assert!(folder.open().1.lost());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_in_the_place_of_the_memory_is_not_followed() {
+    let folder = Folder::new();
+    let elsewhere = Folder::new();
+    elsewhere.open().0.finish().unwrap();
+    let before = fs::read(elsewhere.path()).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), folder.path()).unwrap();
+    let (_state, loaded) = folder.open();
+    assert!(loaded.lost());
+    assert_eq!(fs::read(elsewhere.path()).unwrap(), before);
+}
+
+#[cfg(unix)]
+#[test]
+fn only_its_user_may_read_the_memory() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new();
+    let (mut state, _) = folder.open();
+    state.save(&synced_files(1)).unwrap();
+    for entry in fs::read_dir(folder.dir.path()).unwrap() {
+        let mode = entry.unwrap().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0);
+    }
+}
+
+/// Saves some nodes, damages the file, and returns what is loaded then.
+fn after_damage(damage: impl FnOnce(&mut Vec<u8>)) -> Loaded {
+    let folder = Folder::new();
+    let (mut state, _) = folder.open();
+    state.save(&synced_files(200)).unwrap();
+    state.finish().unwrap();
+    let mut bytes = fs::read(folder.path()).unwrap();
+    damage(&mut bytes);
+    fs::write(folder.path(), &bytes).unwrap();
+    let (mut state, loaded) = folder.open();
+    if let Origin::Lost { aside, .. } = &loaded.origin {
+        assert_eq!(
+            fs::read(aside).unwrap(),
+            bytes,
+            "the damaged file is kept as it was"
+        );
+    }
+    // Whatever happened, the memory works again.
+    state.save(&synced_files(200)).unwrap();
+    drop(state);
+    assert_eq!(folder.open().1.origin, Origin::Kept);
+    loaded
+}
+
+#[test]
+fn a_file_cut_short_is_lost_and_replaced() {
+    assert!(after_damage(|bytes| bytes.truncate(bytes.len() / 2)).lost());
+    assert!(after_damage(|bytes| bytes.truncate(100)).lost());
+    assert!(after_damage(|bytes| bytes.truncate(bytes.len() - 4096)).lost());
+}
+
+#[test]
+fn a_file_of_zeros_or_of_something_else_is_lost_and_replaced() {
+    assert!(after_damage(|bytes| bytes.fill(0)).lost());
+    assert!(after_damage(|bytes| bytes[8192..12288].fill(0)).lost());
+    assert!(after_damage(|bytes| *bytes = b"something else entirely\n".repeat(50)).lost());
+}
+
+#[test]
+fn an_empty_file_is_a_fresh_memory() {
+    assert_eq!(after_damage(Vec::clear).origin, Origin::Fresh);
+}
+
+#[test]
+fn a_tree_is_never_believed_that_nobody_saw() {
+    let (_, sound) = {
+        let folder = Folder::new();
+        let (mut state, _) = folder.open();
+        state.save(&synced_files(200)).unwrap();
+        drop(state);
+        folder.open()
+    };
+    for seed in 0_u64..40 {
+        let loaded = after_damage(|bytes| {
+            let at = blake3::hash(&seed.to_le_bytes());
+            let at = u64::from_le_bytes(at.as_bytes()[..8].try_into().unwrap());
+            let at = usize::try_from(at % (bytes.len() as u64)).unwrap();
+            bytes[at] ^= 1 << (seed % 8);
+        });
+        assert!(loaded.lost() || loaded.trees == sound.trees, "seed {seed}");
+    }
+}
+
+#[test]
+fn damaged_files_are_kept_but_not_without_end() {
+    let folder = Folder::new();
+    for _ in 0..6 {
+        fs::write(folder.path(), b"not a database, but long enough to look at").unwrap();
+        assert!(folder.open().1.lost());
+    }
+    let n_aside = fs::read_dir(folder.dir.path())
+        .unwrap()
+        .filter(|entry| {
+            let name = entry.as_ref().unwrap().file_name();
+            name.to_string_lossy().contains("damaged")
+        })
+        .count();
+    assert_eq!(n_aside, 3);
+}
+
+/// What a step of the model test does to one node of one of the three trees.
+fn any_step() -> impl Strategy<Value = (u8, u32, u32, u8)> {
+    (0..5_u8, 0..8_u32, 0..5_u32, 0..4_u8)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn any_series_of_deltas_comes_back_as_the_trees_that_it_made(
+        deltas in prop::collection::vec(prop::collection::vec(any_step(), 1..12), 1..5),
+    ) {
+        let folder = Folder::new();
+        let mut model = Trees::new();
+        let mut prints = BTreeMap::new();
+        for steps in deltas {
+            let mut delta = Delta::default();
+            for step in steps {
+                apply(step, &mut model, &mut prints, &mut delta);
+            }
+            let (mut state, before) = folder.open();
+            prop_assert_ne!(before.lost(), true);
+            state.save(&delta).unwrap();
+            drop(state);
+            let (state, loaded) = folder.open();
+            prop_assert_eq!(&loaded.trees, &model);
+            prop_assert_eq!(loaded.prints.into_iter().collect::<BTreeMap<_, _>>(), prints.clone());
+            state.finish().unwrap();
+        }
+    }
+}
+
+/// Makes a step in the model, if the trees allow it, and in the delta.
+fn apply(
+    (what, number, parent, value): (u8, u32, u32, u8),
+    model: &mut Trees,
+    prints: &mut BTreeMap<NodeId, Vec<u8>>,
+    delta: &mut Delta,
+) {
+    let id = id(number + 1);
+    let parent = if parent == 0 {
+        NodeId::ROOT
+    } else {
+        self::id(parent)
+    };
+    let kind = match value {
+        0 => None,
+        1 => Some(Kind::Dir),
+        2 => Some(file(b"two")),
+        _ => Some(Kind::Symlink(Target(Arc::from(&b"three"[..])))),
+    };
+    let node = kind.map(|kind| node(parent, &format!("n{number}"), kind));
+    let version = Version(u64::from(value) + 1);
+    match what {
+        0 => {
+            let item = node.map(|node| Item { node, version });
+            if model.edit_remote(vec![(id, item.clone())]).is_ok() {
+                delta.remote.push((id, item));
+            }
+        }
+        1 => {
+            let base = node.map(|node| Base { node, version });
+            model.set_base(id, base.clone());
+            delta.synced.push((id, base));
+        }
+        2 => {
+            if model.edit_local(vec![(id, node.clone())]).is_ok() {
+                delta.local.push((id, node));
+            }
+        }
+        3 => {
+            let block = node.map(|_| Block::Busy);
+            model.set_block(id, block.clone());
+            delta.blocked.push((id, block));
+        }
+        _ => {
+            let print = node.map(|_| vec![value; 3]);
+            match &print {
+                Some(print) => prints.insert(id, print.clone()),
+                None => prints.remove(&id),
+            };
+            delta.prints.push((id, print));
+        }
+    }
+}
+
+#[test]
+fn an_invalid_tree_in_the_file_counts_as_damage() {
+    let folder = Folder::new();
+    let (mut state, _) = folder.open();
+    let orphan = node(id(9), "orphan", Kind::Dir);
+    let delta = Delta {
+        local: vec![(id(1), Some(orphan))],
+        ..Delta::default()
+    };
+    state.save(&delta).unwrap();
+    drop(state);
+    assert!(folder.open().1.lost());
+    assert_eq!(folder.open().1.trees.local(), &Tree::new());
+}
+
+/// Prints how long it takes; run by hand with `--release --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn how_long_saving_and_loading_take() {
+    for n_nodes in [20_000, 1_000_000] {
+        let folder = Folder::new();
+        let (mut state, _) = folder.open();
+        let delta = synced_files(n_nodes);
+        let start = std::time::Instant::now();
+        state.save(&delta).unwrap();
+        let saved = start.elapsed();
+        state.finish().unwrap();
+        let start = std::time::Instant::now();
+        let (_state, loaded) = folder.open();
+        println!("{n_nodes}: save {saved:?}, load {:?}", start.elapsed());
+        assert_eq!(loaded.trees.local().len(), delta.local.len());
+    }
+}
