@@ -187,7 +187,10 @@ impl<'a, I: Identities> Scene<'a, I> {
         let mut claims = BTreeMap::new();
         let mut unlooked = Vec::new();
         for (place, seen) in self.looks {
-            let Some(owner) = self.shown(seen).filter(|owner| self.occupant(place) != Some(*owner)) else {
+            let Some(owner) = self
+                .shown(seen)
+                .filter(|owner| self.occupant(place) != Some(*owner))
+            else {
                 continue;
             };
             match self.own_place(owner) {
@@ -262,9 +265,8 @@ impl<'a, I: Identities> Scene<'a, I> {
             (Seen::Unknown(block), None) => verdicts.push(Verdict::Odd(place.clone(), block.clone())),
             (Seen::Present { node_type, .. }, _) => {
                 let stays = newcomer.is_none()
-                    && occupant.is_some_and(|id| {
-                        self.type_of(id) == Some(*node_type) && !moves.contains_key(&id)
-                    });
+                    && occupant
+                        .is_some_and(|id| self.type_of(id) == Some(*node_type) && !moves.contains_key(&id));
                 if let (false, Some(id)) = (stays, occupant) {
                     leaves(id);
                 }

@@ -1,7 +1,13 @@
 //! The client of Holdfast, as a library: the screen and the headless mode are two listeners of it.
 
+pub mod chunker;
 pub mod control;
 pub mod disk;
+pub mod driver;
+pub mod net;
 pub mod notice;
+pub mod observer;
+pub mod rules;
 pub mod socket;
 pub mod state;
+pub mod transfer;

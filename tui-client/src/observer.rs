@@ -7,6 +7,7 @@
 //! ([`sync_engine::observe`]), asks for what else must be looked at or read, and returns an edit of the local tree.
 //! All threads end when the observer is dropped.
 
+mod draft;
 mod finding;
 mod judge;
 mod known;
@@ -14,6 +15,7 @@ mod ledger;
 mod looker;
 mod queue;
 mod reader;
+mod scene;
 mod settle;
 mod update;
 mod watch;
@@ -24,6 +26,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use sync_engine::observe::Place;
 use sync_engine::{Block, NodeId, RelPath};
 use tokio::sync::mpsc;
 
@@ -59,6 +62,8 @@ pub struct Observer {
     known: Known,
     new_id: Box<dyn FnMut() -> NodeId + Send>,
     oddities: BTreeMap<RelPath, Block>,
+    /// Where the driver is putting something, with how often it said so.
+    reserved: BTreeMap<Place, u32>,
     /// How many events in a row could not be made into a valid edit.
     n_misfits: u32,
     last_token: u64,
@@ -92,6 +97,7 @@ impl Observer {
             known: Known::new(prints),
             new_id,
             oddities: BTreeMap::new(),
+            reserved: BTreeMap::new(),
             n_misfits: 0,
             last_token: 0,
             threads: Vec::new(),
@@ -116,6 +122,22 @@ impl Observer {
     /// it. Law: it is told before the node leaves `busy`.
     pub fn note(&mut self, id: NodeId, print: Option<Print>) {
         self.known.set(id, print);
+    }
+
+    /// Says that the driver is about to put something at a place that neither tree has a busy node at, such as a
+    /// conflict copy: looks there are put off until it is released.
+    pub fn reserve(&mut self, place: Place) {
+        *self.reserved.entry(place).or_default() += 1;
+    }
+
+    /// Ends what [`Self::reserve`] began; what the driver put there has been noted by then.
+    pub fn release(&mut self, place: &Place) {
+        if let Some(count) = self.reserved.get_mut(place) {
+            *count -= 1;
+            if *count == 0 {
+                self.reserved.remove(place);
+            }
+        }
     }
 
     /// Returns what is known of a node's file, directory or link: what a step expects to find.

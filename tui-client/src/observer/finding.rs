@@ -38,6 +38,8 @@ pub(super) enum Finding {
     Reading {
         /// Its path.
         path: RelPath,
+        /// The directory that the path led through; nothing for the root.
+        parent: Option<Print>,
         /// Its bytes by name, or why there are none.
         result: Result<Reading, Block>,
     },
@@ -58,6 +60,8 @@ pub(super) struct Look {
     pub(super) sight: Sight,
     /// The directory that the path led through; nothing for the root, whose path is checked elsewhere.
     pub(super) parent: Option<Print>,
+    /// It is a directory whose contents are about to be listed.
+    pub(super) is_walked: bool,
 }
 
 /// A file that was read whole, between two equal prints.

@@ -2,15 +2,15 @@
 //! nothing but this: an absence that a hint led to is looked at again, after everything that may have moved there.
 
 use std::io;
-use std::sync::{Arc, PoisonError, mpsc as blocking};
+use std::sync::{Arc, mpsc as blocking};
 use std::time::{Duration, Instant};
 
-use sync_engine::{Name, RelPath};
+use sync_engine::RelPath;
 use tokio::sync::mpsc;
 
 use super::finding::{Event, Finding, Look};
-use super::queue::{Queue, Task};
-use super::settle::Urgency;
+use super::queue::{Approach, Queue, Task};
+use super::settle::{Due, Urgency};
 use super::watch::{Watch, WatchTrouble, cookie_name};
 use crate::disk::{DiskError, Print, Root, Sight};
 use crate::notice::Trouble;
@@ -20,8 +20,10 @@ use crate::rules::{Rules, rules_path};
 const LOOKS_MAX: usize = 512;
 /// A token's file that has not come back after this time means that the watcher is deaf.
 const COOKIE_PATIENCE: Duration = Duration::from_secs(3);
-/// The time between two full walks while the system does not watch the folder, and between two tries to have it.
+/// The time between two full walks while the system does not watch all of the folder.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
+/// The time between two tries to have it watched again.
+const RESTART_INTERVAL: Duration = Duration::from_secs(60);
 /// So often the folder itself is checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// A walk says how far it is each time it has seen so many places.
@@ -37,6 +39,9 @@ pub(super) struct Looker {
     troubles: (blocking::SyncSender<WatchTrouble>, blocking::Receiver<WatchTrouble>),
     /// The trouble that was told last, so that each is told once.
     told: Option<WatchTrouble>,
+    /// The watch does not see all; its silence proves nothing, and full walks stand in for it.
+    deaf: bool,
+    last_start: Instant,
     last_rescan: Instant,
     last_check: Instant,
     n_seen: u64,
@@ -62,6 +67,8 @@ impl Looker {
             // One trouble stands for all that come before it is dealt with.
             troubles: blocking::sync_channel(1),
             told: None,
+            deaf: true,
+            last_start: Instant::now(),
             last_rescan: Instant::now(),
             last_check: Instant::now(),
             n_seen: 0,
@@ -87,8 +94,8 @@ impl Looker {
     fn work(&mut self, task: Task) -> Result<(), Ended> {
         match task {
             Task::Stop => Err(Ended),
-            Task::Look { paths, epochs, late } => self.look(paths, epochs, late),
-            Task::Walk { dir, epoch, barrier } => self.walk(&dir, epoch, barrier),
+            Task::Look { due, late } => self.look(due, late),
+            Task::Walk { dir, epoch, approach } => self.walk(&dir, epoch, approach),
             Task::Rescan { epoch } => self.begin_walk(epoch),
             Task::Walked { epoch } => {
                 self.n_seen = 0;
@@ -110,10 +117,10 @@ impl Looker {
         self.events.blocking_send(event).map_err(|_| Ended)
     }
 
-    fn look(&mut self, paths: Vec<RelPath>, epochs: Vec<u64>, late: bool) -> Result<(), Ended> {
+    fn look(&mut self, due: Vec<Due>, late: bool) -> Result<(), Ended> {
         let rules = self.queue.rules();
-        let (mut findings, mut done, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
-        for (path, epoch) in paths.into_iter().zip(epochs) {
+        let (mut findings, mut done, mut dropped, mut walks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for Due { path, epoch, fresh } in due {
             if path.0.is_empty() {
                 self.check_root(&mut findings);
                 done.push(epoch);
@@ -126,22 +133,31 @@ impl Looker {
                 dropped.push(epoch);
                 continue;
             }
-            let look = look(&self.root, path);
+            let mut look = look(&self.root, path);
             if look.sight == Sight::Absent && !late {
                 self.queue.look_late([look.path], Some(epoch));
                 dropped.push(epoch);
                 continue;
             }
+            if fresh && matches!(look.sight, Sight::Dir(_)) && !rules.ignores(&look.path, true) {
+                look.is_walked = true;
+                walks.push((look.path.clone(), epoch));
+            }
             findings.push(Finding::Look(look));
             done.push(epoch);
+        }
+        for (path, epoch) in walks {
+            self.queue.walk(path, epoch, Approach::Barrier);
         }
         self.queue.close(dropped);
         if done.is_empty() { Ok(()) } else { self.send(findings, done) }
     }
 
-    fn walk(&mut self, dir: &RelPath, epoch: u64, barrier: bool) -> Result<(), Ended> {
-        if let Some(watch) = self.watch.as_mut().filter(|_| barrier) {
-            watch.barrier();
+    fn walk(&mut self, dir: &RelPath, epoch: u64, approach: Approach) -> Result<(), Ended> {
+        match (approach, &mut self.watch) {
+            (Approach::Plain, _) | (_, None) => (),
+            (Approach::Barrier, Some(watch)) => watch.barrier(),
+            (Approach::Watch, Some(watch)) => watch.include(dir),
         }
         let before = self.root.look(dir);
         let Sight::Dir(print) = before else {
@@ -175,7 +191,7 @@ impl Looker {
         for (name, sight) in &listing.entries {
             let path = dir.join(name);
             if matches!(sight, Sight::Dir(_)) && !rules.ignores(&path, true) {
-                self.queue.walk(path, epoch, false);
+                self.queue.walk(path, epoch, Approach::Plain);
             }
         }
         self.n_seen += listing.entries.len() as u64;
@@ -194,28 +210,31 @@ impl Looker {
         let mut findings = Vec::new();
         if self.check_root(&mut findings) {
             self.reload_rules_before_walk(&mut findings);
-            if self.watch.is_none() {
+            let is_first = self.told.is_none() && self.watch.is_none();
+            if self.deaf && (is_first || self.last_start + RESTART_INTERVAL <= self.last_rescan) {
                 self.start_watch(&mut findings);
             }
-            self.queue.walk(RelPath::root(), epoch, true);
+            self.queue.walk(RelPath::root(), epoch, Approach::Barrier);
         }
         if findings.is_empty() { Ok(()) } else { self.send(findings, Vec::new()) }
     }
 
     fn start_watch(&mut self, findings: &mut Vec<Finding>) {
+        self.last_start = self.last_rescan;
         let sender = self.troubles.0.clone();
         // A trouble that finds the channel full is told by the one that is in it.
         let trouble = move |trouble| drop(sender.try_send(trouble));
         match Watch::start(self.root.path(), Arc::clone(&self.queue), trouble) {
             Ok(watch) => {
                 self.watch = Some(watch);
-                self.told = None;
+                self.deaf = false;
             }
             Err(trouble) => self.tell(trouble, findings),
         }
     }
 
     fn tell(&mut self, trouble: WatchTrouble, findings: &mut Vec<Finding>) {
+        self.deaf |= trouble.is_lasting();
         if self.told.as_ref() == Some(&trouble) {
             return;
         }
@@ -262,25 +281,26 @@ impl Looker {
     /// Makes a token's file. Where nothing watches, a full walk takes its place.
     fn bake(&mut self, token: u64) -> Result<(), Ended> {
         let path = self.root.private_path(&cookie_name(token));
-        let made = match &self.watch {
-            None => false,
-            Some(_) => make_and_remove(&path).is_ok(),
-        };
-        if !made {
+        if self.deaf || make_and_remove(&path).is_err() {
             self.queue.rescan();
             self.queue.cookie_seen(token);
         }
         Ok(())
     }
 
+    /// Returns the time between two full walks.
+    fn interval(&self) -> Duration {
+        if self.deaf {
+            self.rescan_interval.min(POLL_INTERVAL)
+        } else {
+            self.rescan_interval
+        }
+    }
+
     /// Returns when there is something to do without a task.
     fn next_wake(&self) -> Instant {
-        let interval = match self.watch {
-            Some(_) => self.rescan_interval,
-            None => self.rescan_interval.min(POLL_INTERVAL),
-        };
         let cookie = self.queue.lock().baked.values().next().map(|since| *since + COOKIE_PATIENCE);
-        let timely = (self.last_rescan + interval).min(self.last_check + CHECK_INTERVAL);
+        let timely = (self.last_rescan + self.interval()).min(self.last_check + CHECK_INTERVAL);
         cookie.map_or(timely, |cookie| cookie.min(timely))
     }
 
@@ -293,24 +313,19 @@ impl Looker {
             state.baked.iter().filter(|(_, since)| late(since)).map(|(token, _)| *token).collect()
         };
         if !deaf.is_empty() {
-            // It is begun anew with the full walk.
-            self.watch = None;
             self.tell(WatchTrouble::Deaf, &mut findings);
             self.queue.rescan();
-            deaf.into_iter().for_each(|token| drop(self.queue.cookie_seen(token)));
+            for token in deaf {
+                self.queue.cookie_seen(token);
+            }
         }
         while let Ok(trouble) = self.troubles.1.try_recv() {
-            self.watch = None;
             self.tell(trouble, &mut findings);
         }
         if self.last_check + CHECK_INTERVAL <= now {
             self.check_root(&mut findings);
         }
-        let interval = match self.watch {
-            Some(_) => self.rescan_interval,
-            None => self.rescan_interval.min(POLL_INTERVAL),
-        };
-        if self.last_rescan + interval <= now {
+        if self.last_rescan + self.interval() <= now {
             self.last_rescan = now;
             self.queue.rescan();
         }
@@ -320,25 +335,25 @@ impl Looker {
 
 /// Looks at a place. What is seen counts only together with the directory that the path led through.
 fn look(root: &Root, path: RelPath) -> Look {
-    let parent_path = path.split_last().map(|(parent, _)| parent).unwrap_or_default();
-    let parent = |root: &Root| match &parent_path.0[..] {
-        [] => None,
-        [..] => Some(root.look(&parent_path)),
-    };
-    let before = parent(root);
+    let before = parent_print(root, &path);
     let sight = root.look(&path);
     let after = match sight {
-        Sight::Absent => parent(root),
-        Sight::File(_) | Sight::Dir(_) | Sight::Symlink(..) | Sight::Other(_) | Sight::Unknown(_) => before.clone(),
+        Sight::Absent => parent_print(root, &path),
+        Sight::File(_) | Sight::Dir(_) | Sight::Symlink(..) | Sight::Other(_) | Sight::Unknown(_) => before,
     };
-    let print = |sight: &Option<Sight>| sight.as_ref().and_then(Sight::print).copied();
-    let (before, after) = (print(&before), print(&after));
     let same = before.map(|print| print.identity()) == after.map(|print| print.identity());
     Look {
         path,
         sight: if same { sight } else { Sight::Unknown(sync_engine::Block::Busy) },
         parent: before,
+        is_walked: false,
     }
+}
+
+/// Returns the print of the directory that a path leads through; nothing for the root, and where there is none.
+pub(super) fn parent_print(root: &Root, path: &RelPath) -> Option<Print> {
+    let (parent, _) = path.split_last().filter(|(parent, _)| !parent.0.is_empty())?;
+    root.look(&parent).print().copied()
 }
 
 fn make_and_remove(path: &std::path::Path) -> io::Result<()> {

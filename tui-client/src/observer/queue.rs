@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use sync_engine::RelPath;
 
 use super::ledger::Ledger;
-use super::settle::{Hints, Urgency};
+use super::settle::{Due, Hints, Urgency};
 use crate::disk::Print;
 use crate::rules::Rules;
 
@@ -42,15 +42,24 @@ struct Jobs {
     waiting: BTreeSet<RelPath>,
 }
 
+/// What is to be made sure before a directory is walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Approach {
+    /// Nothing: that was done for a directory above.
+    Plain,
+    /// That the watcher has caught up with the directory's creation.
+    Barrier,
+    /// That the directory is watched, which was not possible before.
+    Watch,
+}
+
 /// What the thread that looks is to do next.
 #[derive(Debug)]
 pub(super) enum Task {
     /// Look at these, and judge them together. Absent ones of `late` are believed.
     Look {
         /// The paths.
-        paths: Vec<RelPath>,
-        /// One for each path.
-        epochs: Vec<u64>,
+        due: Vec<Due>,
         /// Whether an absence is believed.
         late: bool,
     },
@@ -60,8 +69,8 @@ pub(super) enum Task {
         dir: RelPath,
         /// Its epoch.
         epoch: u64,
-        /// The watcher has to have caught up with the directory's creation first.
-        barrier: bool,
+        /// What is to be made sure first.
+        approach: Approach,
     },
     /// Begin a full walk.
     Rescan {
@@ -89,7 +98,7 @@ pub(super) struct State {
     pub(super) hints: Hints,
     pub(super) late: Hints,
     groups: VecDeque<(Vec<RelPath>, u64)>,
-    walks: Vec<(RelPath, u64, bool)>,
+    walks: Vec<(RelPath, u64, Approach)>,
     rescan: Option<u64>,
     walking: Option<u64>,
     jobs: Jobs,
@@ -165,11 +174,11 @@ impl Queue {
         self.looker.notify_one();
     }
 
-    /// Adds a directory that is to be walked. With `barrier` the watcher has to have caught up first.
-    pub(super) fn walk(&self, dir: RelPath, epoch: u64, barrier: bool) {
+    /// Adds a directory that is to be walked.
+    pub(super) fn walk(&self, dir: RelPath, epoch: u64, approach: Approach) {
         let mut state = self.lock();
         state.ledger.open(epoch);
-        state.walks.push((dir, epoch, barrier));
+        state.walks.push((dir, epoch, approach));
         self.looker.notify_one();
     }
 
@@ -330,7 +339,7 @@ impl State {
         self.ledger.reopen(epoch, before);
         if HINTS_MAX < self.hints.len() {
             self.want_rescan();
-            for (_, epoch) in self.hints.take_all() {
+            for epoch in self.hints.clear() {
                 self.ledger.close(epoch);
             }
         }
@@ -363,22 +372,22 @@ impl State {
             return Some(Task::CaughtUp);
         }
         if let Some((paths, epoch)) = self.groups.pop_front() {
-            let epochs = vec![epoch; paths.len()];
-            return Some(Task::Look { paths, epochs, late: true });
+            let due = paths.into_iter().map(|path| Due { path, epoch, fresh: false });
+            let due = due.collect();
+            return Some(Task::Look { due, late: true });
         }
         let due = self.hints.take_due(now, count_max);
         if !due.is_empty() {
-            let (paths, epochs) = due.into_iter().unzip();
-            return Some(Task::Look { paths, epochs, late: false });
+            return Some(Task::Look { due, late: false });
         }
         self.next_walk().or_else(|| self.next_late(now, count_max))
     }
 
     fn next_walk(&mut self) -> Option<Task> {
         if self.jobs.len() <= JOBS_MAX
-            && let Some((dir, epoch, barrier)) = self.walks.pop()
+            && let Some((dir, epoch, approach)) = self.walks.pop()
         {
-            return Some(Task::Walk { dir, epoch, barrier });
+            return Some(Task::Walk { dir, epoch, approach });
         }
         if self.walks.is_empty() && self.walking.is_none() {
             let epoch = self.rescan.take()?;
@@ -395,8 +404,7 @@ impl State {
         }
         let due = self.late.take_due(now, count_max);
         if !due.is_empty() {
-            let (paths, epochs) = due.into_iter().unzip();
-            return Some(Task::Look { paths, epochs, late: true });
+            return Some(Task::Look { due, late: true });
         }
         if self.late.len() == 0 {
             return self.walking.take().map(|epoch| Task::Walked { epoch });

@@ -11,6 +11,7 @@ use sync_engine::{Block, Hash};
 use tokio::sync::mpsc;
 
 use super::finding::{Event, Finding, Reading};
+use super::looker::parent_print;
 use super::queue::{Job, LARGE_LEN, Queue};
 use crate::chunker::Chunker;
 use crate::disk::{DiskError, Print, Root};
@@ -83,13 +84,13 @@ fn work(queue: &Queue, root: &Root, chunker: &mut Chunker, job: Job, batch: &mut
                 queue.read_job(again, delay);
             }
             batch.len_bytes += reading.small.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
-            return batch.add(job, Ok(reading));
+            return batch.add(root, job, Ok(reading));
         }
         Attempt::Gone => {
             queue.look_late([job.path.clone()], Some(job.epoch));
             return queue.close([job.epoch]);
         }
-        Attempt::Failed(block) if block != Block::Busy => return batch.add(job, Err(block)),
+        Attempt::Failed(block) if block != Block::Busy => return batch.add(root, job, Err(block)),
         Attempt::Young(delay) => (job.clone(), delay),
         Attempt::Failed(_) | Attempt::Changed => {
             let again = Job {
@@ -104,16 +105,17 @@ fn work(queue: &Queue, root: &Root, chunker: &mut Chunker, job: Job, batch: &mut
         // From here on the file is listed; nothing waits for it any more.
         let epoch = queue.lock().ledger.epoch();
         queue.read_job(Job { epoch, ..retry }, delay);
-        return batch.add(job, Err(Block::Busy));
+        return batch.add(root, job, Err(Block::Busy));
     }
     queue.read_job(retry, delay);
     queue.close([job.epoch]);
 }
 
 impl Batch {
-    fn add(&mut self, job: Job, result: Result<Reading, Block>) {
+    fn add(&mut self, root: &Root, job: Job, result: Result<Reading, Block>) {
         self.epochs.push(job.epoch);
         self.findings.push(Finding::Reading {
+            parent: parent_print(root, &job.path),
             path: job.path,
             result,
         });

@@ -18,6 +18,8 @@ const LATE: Duration = Duration::from_millis(10);
 pub(super) enum Urgency {
     /// The writer is done.
     Now,
+    /// It came to be here just now: a directory's contents may have come with it.
+    Fresh,
     /// The writer may go on.
     Quiet,
     /// To be tried again after a while.
@@ -31,6 +33,16 @@ struct Hint {
     /// When all hints of the same or an earlier epoch are done, what was written before the epoch's cookie is known.
     epoch: u64,
     urgent: bool,
+    fresh: bool,
+}
+
+/// A path that is to be looked at now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Due {
+    pub(super) path: RelPath,
+    pub(super) epoch: u64,
+    /// If it is a directory, it is to be walked.
+    pub(super) fresh: bool,
 }
 
 /// Paths, each with the time when it is to be looked at.
@@ -47,7 +59,7 @@ impl Hints {
         let first = old.map_or(now, |old| old.first);
         let was_urgent = old.is_some_and(|old| old.urgent);
         let due = match urgency {
-            Urgency::Now => now,
+            Urgency::Now | Urgency::Fresh => now,
             Urgency::Quiet => (now + QUIET).min(first + BOUND),
             Urgency::After(delay) => now + delay,
         };
@@ -60,7 +72,8 @@ impl Hints {
             first,
             due,
             epoch: old.map_or(epoch, |old| old.epoch.min(epoch)),
-            urgent: was_urgent || urgency == Urgency::Now,
+            urgent: was_urgent || matches!(urgency, Urgency::Now | Urgency::Fresh),
+            fresh: old.is_some_and(|old| old.fresh) || urgency == Urgency::Fresh,
         };
         if let Some(old) = old {
             self.by_due.remove(&(old.due, path.clone()));
@@ -81,25 +94,23 @@ impl Hints {
         Some(hint.epoch)
     }
 
-    /// Takes what is due, the longest due first, with the epochs.
-    pub(super) fn take_due(&mut self, now: Instant, count_max: usize) -> Vec<(RelPath, u64)> {
+    /// Takes what is due, the longest due first.
+    pub(super) fn take_due(&mut self, now: Instant, count_max: usize) -> Vec<Due> {
         let mut taken = Vec::new();
         while taken.len() < count_max && self.by_due.first().is_some_and(|(due, _)| *due <= now) {
             let Some((_, path)) = self.by_due.pop_first() else { break };
             if let Some(hint) = self.by_path.remove(&path) {
-                taken.push((path, hint.epoch));
+                let Hint { epoch, fresh, .. } = hint;
+                taken.push(Due { path, epoch, fresh });
             }
         }
         taken
     }
 
-    /// Takes everything.
-    pub(super) fn take_all(&mut self) -> Vec<(RelPath, u64)> {
+    /// Forgets everything and returns the epochs.
+    pub(super) fn clear(&mut self) -> Vec<u64> {
         self.by_due.clear();
-        std::mem::take(&mut self.by_path)
-            .into_iter()
-            .map(|(path, hint)| (path, hint.epoch))
-            .collect()
+        std::mem::take(&mut self.by_path).into_values().map(|hint| hint.epoch).collect()
     }
 
     /// Returns when the next hint is due.
@@ -129,7 +140,9 @@ mod tests {
         assert_eq!(hints.push(path("a"), Urgency::Quiet, now, 3), None);
         assert!(hints.take_due(now, 9).is_empty());
         assert_eq!(hints.push(path("a"), Urgency::Now, now + MS, 4), Some(3));
-        assert_eq!(hints.take_due(now + MS, 9), [(path("a"), 3)]);
+        let due = hints.take_due(now + MS, 9);
+        assert_eq!(due.len(), 1);
+        assert_eq!(due[0].epoch, 3);
         assert_eq!(hints.next_due(), None);
     }
 

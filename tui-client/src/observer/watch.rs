@@ -1,6 +1,7 @@
 //! The system's watcher: turns its events into hints. It loses some by its nature (what is made in a new directory
 //! before it is watched; all of an overflow), so a new directory is walked and an overflow means a full walk.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ const COOKIE_PREFIX: &str = "cookie-";
 #[derive(Debug)]
 pub(super) struct Watch {
     watcher: RecommendedWatcher,
+    folder: PathBuf,
 }
 
 /// Says why a folder cannot be watched, or no longer wholly.
@@ -25,6 +27,8 @@ pub(super) struct Watch {
 pub(super) enum WatchTrouble {
     /// The system watches no more directories for this user.
     Limit,
+    /// It reports nothing, as on some network disks.
+    Deaf,
     /// Something else, in the system's words.
     Other(String),
 }
@@ -34,6 +38,14 @@ impl WatchTrouble {
         match &error.kind {
             notify::ErrorKind::MaxFilesWatch => Self::Limit,
             _ => Self::Other(error.to_string()),
+        }
+    }
+
+    /// Tells whether the watch's silence proves nothing from now on.
+    pub(super) fn is_lasting(&self) -> bool {
+        match self {
+            Self::Limit | Self::Deaf => true,
+            Self::Other(_) => false,
         }
     }
 }
@@ -48,6 +60,8 @@ impl Watch {
         let folder: PathBuf = root.to_owned();
         let handler = move |event: notify::Result<notify::Event>| match event {
             Ok(event) => hint(&folder, &queue, &event),
+            // The walk finds that a directory is gone or cannot be read, and says so itself.
+            Err(error) if is_of_one_place(&error) => (),
             Err(error) => {
                 queue.rescan();
                 trouble(WatchTrouble::of(&error));
@@ -66,9 +80,19 @@ impl Watch {
             Ok(watcher)
         };
         match start() {
-            Ok(watcher) => Ok(Self { watcher }),
+            Ok(watcher) => {
+                let folder = root.to_owned();
+                Ok(Self { watcher, folder })
+            }
             Err(error) => Err(WatchTrouble::of(&error)),
         }
+    }
+
+    /// Watches a directory that could not be watched when it was first seen.
+    pub(super) fn include(&mut self, dir: &RelPath) {
+        let names = dir.0.iter().map(to_os);
+        // If it cannot be watched now either, it cannot be listed either, and stays blocked.
+        let _ = self.watcher.watch(&names.fold(self.folder.clone(), |at, name| at.join(name)), RecursiveMode::Recursive);
     }
 
     /// Returns when the watcher has dealt with all events that it has reported so far: the directories that they tell
@@ -84,6 +108,18 @@ pub(super) fn cookie_name(token: u64) -> String {
     format!("{COOKIE_PREFIX}{token}")
 }
 
+fn is_of_one_place(error: &notify::Error) -> bool {
+    match &error.kind {
+        notify::ErrorKind::PathNotFound | notify::ErrorKind::WatchNotFound => true,
+        notify::ErrorKind::Io(error) => {
+            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+        }
+        notify::ErrorKind::Generic(_)
+        | notify::ErrorKind::InvalidConfig(_)
+        | notify::ErrorKind::MaxFilesWatch => false,
+    }
+}
+
 fn hint(folder: &Path, queue: &Queue, event: &notify::Event) {
     if event.need_rescan() {
         queue.rescan();
@@ -91,17 +127,19 @@ fn hint(folder: &Path, queue: &Queue, event: &notify::Event) {
     let urgency = match &event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => Urgency::Now,
         EventKind::Access(_) => return,
-        EventKind::Create(notify::event::CreateKind::Folder) => Urgency::Now,
+        EventKind::Create(notify::event::CreateKind::Folder) => Urgency::Fresh,
         EventKind::Modify(ModifyKind::Name(RenameMode::From)) | EventKind::Remove(_) => {
             return late(folder, queue, event);
         }
-        EventKind::Modify(ModifyKind::Name(_)) => Urgency::Now,
+        EventKind::Modify(ModifyKind::Name(_)) => Urgency::Fresh,
         EventKind::Any | EventKind::Create(_) | EventKind::Modify(_) | EventKind::Other => Urgency::Quiet,
     };
     for path in &event.paths {
         match place(folder, path) {
             Place::Inside(path) if !is_left_out(queue, &path) => queue.hint(path, urgency, None),
-            Place::Cookie(token) => drop(queue.cookie_seen(token)),
+            Place::Cookie(token) => {
+                queue.cookie_seen(token);
+            }
             Place::Inside(_) | Place::Nowhere => (),
         }
     }
@@ -118,6 +156,17 @@ fn late(folder: &Path, queue: &Queue, event: &notify::Event) {
 
 fn is_left_out(queue: &Queue, path: &RelPath) -> bool {
     queue.rules().ignores_above(path)
+}
+
+#[cfg(unix)]
+fn to_os(name: &Name) -> &std::ffi::OsStr {
+    use std::os::unix::ffi::OsStrExt;
+    std::ffi::OsStr::from_bytes(name.as_bytes())
+}
+
+#[cfg(not(unix))]
+fn to_os(name: &Name) -> &std::ffi::OsStr {
+    std::ffi::OsStr::new(name.as_str().unwrap_or_default())
 }
 
 enum Place {

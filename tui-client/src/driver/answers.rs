@@ -1,0 +1,187 @@
+//! Answers to questions that need nothing but what this device knows, and orders to it.
+
+use std::time::{Duration, Instant};
+
+use sync_engine::{DeviceId, NodeId, RelPath, Version};
+use tokio::sync::oneshot;
+
+use super::turn::now_ms;
+use super::views::{self, Facts, block_text, node_at, path_of};
+use super::{Asked, Driver};
+use crate::config::ConfigError;
+use crate::control::{Answer, Ask, Identity, Status};
+use crate::net::ConnectError;
+use crate::notice::{Notice, Trouble};
+
+impl Driver {
+    pub(super) fn on_asked(&mut self, (ask, reply): Asked) {
+        let answer = match ask {
+            Ask::Status => Answer::Status(self.status()),
+            Ask::Wait { timeout_ms } => return self.wait(timeout_ms, reply),
+            Ask::Identity => self.identity(),
+            Ask::List { dir } => Answer::List(self.list(dir)),
+            Ask::Conflicts => Answer::Conflicts(views::conflicts(&self.trees, |device| self.name_of(device))),
+            Ask::Why { path } => self.why(&path),
+            Ask::Confirm => {
+                self.removals_confirmed = true;
+                Answer::Done
+            }
+            Ask::Rescan => {
+                self.observer.rescan();
+                self.control.hurry();
+                self.settled.disturb();
+                Answer::Done
+            }
+            Ask::Stop => {
+                self.stop.cancel();
+                Answer::Done
+            }
+            Ask::Listen => Answer::Failed(Trouble {
+                what: "notices are not answered one by one".into(),
+                done: "nothing was done".into(),
+                todo: "listen through the socket".into(),
+            }),
+            other @ (Ask::Log { .. }
+            | Ask::History { .. }
+            | Ask::Restore { .. }
+            | Ask::Resolve { .. }
+            | Ask::Devices
+            | Ask::RenameDevice { .. }
+            | Ask::RevokeDevice { .. }
+            | Ask::ReplaceId
+            | Ask::Verify) => return self.ask_server(other, reply),
+        };
+        // Who asked may have gone.
+        let _ = reply.send(answer);
+    }
+
+    fn wait(&mut self, timeout_ms: Option<u64>, reply: oneshot::Sender<Answer>) {
+        if self.trouble.is_some() {
+            // Waiting would not help.
+            let _ = reply.send(Answer::TimedOut(self.status()));
+            return;
+        }
+        self.control.hurry();
+        self.settled.wait(reply, timeout_ms.map(|ms| Instant::now() + Duration::from_millis(ms)));
+    }
+
+    pub(super) fn status(&self) -> Status {
+        Status {
+            state: self.state_word(),
+            version: self.facts.cursor.map_or(Version::ZERO, |cursor| cursor.version),
+            pending: self.n_pending(),
+            blocked: self.blocked_told.iter().map(|(path, reason)| (path.clone(), reason.clone())).collect(),
+            conflicts: views::conflict_nodes(&self.trees).len() as u64,
+            nodes: self.trees.local().len() as u64,
+            device: self.account.device_name.clone(),
+            device_id: self.account.device,
+            server: self.account.server.to_string(),
+            connected: self.session.is_some(),
+            protected_ms: if self.settled.is_announced() { Some(now_ms()) } else { self.facts.protected_ms },
+            trouble: self.trouble.as_ref().map(|(_, trouble)| trouble.clone()),
+            brake: self.brake.map(|brake| (brake.removals as u64, brake.nodes as u64)),
+        }
+    }
+
+    fn identity(&self) -> Answer {
+        match (self.account.id.as_ref(), self.account.pairing_link()) {
+            (Some(id), Some(link)) => {
+                Answer::Identity(Identity { id: id.reveal().to_string(), link: link.reveal().to_string() })
+            }
+            (Some(_) | None, _) => Answer::Failed(Trouble {
+                what: "this folder has no account yet".into(),
+                done: "the client is still trying to reach the server".into(),
+                todo: "try again when it is connected".into(),
+            }),
+        }
+    }
+
+    fn list(&self, dir: Option<NodeId>) -> Vec<crate::control::ListItem> {
+        let blocked = self.all_blocked();
+        let facts = Facts { uploading: &self.uploading, downloading: &self.downloading, blocked: &blocked };
+        views::list(&self.trees, &facts, dir.unwrap_or(NodeId::ROOT))
+    }
+
+    fn why(&self, path: &RelPath) -> Answer {
+        if let Some(block) = self.observer.oddities().get(path) {
+            return Answer::Report { sound: false, lines: vec![format!("{path}: {}", block_text(block))] };
+        }
+        let Some(id) = node_at(&self.trees, path) else {
+            return Answer::Failed(Trouble {
+                what: format!("there is no '{path}' here or on the server"),
+                done: "nothing was done".into(),
+                todo: "give the path as seen from the folder's root".into(),
+            });
+        };
+        let mut lines = Vec::new();
+        let blocked = self.all_blocked();
+        if let Some(block) = blocked.get(&id) {
+            lines.push(format!("blocked: {}", block_text(block)));
+        }
+        let (local, remote) = (self.trees.local().node(id), self.trees.remote().node(id));
+        match (local, remote) {
+            (Some(_), None) => lines.push("it is here and not yet on the server".into()),
+            (None, Some(_)) => lines.push("it is on the server and not here".into()),
+            (Some(local), Some(remote)) if local != remote => {
+                lines.push("it is different here and on the server".into());
+            }
+            (Some(_), Some(_)) => lines.push("it is the same here and on the server".into()),
+            (None, None) => (),
+        }
+        if self.uploading.contains(&id) {
+            lines.push("it is on its way to the server".into());
+        }
+        if self.downloading.contains(&id) {
+            lines.push("it is on its way here".into());
+        }
+        if self.session.is_none() {
+            lines.push("the server is out of reach; it goes on by itself when the server is back".into());
+        }
+        if let Some((_, trouble)) = &self.trouble {
+            lines.push(trouble.to_string());
+        }
+        let sound = !blocked.contains_key(&id) && !self.trees.unsettled().contains(&id);
+        Answer::Report { sound, lines }
+    }
+
+    /// The name of a device, or the beginning of its id while the name is not known.
+    pub(super) fn name_of(&self, device: DeviceId) -> String {
+        self.device_names.get(&device).cloned().unwrap_or_else(|| device.to_string()[..8].to_owned())
+    }
+
+    pub(super) fn tell_account(&self) {
+        if let Some(id) = self.account.id.as_ref() {
+            self.tell(Notice::Account {
+                id: id.reveal().to_string(),
+                device: self.account.device_name.clone(),
+                server: self.account.server.to_string(),
+                fingerprint: self.account.fingerprint.map(|fingerprint| fingerprint.to_string()).unwrap_or_default(),
+            });
+        }
+    }
+
+    pub(super) fn on_config_failed(&mut self, error: &ConfigError) {
+        self.fatal(Trouble {
+            what: format!("the account's settings could not be saved: {error}"),
+            done: "the client has stopped syncing, so that the account is not lost by it".into(),
+            todo: "make the configuration directory writable and start the client again".into(),
+        });
+    }
+
+    pub(super) fn on_not_admitted(&mut self, error: &ConnectError) {
+        self.fatal(crate::fault::trouble_of_connect(error));
+    }
+
+    /// Whether a node is one of those that a person would look for at a path.
+    pub(super) fn remote_at(&self, path: &RelPath) -> Option<NodeId> {
+        self.trees
+            .remote()
+            .lookup(path)
+            .or_else(|| self.trees.local().lookup(path).filter(|id| self.trees.remote().node(*id).is_some()))
+    }
+
+    /// The path of a node for a person.
+    pub(super) fn shown_path(&self, id: NodeId) -> RelPath {
+        path_of(&self.trees, id).unwrap_or_default()
+    }
+}

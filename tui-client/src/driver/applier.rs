@@ -1,0 +1,284 @@
+//! The thread that changes the folder. Steps arrive in the planner's order, each with what it expects to find; contents
+//! that are ready together are flushed together, then moved into place, then their directories are flushed, and only
+//! then is anything said to be done.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Write};
+
+use bytes::Bytes;
+use sync_engine::plan::Step;
+use sync_engine::{Block, Content, FileState, Kind, NodeId, RelPath, Target};
+use tokio::sync::mpsc;
+
+use crate::chunker::Chunker;
+use crate::disk::{DiskError, HandError, Known, Print, Root, Sealed, Sight, Staged};
+
+/// How many jobs wait at most.
+const JOBS_WAITING_MAX: usize = 1024;
+/// How many contents share a flush at most.
+const GROUP_MAX: usize = 512;
+
+/// What a step does on disk, with paths and expectations resolved.
+pub enum Deed {
+    /// Makes a directory.
+    MakeDir(RelPath),
+    /// Makes a symbolic link where nothing is.
+    MakeSymlink(RelPath, Target),
+    /// Puts a new file where nothing is.
+    Install(RelPath, FileState, Body),
+    /// Replaces a file's bytes.
+    Replace(RelPath, Print, Content, FileState, Body),
+    /// Replaces a symbolic link; the targets are the old and the new.
+    ReplaceSymlink(RelPath, Print, Target, Target),
+    /// Sets a file's attributes.
+    SetAttributes(RelPath, Print, Content, FileState),
+    /// Renames or moves a node.
+    Move(RelPath, Print, RelPath),
+    /// Exchanges two nodes.
+    Exchange((RelPath, Print), (RelPath, Print)),
+    /// Takes a file away into the stash.
+    RemoveFile(RelPath, Print, Content),
+    /// Takes a symbolic link away.
+    RemoveSymlink(RelPath, Print, Target),
+    /// Takes an empty directory away.
+    RemoveDir(RelPath, Print),
+    /// Copies a file aside.
+    KeepCopy(RelPath, Print, Content, RelPath),
+}
+
+/// The bytes of a file that is to be.
+pub enum Body {
+    /// In memory.
+    Bytes(Bytes),
+    /// Already in staging.
+    Staged(Staged),
+    /// In staging, complete.
+    Sealed(Sealed),
+}
+
+/// A step that is to be carried out.
+pub struct Job {
+    /// The step.
+    pub step: Step,
+    /// What it does on disk.
+    pub deed: Deed,
+}
+
+/// A step that was carried out or not.
+pub struct Applied {
+    /// The step.
+    pub step: Step,
+    /// The new prints of the nodes that it touched, or what was found instead.
+    pub outcome: Result<Vec<(NodeId, Print)>, HandError>,
+}
+
+/// Starts the thread; it ends when the sender of jobs is dropped. Results come in groups.
+///
+/// # Panics
+/// When the system gives no thread.
+#[must_use]
+pub fn start(root: Root) -> (mpsc::Sender<Job>, mpsc::Receiver<Vec<Applied>>) {
+    let (jobs, waiting) = mpsc::channel(JOBS_WAITING_MAX);
+    let (done, results) = mpsc::channel(4);
+    std::thread::Builder::new()
+        .name("hand".into())
+        .spawn(move || serve(&root, waiting, &done))
+        .expect("the system gives a thread");
+    (jobs, results)
+}
+
+fn serve(root: &Root, mut jobs: mpsc::Receiver<Job>, done: &mpsc::Sender<Vec<Applied>>) {
+    while let Some(first) = jobs.blocking_recv() {
+        let mut group = vec![first];
+        while group.len() < GROUP_MAX
+            && let Ok(job) = jobs.try_recv()
+        {
+            group.push(job);
+        }
+        if done.blocking_send(apply(root, group)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Carries out a group of steps in order.
+fn apply(root: &Root, group: Vec<Job>) -> Vec<Applied> {
+    let mut dirs = BTreeSet::new();
+    let mut applied: Vec<Applied> = stage_all(root, group)
+        .into_iter()
+        .map(|(step, ready)| {
+            let outcome = ready.and_then(|deed| carry_out(root, &step, deed, &mut dirs));
+            Applied { step, outcome }
+        })
+        .collect();
+    let dirs: Vec<RelPath> = dirs.into_iter().collect();
+    if let Err(error) = root.flush_dirs(&dirs) {
+        // What was moved into place may not survive a power cut, so it is not said to be done: it is looked at anew.
+        tracing::warn!(%error, "directories could not be flushed");
+        for one in applied.iter_mut().filter(|one| one.outcome.is_ok()) {
+            one.outcome = Err(not_flushed(&error));
+        }
+    }
+    applied
+}
+
+fn not_flushed(error: &DiskError) -> HandError {
+    if error.is_full() {
+        return HandError::NoSpace;
+    }
+    HandError::Io { deed: "flush what was written", source: io::Error::other(error.to_string()) }
+}
+
+/// Writes all contents of a group to staging and flushes them as one.
+fn stage_all(root: &Root, group: Vec<Job>) -> Vec<(Step, Result<Deed, HandError>)> {
+    let (mut ready, mut sealed, mut owners) = (Vec::with_capacity(group.len()), Vec::new(), Vec::new());
+    for Job { step, deed } in group {
+        match stage(root, deed) {
+            Ok((deed, Some(one))) => {
+                sealed.push(one);
+                owners.push(ready.len());
+                ready.push((step, Ok(deed)));
+            }
+            Ok((deed, None)) => ready.push((step, Ok(deed))),
+            Err(error) => ready.push((step, Err(error))),
+        }
+    }
+    match root.flush_staged(&mut sealed) {
+        Ok(()) => {
+            for (owner, one) in owners.into_iter().zip(sealed) {
+                if let Some((_, Ok(Deed::Install(_, _, body) | Deed::Replace(_, _, _, _, body)))) = ready.get_mut(owner) {
+                    *body = Body::Sealed(one);
+                }
+            }
+        }
+        Err(error) => owners.into_iter().for_each(|owner| ready[owner].1 = Err(not_flushed(&error))),
+    }
+    ready
+}
+
+/// Writes the content of a deed, if it has one, to staging.
+fn stage(root: &Root, deed: Deed) -> Result<(Deed, Option<Sealed>), HandError> {
+    let seal = |body: Body, file: &FileState| -> Result<Sealed, HandError> {
+        let staged = match body {
+            Body::Sealed(sealed) => return Ok(sealed),
+            Body::Staged(staged) => staged,
+            Body::Bytes(bytes) => {
+                let mut staged = root.stage()?;
+                staged.file().write_all(&bytes).map_err(|source| match source.kind() {
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => HandError::NoSpace,
+                    _ => HandError::Io { deed: "write to staging", source },
+                })?;
+                staged
+            }
+        };
+        Ok(staged.seal(file.exec, file.mtime_ns)?)
+    };
+    let empty = || Body::Bytes(Bytes::new());
+    match deed {
+        Deed::Install(path, file, body) => {
+            let sealed = seal(body, &file)?;
+            Ok((Deed::Install(path, file, empty()), Some(sealed)))
+        }
+        Deed::Replace(path, print, content, file, body) => {
+            let sealed = seal(body, &file)?;
+            Ok((Deed::Replace(path, print, content, file, empty()), Some(sealed)))
+        }
+        other => Ok((other, None)),
+    }
+}
+
+fn parent(path: &RelPath) -> RelPath {
+    path.split_last().map_or_else(RelPath::root, |(parent, _)| parent)
+}
+
+fn carry_out(
+    root: &Root,
+    step: &Step,
+    deed: Deed,
+    dirs: &mut BTreeSet<RelPath>,
+) -> Result<Vec<(NodeId, Print)>, HandError> {
+    let mut ids = step.ids();
+    let id = ids.next().unwrap_or(NodeId::ROOT);
+    let other = ids.next().unwrap_or(id);
+    let one = |print: Print| vec![(id, print)];
+    match deed {
+        Deed::MakeDir(path) => {
+            dirs.insert(parent(&path));
+            root.make_dir(&path).map(one)
+        }
+        Deed::MakeSymlink(path, target) => {
+            dirs.insert(parent(&path));
+            root.make_symlink(&path, &target).map(|print| vec![(other, print)])
+        }
+        Deed::Install(path, _, Body::Sealed(sealed)) => {
+            dirs.insert(parent(&path));
+            root.install(sealed, &path).map(one)
+        }
+        Deed::Replace(path, print, content, _, Body::Sealed(sealed)) => {
+            dirs.insert(parent(&path));
+            let known = Known { node: id, print: &print, content: &content };
+            root.replace(sealed, &path, &known, &content_of).map(one)
+        }
+        Deed::Install(..) | Deed::Replace(..) => unreachable!("every content was staged before"),
+        Deed::ReplaceSymlink(path, expect, old, new) => {
+            dirs.insert(parent(&path));
+            root.replace_symlink(&path, &expect, &old, &new).map(one)
+        }
+        Deed::SetAttributes(path, print, content, file) => {
+            let known = Known { node: id, print: &print, content: &content };
+            root.set_attributes(&path, &known, file.exec, file.mtime_ns, &content_of).map(one)
+        }
+        Deed::Move(from, expect, to) => {
+            dirs.extend([parent(&from), parent(&to)]);
+            root.rename(&from, &expect, &to).map(one)
+        }
+        Deed::Exchange((a, expect_a), (b, expect_b)) => {
+            dirs.extend([parent(&a), parent(&b)]);
+            let (print_a, print_b) = root.exchange(&a, &expect_a, &b, &expect_b)?;
+            Ok(vec![(id, print_a), (other, print_b)])
+        }
+        Deed::RemoveFile(path, print, content) => {
+            dirs.insert(parent(&path));
+            let known = Known { node: id, print: &print, content: &content };
+            root.remove_file(&path, &known, &content_of).map(|()| Vec::new())
+        }
+        Deed::RemoveSymlink(path, expect, target) => {
+            dirs.insert(parent(&path));
+            root.remove_symlink(&path, &expect, &target).map(|()| Vec::new())
+        }
+        Deed::RemoveDir(path, expect) => {
+            dirs.insert(parent(&path));
+            root.remove_dir(&path, &expect).map(|()| Vec::new())
+        }
+        Deed::KeepCopy(path, print, content, to) => {
+            dirs.insert(parent(&to));
+            let known = Known { node: id, print: &print, content: &content };
+            root.keep_copy(&path, &known, &to, &content_of).map(|print| vec![(other, print)])
+        }
+    }
+}
+
+/// Reads a file whole and names its content.
+fn content_of(file: &mut File) -> io::Result<Content> {
+    Ok(Chunker::new().chunk(file, |_, _| ())?.content)
+}
+
+/// What a failed step means for its node: a reason to tell a person, or nothing when looking again is enough.
+#[must_use]
+pub fn block_of(error: &HandError) -> Option<Block> {
+    match error {
+        HandError::NoSpace => Some(Block::NoSpace),
+        HandError::Refused(block) => Some(block.clone()),
+        HandError::Busy => Some(Block::Busy),
+        HandError::Io { .. } => Some(Block::Unreadable(error.to_string())),
+        HandError::Surprise { found: Sight::Unknown(block) } => Some(block.clone()),
+        HandError::Disk(error) if error.is_full() => Some(Block::NoSpace),
+        HandError::Disk(error) => Some(Block::Unreadable(error.to_string())),
+        HandError::Surprise { .. }
+        | HandError::Rescued { .. }
+        | HandError::Taken
+        | HandError::NotEmpty
+        | HandError::Gone => None,
+    }
+}

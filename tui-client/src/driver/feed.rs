@@ -1,0 +1,200 @@
+//! What is told of changes: up when the server has taken them, down when they are on disk here. The newest are also
+//! kept, so that a listener that comes later has something to show.
+
+use std::collections::BTreeMap;
+
+use sync_engine::plan::{Brake, Remark, Step};
+use sync_engine::{Change, Entry, NodeId, Version};
+
+use super::Driver;
+use super::steps::node_of;
+use super::views::{block_text, path_of};
+use crate::control::LogItem;
+use crate::notice::{ChangeKind, ChangeNotice, Direction, Notice};
+
+/// Changes that are not yet told, and remarks on them.
+#[derive(Default)]
+pub struct Feed {
+    /// What came from the server and is not yet on disk.
+    coming: BTreeMap<NodeId, ChangeNotice>,
+    remarks: BTreeMap<NodeId, &'static str>,
+    pending_told: u64,
+}
+
+impl Driver {
+    /// Describes an entry before it enters the remote tree: what is removed has a path only now.
+    pub(super) fn notices_of(&self, entry: &Entry) -> Vec<(NodeId, ChangeNotice)> {
+        let own = Some(entry.device) == self.account.device;
+        let direction = if own { Direction::Up } else { Direction::Down };
+        let device = self.name_of(entry.device);
+        let remote = self.trees.remote();
+        let notice = |id, path, from, kind| {
+            let device = device.clone();
+            (id, ChangeNotice { path, from, kind, direction, device, version: Some(entry.number), remark: None })
+        };
+        let inside = |parent: NodeId, name| remote.path(parent).map(|dir| dir.join(name));
+        match &entry.change {
+            Change::Create { id, node } => inside(node.parent, &node.name)
+                .map(|path| notice(*id, path, None, ChangeKind::Created))
+                .into_iter()
+                .collect(),
+            Change::Update { id, kind, .. } => {
+                let same = remote.node(*id).is_some_and(|node| node.kind.same_content(kind));
+                let kind = if same { ChangeKind::Attributes } else { ChangeKind::Edited };
+                remote.path(*id).map(|path| notice(*id, path, None, kind)).into_iter().collect()
+            }
+            Change::Delete { id, .. } => {
+                remote.path(*id).map(|path| notice(*id, path, None, ChangeKind::Deleted)).into_iter().collect()
+            }
+            Change::Move { moves } => moves
+                .iter()
+                .filter_map(|to| {
+                    Some(notice(to.id, inside(to.parent, &to.name)?, remote.path(to.id), ChangeKind::Moved))
+                })
+                .collect(),
+            Change::Mark { .. } => Vec::new(),
+        }
+    }
+
+    /// Notes an entry that has entered the remote tree.
+    pub(super) fn note_entry(&mut self, entry: &Entry, notices: Vec<(NodeId, ChangeNotice)>) {
+        if !self.device_names.contains_key(&entry.device) {
+            self.ask_device_names();
+        }
+        for (id, notice) in notices {
+            let remark = self.feed.remarks.remove(&id).map(str::to_owned);
+            let notice = ChangeNotice { remark, ..notice };
+            match notice.direction {
+                Direction::Up => self.tell_change(id, entry.time_ms, notice),
+                Direction::Down => {
+                    // A file that was created and edited before it came here was, for people here, created.
+                    let before = self.feed.coming.remove(&id);
+                    let kind = match before.map(|before| before.kind) {
+                        Some(ChangeKind::Created) if notice.kind != ChangeKind::Deleted => ChangeKind::Created,
+                        _ => notice.kind,
+                    };
+                    self.feed.coming.insert(id, ChangeNotice { kind, ..notice });
+                }
+            }
+        }
+        if let Change::Create { id, node } = &entry.change
+            && node.mark.is_some()
+        {
+            self.tell_conflict(*id, false);
+        }
+        if let Change::Mark { id, mark, .. } = &entry.change {
+            self.tell_conflict(*id, mark.is_none());
+        }
+    }
+
+    fn tell_change(&mut self, id: NodeId, time_ms: u64, notice: ChangeNotice) {
+        let size_bytes = self.trees.remote().node(id).and_then(|node| node.kind.file()).map(|file| file.content.size_bytes);
+        self.touched.feed(LogItem {
+            version: notice.version.unwrap_or(Version::ZERO),
+            time_ms,
+            device: notice.device.clone(),
+            kind: notice.kind,
+            path: notice.path.clone(),
+            size_bytes,
+        });
+        self.tell(Notice::Change(notice));
+    }
+
+    /// Tells what a step has brought to the disk.
+    pub(super) fn tell_applied(&mut self, step: &Step) {
+        let id = node_of(step);
+        if let Some(notice) = self.feed.coming.remove(&id) {
+            self.tell_change(id, super::turn::now_ms(), notice);
+        }
+    }
+
+    pub(super) fn tell_conflict(&self, id: NodeId, resolved: bool) {
+        let Some(path) = path_of(&self.trees, id) else { return };
+        let mark = self.trees.remote().node(id).and_then(|node| node.mark.clone());
+        let with = mark.as_ref().and_then(|mark| path_of(&self.trees, mark.with));
+        let device = mark.map(|mark| self.name_of(mark.device)).unwrap_or_default();
+        self.tell(Notice::Conflict { path, with, device, resolved });
+    }
+
+    /// Keeps what the planner remarked, to be said with the change that it leads to.
+    pub(super) fn note_remarks(&mut self, remarks: &[Remark]) {
+        for remark in remarks {
+            let (id, text) = match remark {
+                Remark::EditBeatDelete(id) => (*id, "it was deleted here and changed elsewhere: the change stands"),
+                Remark::Reborn(_, id) => (*id, "it was deleted elsewhere and changed here: the change stands"),
+                Remark::DirectoryLives(id) => (*id, "it was deleted, but there is something new in it"),
+                Remark::MoveLost(id) => (*id, "it was moved on both sides: the first move stands"),
+                Remark::CycleUndone(id) => (*id, "the move here would have put it inside itself: it is undone"),
+                Remark::Conflict(id, _) => (*id, "both sides changed it: the other side is kept beside it"),
+                Remark::NameLost(id, _) => (*id, "its name was taken on the other side"),
+            };
+            self.feed.remarks.insert(id, text);
+        }
+    }
+
+    /// Lets what is kept about a local node follow it to its new id.
+    pub(super) fn follow(&mut self, from: NodeId, to: NodeId) {
+        let print = self.observer.print(from).copied();
+        self.observer.note(from, None);
+        self.observer.note(to, print);
+        self.touched.print(from, None);
+        self.touched.print(to, print);
+        if let Some(chunked) = self.chunked.remove(&from) {
+            self.chunked.insert(to, chunked);
+        }
+        self.touched.chunks(from, None);
+    }
+
+    pub(super) fn note_brake(&mut self, brake: Option<Brake>) {
+        if self.brake == brake {
+            return;
+        }
+        self.brake = brake;
+        self.settled.disturb();
+        let (removals, nodes) = brake.map_or((0, 0), |brake| (brake.removals as u64, brake.nodes as u64));
+        let reason = if brake.is_some() {
+            format!("{removals} of {nodes} nodes would be removed; nothing is removed until a person confirms it")
+        } else {
+            "the brake is released".into()
+        };
+        self.tell(Notice::Brake { removals, nodes, reason });
+    }
+
+    /// Tells what became blocked and what is blocked no more.
+    pub(super) fn tell_blocked(&mut self) {
+        let mut now: BTreeMap<_, String> = self
+            .all_blocked()
+            .into_iter()
+            .filter_map(|(id, block)| Some((path_of(&self.trees, id)?, block_text(&block))))
+            .collect();
+        now.extend(self.observer.oddities().iter().map(|(path, block)| (path.clone(), block_text(block))));
+        if now == self.blocked_told {
+            return;
+        }
+        for (path, reason) in &now {
+            if self.blocked_told.get(path) != Some(reason) {
+                self.tell(Notice::Blocked { path: path.clone(), reason: Some(reason.clone()) });
+            }
+        }
+        for path in self.blocked_told.keys().filter(|path| !now.contains_key(*path)) {
+            self.tell(Notice::Blocked { path: path.clone(), reason: None });
+        }
+        self.blocked_told = now;
+    }
+
+    /// Tells how many nodes are waiting, when that number is another than before.
+    pub(super) fn tell_pending(&mut self) {
+        let pending = self.n_pending();
+        if pending != self.feed.pending_told {
+            self.feed.pending_told = pending;
+            if pending > 0 {
+                self.tell(Notice::Syncing { pending });
+            }
+        }
+    }
+
+    pub(super) fn n_pending(&self) -> u64 {
+        let blocked = self.all_blocked();
+        self.trees.unsettled().iter().filter(|id| !blocked.contains_key(id)).count() as u64
+    }
+}

@@ -1,0 +1,172 @@
+//! Nodes that the planner has to leave alone for now: those that something is being done with, and those whose last try
+//! failed and that wait for their next.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use sync_engine::{Block, NodeId};
+
+/// The first pause after a failed try.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+/// The longest pause between two tries.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// So many tries make a failure one that a person has to see to.
+const HOPELESS_TRIES: u32 = 3;
+
+/// A node whose last tries failed.
+#[derive(Debug)]
+struct Failing {
+    tries: u32,
+    due: Instant,
+    resting: bool,
+    block: Option<Block>,
+}
+
+/// See the module's page.
+#[derive(Debug, Default)]
+pub struct Holds {
+    busy: BTreeSet<NodeId>,
+    failing: BTreeMap<NodeId, Failing>,
+    /// The union of busy nodes and of those that rest: what the planner is given.
+    held: BTreeSet<NodeId>,
+}
+
+impl Holds {
+    /// Takes a node for as long as something is done with it.
+    pub fn take(&mut self, id: NodeId) {
+        self.busy.insert(id);
+        self.held.insert(id);
+    }
+
+    /// Gives a node back.
+    pub fn release(&mut self, id: NodeId) {
+        self.busy.remove(&id);
+        if self.failing.get(&id).is_none_or(|failing| !failing.resting) {
+            self.held.remove(&id);
+        }
+    }
+
+    /// Gives a node back after what was done with it succeeded.
+    pub fn succeed(&mut self, id: NodeId) {
+        self.failing.remove(&id);
+        self.release(id);
+    }
+
+    /// Gives a node back after a failure: it rests for a while, longer each time. With a reason that a person should
+    /// know, it counts as blocked until a try succeeds.
+    pub fn fail(&mut self, id: NodeId, now: Instant, block: Option<Block>) {
+        self.busy.remove(&id);
+        let failing = self.failing.entry(id).or_insert(Failing { tries: 0, due: now, resting: true, block: None });
+        let pause = PAUSE_MIN.saturating_mul(1 << failing.tries.min(16)).min(PAUSE_MAX);
+        failing.tries += 1;
+        failing.due = now + pause;
+        failing.resting = true;
+        failing.block = block;
+        self.held.insert(id);
+    }
+
+    /// Lets every node whose pause is over be tried again. Returns whether there was one.
+    pub fn wake(&mut self, now: Instant) -> bool {
+        let mut woken = false;
+        for (id, failing) in &mut self.failing {
+            if failing.resting && failing.due <= now {
+                failing.resting = false;
+                woken = true;
+                if !self.busy.contains(id) {
+                    self.held.remove(id);
+                }
+            }
+        }
+        woken
+    }
+
+    /// Lets every node be tried at once, since something has changed that may help.
+    pub fn wake_all(&mut self) {
+        self.failing.values_mut().for_each(|failing| failing.resting = false);
+        self.held.clone_from(&self.busy);
+    }
+
+    /// Lets one node be tried at once, since it is not any more what it was.
+    pub fn retry(&mut self, id: NodeId) {
+        if let Some(failing) = self.failing.get_mut(&id) {
+            failing.resting = false;
+            if !self.busy.contains(&id) {
+                self.held.remove(&id);
+            }
+        }
+    }
+
+    /// Tells whether all that still fails has failed often and for a reason that a person has to see to.
+    #[must_use]
+    pub fn all_hopeless(&self) -> bool {
+        self.failing.values().all(|failing| failing.tries >= HOPELESS_TRIES && failing.block.is_some())
+    }
+
+    /// Forgets all that was being done: the session that did it is over.
+    pub fn release_all(&mut self, ids: impl IntoIterator<Item = NodeId>) {
+        ids.into_iter().for_each(|id| self.release(id));
+    }
+
+    /// When the next pause is over.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        self.failing.values().filter(|failing| failing.resting).map(|failing| failing.due).min()
+    }
+
+    /// The nodes that the planner has to leave alone.
+    #[must_use]
+    pub fn held(&self) -> &BTreeSet<NodeId> {
+        &self.held
+    }
+
+    /// Tells whether something is being done with a node.
+    #[must_use]
+    pub fn is_busy(&self, id: NodeId) -> bool {
+        self.busy.contains(&id)
+    }
+
+    /// How many nodes something is being done with.
+    #[must_use]
+    pub fn n_busy(&self) -> usize {
+        self.busy.len()
+    }
+
+    /// The nodes whose last try failed for a reason that a person should know.
+    pub fn blocked(&self) -> impl Iterator<Item = (NodeId, &Block)> {
+        self.failing.iter().filter_map(|(id, failing)| Some((*id, failing.block.as_ref()?)))
+    }
+
+    /// Forgets failures of nodes that are settled by now.
+    pub fn forget_settled(&mut self, unsettled: &BTreeSet<NodeId>) {
+        let Self { busy, failing, held } = self;
+        failing.retain(|id, _| {
+            let keep = unsettled.contains(id) || busy.contains(id);
+            if !keep {
+                held.remove(id);
+            }
+            keep
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_node_rests_longer_each_time_and_is_blocked_meanwhile() {
+        let (mut holds, id, now) = (Holds::default(), NodeId([1; 16]), Instant::now());
+        holds.take(id);
+        holds.fail(id, now, Some(Block::NoSpace));
+        assert_eq!(holds.next_due(), Some(now + PAUSE_MIN));
+        assert!(!holds.wake(now));
+        assert!(holds.wake(now + PAUSE_MIN));
+        assert!(holds.held().is_empty());
+        assert_eq!(holds.blocked().count(), 1);
+        holds.fail(id, now, None);
+        assert_eq!(holds.next_due(), Some(now + 2 * PAUSE_MIN));
+        holds.succeed(id);
+        assert!(holds.held().is_empty() && holds.next_due().is_none());
+    }
+}

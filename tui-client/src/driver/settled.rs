@@ -1,0 +1,184 @@
+//! When 'synced' may be said. It is said only after a probe that began when everything was quiet: a cookie that came
+//! back from the watcher (what was written before it has been looked at) and a `Pong` whose head this device has seen.
+//! Whoever waits is answered after a probe that began after the question.
+
+use std::time::Instant;
+
+use sync_engine::Version;
+use tokio::sync::oneshot;
+
+use crate::control::Answer;
+
+/// Somebody who waits for 'synced'.
+pub struct Waiter {
+    /// The way back.
+    pub reply: oneshot::Sender<Answer>,
+    /// When to answer that it was not in time.
+    pub deadline: Option<Instant>,
+    /// The first probe that answers the question.
+    probe: u64,
+}
+
+/// A probe under way.
+#[derive(Debug, Clone, Copy)]
+struct Probe {
+    number: u64,
+    cookie: Option<u64>,
+    caught_up: bool,
+    head: Option<Version>,
+}
+
+/// See the module's page.
+#[derive(Default)]
+pub struct Settled {
+    last: u64,
+    under_way: Option<Probe>,
+    /// The last probe that came back whole, and the head that it saw.
+    completed: Option<(u64, Version)>,
+    /// Whether something has happened since the last probe began.
+    stale: bool,
+    announced: Option<Version>,
+    waiters: Vec<Waiter>,
+}
+
+impl Settled {
+    /// Begins a probe if one is needed: returns its number, which the cookie and the `Ping` have to carry.
+    pub fn begin(&mut self) -> Option<u64> {
+        if self.under_way.is_some() || !(self.stale || self.completed.is_none() || self.awaited()) {
+            return None;
+        }
+        self.last += 1;
+        self.stale = false;
+        self.under_way = Some(Probe { number: self.last, cookie: None, caught_up: false, head: None });
+        Some(self.last)
+    }
+
+    fn awaited(&self) -> bool {
+        let completed = self.completed.map_or(0, |(number, _)| number);
+        self.waiters.iter().any(|waiter| waiter.probe > completed)
+    }
+
+    /// Notes which cookie the probe waits for.
+    pub fn expect_cookie(&mut self, cookie: u64) {
+        if let Some(probe) = &mut self.under_way {
+            probe.cookie = Some(cookie);
+        }
+    }
+
+    /// Notes that a cookie came back; it stands for all before it.
+    pub fn caught_up(&mut self, cookie: u64) {
+        if let Some(probe) = self.under_way.as_mut().filter(|probe| probe.cookie.is_some_and(|awaited| awaited <= cookie)) {
+            probe.caught_up = true;
+        }
+        self.complete();
+    }
+
+    /// Notes what the server's newest entry is.
+    pub fn pong(&mut self, number: u64, head: Version) {
+        if let Some(probe) = self.under_way.as_mut().filter(|probe| probe.number == number) {
+            probe.head = Some(head);
+        }
+        self.complete();
+    }
+
+    fn complete(&mut self) {
+        if let Some(Probe { number, caught_up: true, head: Some(head), .. }) = self.under_way {
+            self.completed = Some((number, head));
+            self.under_way = None;
+        }
+    }
+
+    /// Notes that something happened: what was said does not hold any more.
+    pub fn disturb(&mut self) {
+        self.stale = true;
+        self.announced = None;
+    }
+
+    /// Notes that the connection is lost; a probe that was under way will not come back.
+    pub fn disconnect(&mut self) {
+        self.under_way = None;
+        self.completed = None;
+        self.disturb();
+    }
+
+    /// Adds somebody who waits.
+    pub fn wait(&mut self, reply: oneshot::Sender<Answer>, deadline: Option<Instant>) {
+        self.waiters.push(Waiter { reply, deadline, probe: self.last + 1 });
+    }
+
+    /// Tells whether all that the last probe saw is here.
+    #[must_use]
+    pub fn proven(&self, version: Version) -> bool {
+        !self.stale && self.under_way.is_none() && self.completed.is_some_and(|(_, head)| head <= version)
+    }
+
+    /// Notes that 'synced' is said now. Returns whether it was not said before.
+    pub fn announce(&mut self, version: Version) -> bool {
+        self.announced.replace(version) != Some(version)
+    }
+
+    /// Tells whether 'synced' was said and still holds.
+    #[must_use]
+    pub fn is_announced(&self) -> bool {
+        self.announced.is_some()
+    }
+
+    /// Takes those whose question is answered.
+    pub fn answered(&mut self) -> Vec<Waiter> {
+        let completed = self.completed.map_or(0, |(number, _)| number);
+        self.take(|waiter| waiter.probe <= completed)
+    }
+
+    /// Takes those whose time is over.
+    pub fn overdue(&mut self, now: Instant) -> Vec<Waiter> {
+        self.take(|waiter| waiter.deadline.is_some_and(|deadline| deadline <= now))
+    }
+
+    /// When the next one's time is over.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        self.waiters.iter().filter_map(|waiter| waiter.deadline).min()
+    }
+
+    fn take(&mut self, done: impl Fn(&Waiter) -> bool) -> Vec<Waiter> {
+        let (taken, kept) = std::mem::take(&mut self.waiters).into_iter().partition(|waiter| done(waiter));
+        self.waiters = kept;
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn synced_needs_both_halves_of_a_probe_and_no_disturbance_since() {
+        let mut settled = Settled::default();
+        let probe = settled.begin().unwrap();
+        settled.expect_cookie(probe);
+        assert_eq!(settled.begin(), None);
+        settled.caught_up(probe);
+        assert!(!settled.proven(Version(9)));
+        settled.pong(probe, Version(5));
+        assert!(settled.proven(Version(5)) && !settled.proven(Version(4)));
+        settled.disturb();
+        assert!(!settled.proven(Version(5)));
+    }
+
+    #[test]
+    fn who_waits_is_answered_only_by_a_probe_that_began_later() {
+        let mut settled = Settled::default();
+        let before = settled.begin().unwrap();
+        settled.expect_cookie(before);
+        let (reply, _answer) = oneshot::channel();
+        settled.wait(reply, None);
+        settled.caught_up(before);
+        settled.pong(before, Version(1));
+        assert!(settled.answered().is_empty());
+        let after = settled.begin().unwrap();
+        settled.expect_cookie(after);
+        settled.caught_up(after);
+        settled.pong(after, Version(1));
+        assert_eq!(settled.answered().len(), 1);
+    }
+}

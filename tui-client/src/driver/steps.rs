@@ -1,0 +1,343 @@
+//! The planner's steps on their way to the disk: contents are fetched, paths and expectations resolved, and what came of
+//! each step enters the trees.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use sync_engine::plan::{Place, Step};
+use sync_engine::{Block, Content, FileState, Kind, Node, NodeId, RelPath, advance};
+
+use super::Driver;
+use super::applier::{Applied, Body, Deed, Job, block_of};
+use super::transfers::Transferred;
+use crate::disk::{HandError, Print};
+use crate::net::BulkError;
+use crate::notice::{Notice, Progress};
+use crate::transfer::download::DownloadError;
+use crate::transfer::upload::UploadError;
+
+/// How many steps are on their way at most; the rest is planned again when these are done.
+const STEPS_UNDER_WAY_MAX: usize = 20_000;
+
+/// The content that a step puts on disk, of a file.
+#[must_use]
+pub fn file_of(step: &Step) -> Option<&FileState> {
+    match step {
+        Step::Fetch { node, .. } => node.kind.file(),
+        Step::Replace { with, .. } => with.file(),
+        Step::MakeDir { .. }
+        | Step::SetAttributes { .. }
+        | Step::Move { .. }
+        | Step::Park { .. }
+        | Step::Exchange { .. }
+        | Step::Remove { .. }
+        | Step::KeepCopy { .. } => None,
+    }
+}
+
+/// The first of the nodes that a step is about.
+#[must_use]
+pub fn node_of(step: &Step) -> NodeId {
+    step.ids().next().unwrap_or(NodeId::ROOT)
+}
+
+/// Tells whether a step changes the paths of nodes that are there already.
+fn changes_paths(step: &Step) -> bool {
+    matches!(step, Step::Move { .. } | Step::Park { .. } | Step::Exchange { .. })
+}
+
+impl Driver {
+    /// The nodes that the eyes must not judge now, since a step is being taken with them.
+    pub(super) fn handled(&self) -> BTreeSet<NodeId> {
+        self.in_hand.clone()
+    }
+
+    /// Begins steps. After a batch that changes paths nothing more is begun, since paths are resolved here.
+    pub(super) fn begin_steps(&mut self, batches: Vec<Vec<Step>>) {
+        for batch in batches {
+            let paths_change = batch.iter().any(changes_paths);
+            for step in batch {
+                if self.in_hand.len() >= STEPS_UNDER_WAY_MAX {
+                    return;
+                }
+                self.begin_step(step);
+            }
+            if paths_change {
+                return;
+            }
+        }
+    }
+
+    fn begin_step(&mut self, step: Step) {
+        for id in step.ids() {
+            self.holds.take(id);
+            self.in_hand.insert(id);
+        }
+        if let Step::MakeDir { id, node } = &step
+            && let Some(path) = self.path_in(node.parent, node)
+        {
+            self.making.insert(*id, path);
+        }
+        match file_of(&step).map(|file| file.content) {
+            Some(content) if content.size_bytes > 0 => self.begin_fetch(step, content),
+            Some(_) | None => self.give_to_hand(step, Some(Body::Bytes(bytes::Bytes::new()))),
+        }
+    }
+
+    fn begin_fetch(&mut self, step: Step, content: Content) {
+        let held = self.come.get(content.hash).or_else(|| self.going.get(content.hash));
+        if let Some(bytes) = held.filter(|bytes| content.depth == 0 && bytes.len() as u64 == content.size_bytes) {
+            self.come.forget(content.hash);
+            self.give_to_hand(step, Some(Body::Bytes(bytes)));
+        } else {
+            self.downloading.insert(node_of(&step));
+            self.transfers.fetch(step, content);
+        }
+    }
+
+    /// The path of a place, also inside a directory that is being made.
+    fn path_of_place(&self, parent: NodeId, name: &sync_engine::Name) -> Option<RelPath> {
+        let dir = self.making.get(&parent).cloned().or_else(|| self.trees.local().path(parent))?;
+        Some(dir.join(name))
+    }
+
+    fn path_in(&self, parent: NodeId, node: &Node) -> Option<RelPath> {
+        self.path_of_place(parent, &node.name)
+    }
+
+    fn give_to_hand(&mut self, step: Step, body: Option<Body>) {
+        match self.deed(&step, body) {
+            Some(deed) => self.jobs_waiting.push_back(Job { step, deed }),
+            // What the step is about is not on disk any more as it was: planning again is all there is to do.
+            None => self.step_failed(&step, None),
+        }
+    }
+
+    /// Resolves what a step does on disk; nothing if the trees have changed so that it makes no sense any more.
+    fn deed(&self, step: &Step, body: Option<Body>) -> Option<Deed> {
+        let at = |id: NodeId| Some((self.trees.local().path(id)?, *self.observer.print(id)?));
+        let to = |place: &Place| self.path_of_place(place.parent, &place.name);
+        Some(match step {
+            Step::MakeDir { node, .. } => Deed::MakeDir(self.path_in(node.parent, node)?),
+            Step::Fetch { node, .. } => {
+                let path = self.path_in(node.parent, node)?;
+                match &node.kind {
+                    Kind::File(file) => Deed::Install(path, *file, body?),
+                    Kind::Symlink(target) => Deed::MakeSymlink(path, target.clone()),
+                    Kind::Dir => Deed::MakeDir(path),
+                }
+            }
+            Step::Replace { id, expect, with } => {
+                let (path, print) = at(*id)?;
+                match (expect, with) {
+                    (Kind::File(before), Kind::File(file)) => {
+                        Deed::Replace(path, print, before.content, *file, body?)
+                    }
+                    (Kind::Symlink(old), Kind::Symlink(new)) => {
+                        Deed::ReplaceSymlink(path, print, old.clone(), new.clone())
+                    }
+                    (Kind::File(_) | Kind::Symlink(_) | Kind::Dir, _) => return None,
+                }
+            }
+            Step::SetAttributes { id, expect, with } => {
+                let (path, print) = at(*id)?;
+                Deed::SetAttributes(path, print, expect.content, *with)
+            }
+            Step::Move { id, to: place, .. } | Step::Park { id, to: place, .. } => {
+                let (path, print) = at(*id)?;
+                Deed::Move(path, print, to(place)?)
+            }
+            Step::Exchange { a, b, .. } => Deed::Exchange(at(*a)?, at(*b)?),
+            Step::Remove { id, expect } => {
+                let (path, print) = at(*id)?;
+                match &expect.kind {
+                    Kind::File(file) => Deed::RemoveFile(path, print, file.content),
+                    Kind::Symlink(target) => Deed::RemoveSymlink(path, print, target.clone()),
+                    Kind::Dir => Deed::RemoveDir(path, print),
+                }
+            }
+            Step::KeepCopy { of, node, .. } => {
+                let (path, print) = at(*of)?;
+                let copy = self.path_in(node.parent, node)?;
+                match &node.kind {
+                    Kind::Symlink(target) => Deed::MakeSymlink(copy, target.clone()),
+                    Kind::File(file) => Deed::KeepCopy(path, print, file.content, copy),
+                    Kind::Dir => return None,
+                }
+            }
+        })
+    }
+
+    /// Gives the hand as much as it takes.
+    pub(super) fn feed_hand(&mut self) {
+        while let Some(job) = self.jobs_waiting.pop_front() {
+            if let Err(refused) = self.jobs.try_send(job) {
+                self.jobs_waiting.push_front(refused.into_inner());
+                return;
+            }
+        }
+    }
+
+    pub(super) fn on_applied(&mut self, applied: Vec<Applied>) {
+        for Applied { step, outcome } in applied {
+            match outcome {
+                Ok(prints) => self.step_done(&step, prints),
+                Err(error) => {
+                    tracing::debug!(%error, ?step, "a step was not taken");
+                    self.look_again(&step, &error);
+                    self.step_failed(&step, block_of(&error));
+                }
+            }
+        }
+        self.settled.disturb();
+    }
+
+    fn step_done(&mut self, step: &Step, prints: Vec<(NodeId, Print)>) {
+        match advance::complete(&mut self.trees, step) {
+            Ok(touched) => self.touch(&touched),
+            Err(error) => {
+                tracing::warn!(%error, ?step, "a step does not fit the local tree; the folder is looked at anew");
+                self.observer.rescan();
+            }
+        }
+        if let Step::Remove { id, .. } = step {
+            self.observer.note(*id, None);
+            self.touched.print(*id, None);
+        }
+        for (id, print) in prints {
+            self.observer.note(id, Some(print));
+            self.touched.print(id, Some(print));
+        }
+        if let Some(content) = file_of(step).map(|file| file.content).filter(|content| content.depth > 0) {
+            let (id, total_bytes) = (node_of(step), content.size_bytes);
+            self.tell_progress(id, crate::notice::Direction::Down, total_bytes, total_bytes);
+        }
+        for id in step.ids() {
+            self.holds.succeed(id);
+            self.in_hand.remove(&id);
+            self.making.remove(&id);
+            self.downloading.remove(&id);
+        }
+        self.tell_applied(step);
+    }
+
+    /// Lets the eyes look at what surprised the hand.
+    fn look_again(&self, step: &Step, error: &HandError) {
+        if matches!(error, HandError::NoSpace) {
+            return;
+        }
+        for id in step.ids() {
+            if let Some(path) = self.trees.local().path(id) {
+                self.observer.look(&path);
+            }
+        }
+        let target = match step {
+            Step::Fetch { node, .. } | Step::MakeDir { node, .. } | Step::KeepCopy { node, .. } => Some(Place::of(node)),
+            Step::Move { to, .. } | Step::Park { to, .. } => Some(to.clone()),
+            Step::Replace { .. } | Step::SetAttributes { .. } | Step::Exchange { .. } | Step::Remove { .. } => None,
+        };
+        if let Some(path) = target.and_then(|place| self.path_of_place(place.parent, &place.name)) {
+            self.observer.look(&path);
+        }
+    }
+
+    fn step_failed(&mut self, step: &Step, block: Option<Block>) {
+        let now = Instant::now();
+        for id in step.ids() {
+            self.in_hand.remove(&id);
+            self.making.remove(&id);
+            self.downloading.remove(&id);
+            self.holds.fail(id, now, block.clone());
+        }
+    }
+
+    /// Gives a node back whose transfer will not come.
+    pub(super) fn release_transfer(&mut self, id: NodeId) {
+        self.in_hand.remove(&id);
+        self.downloading.remove(&id);
+        self.uploading.remove(&id);
+        self.holds.release(id);
+    }
+
+    pub(super) fn on_transferred(&mut self, done: Transferred) {
+        self.transfers.finished(&done);
+        match done {
+            Transferred::Uploaded { id, content, outcome } => self.on_uploaded(id, content, outcome.map(|()| None)),
+            Transferred::Loaded { id, content, outcome } => self.on_uploaded(id, content, outcome.map(Some)),
+            Transferred::Cut { id, chunked } => {
+                self.chunked.insert(id, chunked);
+                self.holds.release(id);
+            }
+            Transferred::Fetched(steps) => {
+                for (step, outcome) in steps {
+                    self.on_fetched(step, outcome);
+                }
+            }
+            Transferred::Progress { id, direction, done_bytes, total_bytes } => {
+                self.tell_progress(id, direction, done_bytes, total_bytes);
+            }
+            Transferred::Where(ids, reply) => {
+                let paths = ids.into_iter().map(|id| self.trees.local().path(id)).collect();
+                // Who asked may have given up; nothing is lost by that.
+                let _ = reply.send(paths);
+            }
+        }
+    }
+
+    fn on_fetched(&mut self, step: Step, outcome: Result<Body, DownloadError>) {
+        match outcome {
+            Ok(body) => self.give_to_hand(step, Some(body)),
+            Err(error) => {
+                tracing::debug!(%error, "a content was not fetched");
+                let block = match &error {
+                    DownloadError::Missing(_) | DownloadError::Inconsistent => Some(Block::MissingContent),
+                    DownloadError::Disk(error) if error.kind() == std::io::ErrorKind::StorageFull => Some(Block::NoSpace),
+                    DownloadError::Disk(error) => Some(Block::Unreadable(error.to_string())),
+                    DownloadError::Staging(error) if error.is_full() => Some(Block::NoSpace),
+                    DownloadError::Staging(error) => Some(Block::Unreadable(error.to_string())),
+                    DownloadError::Bulk(BulkError::Lost) => None,
+                    DownloadError::Bulk(error) => Some(Block::Refused(error.to_string())),
+                };
+                self.step_failed(&step, block);
+            }
+        }
+    }
+
+    fn on_uploaded(&mut self, id: NodeId, content: Content, outcome: Result<Option<bytes::Bytes>, UploadError>) {
+        match outcome {
+            Ok(bytes) => {
+                match bytes {
+                    Some(bytes) => self.going.put(content.hash, bytes),
+                    None => {
+                        self.on_server.insert(content.hash);
+                        self.tell_progress(id, crate::notice::Direction::Up, content.size_bytes, content.size_bytes);
+                    }
+                }
+                self.holds.release(id);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a content was not sent");
+                let block = match &error {
+                    UploadError::Changed | UploadError::Bulk(BulkError::Lost) => None,
+                    UploadError::Unreadable(reason) => Some(Block::Unreadable(reason.clone())),
+                    UploadError::Bulk(BulkError::ServerFull) => Some(Block::NoSpace),
+                    UploadError::Bulk(error) => Some(Block::Refused(error.to_string())),
+                };
+                if matches!(error, UploadError::Changed | UploadError::Unreadable(_))
+                    && let Some(path) = self.trees.local().path(id)
+                {
+                    self.observer.look(&path);
+                }
+                self.uploading.remove(&id);
+                self.holds.fail(id, Instant::now(), block);
+            }
+        }
+        self.settled.disturb();
+    }
+
+    fn tell_progress(&self, id: NodeId, direction: crate::notice::Direction, done_bytes: u64, total_bytes: u64) {
+        if let Some(path) = super::views::path_of(&self.trees, id) {
+            self.tell(Notice::Progress(Progress { id, path, direction, done_bytes, total_bytes }));
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! Contents under way in both directions: how many at once, in which order, and what became of them. Small contents go in
+//! groups, large ones one by one; neither holds up the other.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::Read;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use common::list::{ListBuilder, ListError};
+use sync_engine::plan::Step;
+use sync_engine::{Content, Hash, NodeId, RelPath};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::applier::Body;
+use super::memory::Memory;
+use super::steps::{file_of, node_of};
+use crate::chunker::{Chunked, Chunker};
+use crate::disk::Root;
+use crate::net::{Bulk, BulkError};
+use crate::notice::Direction;
+use crate::transfer::compress::detach;
+use crate::transfer::download::{DownloadError, LocalPiece, LocalPieces, download};
+use crate::transfer::upload::{UploadError, upload};
+
+/// How many groups of small contents are fetched at once.
+const GROUPS_UNDER_WAY: usize = 6;
+/// How many bytes a group of small contents has, about.
+const GROUP_LEN_AIM: u64 = 1024 * 1024;
+/// How many contents a group has at most.
+const GROUP_MAX: usize = 512;
+/// How many large contents are fetched at once.
+const DOWNLOADS_UNDER_WAY: usize = 2;
+/// How many contents are sent at once.
+const UPLOADS_UNDER_WAY: usize = 4;
+/// How often a listener hears of one transfer at most.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+/// How many results wait for the driver at most.
+const RESULTS_WAITING_MAX: usize = 64;
+
+/// What became of a transfer, or how far it is.
+pub enum Transferred {
+    /// A content was sent, or not.
+    Uploaded {
+        /// The file.
+        id: NodeId,
+        /// Its content.
+        content: Content,
+        /// What became of it.
+        outcome: Result<(), UploadError>,
+    },
+    /// A small content was read again, for a commit to carry.
+    Loaded {
+        /// The file.
+        id: NodeId,
+        /// Its content.
+        content: Content,
+        /// The bytes.
+        outcome: Result<Bytes, UploadError>,
+    },
+    /// A file was cut again, so that it can be sent.
+    Cut {
+        /// The file.
+        id: NodeId,
+        /// Its pieces.
+        chunked: Arc<Chunked>,
+    },
+    /// Contents were fetched, or not.
+    Fetched(Vec<(Step, Result<Body, DownloadError>)>),
+    /// A transfer moved on.
+    Progress {
+        /// The file.
+        id: NodeId,
+        /// Which way.
+        direction: Direction,
+        /// Bytes that are through.
+        done_bytes: u64,
+        /// Bytes in all.
+        total_bytes: u64,
+    },
+    /// A transfer wants to know where files are now.
+    Where(Vec<NodeId>, oneshot::Sender<Vec<Option<RelPath>>>),
+}
+
+/// A content that is to be sent.
+struct ToSend {
+    id: NodeId,
+    path: RelPath,
+    chunked: Arc<Chunked>,
+}
+
+/// See the module's page.
+pub struct Transfers {
+    root: Root,
+    memory: Memory,
+    done: mpsc::Sender<Transferred>,
+    session: Option<(Bulk, CancellationToken, DropGuard)>,
+    small: VecDeque<(Step, Content)>,
+    large: VecDeque<(Step, Content)>,
+    to_send: VecDeque<ToSend>,
+    n_groups: usize,
+    n_downloads: usize,
+    n_uploads: usize,
+}
+
+impl Transfers {
+    /// Makes a manager without a session.
+    #[must_use]
+    pub fn new(root: Root, memory: Memory) -> (Self, mpsc::Receiver<Transferred>) {
+        let (done, results) = mpsc::channel(RESULTS_WAITING_MAX);
+        let transfers = Self {
+            root,
+            memory,
+            done,
+            session: None,
+            small: VecDeque::new(),
+            large: VecDeque::new(),
+            to_send: VecDeque::new(),
+            n_groups: 0,
+            n_downloads: 0,
+            n_uploads: 0,
+        };
+        (transfers, results)
+    }
+
+    /// Begins a session.
+    pub fn connect(&mut self, bulk: Bulk) {
+        let token = CancellationToken::new();
+        let guard = token.clone().drop_guard();
+        self.session = Some((bulk, token, guard));
+    }
+
+    /// Ends the session: whatever is under way fails by itself, and what waits is given back.
+    pub fn disconnect(&mut self) -> Vec<NodeId> {
+        self.session = None;
+        let steps = self.small.drain(..).chain(self.large.drain(..)).map(|(step, _)| node_of(&step));
+        let files: Vec<NodeId> = steps.collect();
+        files.into_iter().chain(self.to_send.drain(..).map(|to_send| to_send.id)).collect()
+    }
+
+    /// Orders the content of a step.
+    pub fn fetch(&mut self, step: Step, content: Content) {
+        if content.depth == 0 {
+            self.small.push_back((step, content));
+        } else {
+            self.large.push_back((step, content));
+        }
+    }
+
+    /// Orders a content to be sent.
+    pub fn send(&mut self, id: NodeId, path: RelPath, chunked: Arc<Chunked>) {
+        self.to_send.push_back(ToSend { id, path, chunked });
+    }
+
+    /// Cuts a file again and orders its content to be sent: it was read in an earlier run.
+    pub fn cut_and_send(&self, id: NodeId, path: RelPath, content: Content) {
+        let (root, done) = (self.root.clone(), self.done.clone());
+        tokio::spawn(async move {
+            let cut = spawn_blocking(move || cut(&root, &path, content)).await.expect("cutting does not panic");
+            let told = match cut {
+                Ok(chunked) => Transferred::Cut { id, chunked: Arc::new(chunked) },
+                Err(error) => Transferred::Loaded { id, content, outcome: Err(error) },
+            };
+            // The driver may have ended; then nobody wants it.
+            let _ = done.send(told).await;
+        });
+    }
+
+    /// Reads a small content again, so that a commit can carry it.
+    pub fn load(&self, id: NodeId, path: RelPath, content: Content) {
+        let (root, done) = (self.root.clone(), self.done.clone());
+        tokio::spawn(async move {
+            let outcome = spawn_blocking(move || read_small(&root, &path, content)).await;
+            let outcome = outcome.expect("reading does not panic");
+            // The driver may have ended; then nobody wants it.
+            let _ = done.send(Transferred::Loaded { id, content, outcome }).await;
+        });
+    }
+
+    /// Notes that results came, so that others can begin.
+    pub fn finished(&mut self, done: &Transferred) {
+        match done {
+            Transferred::Uploaded { .. } => self.n_uploads -= 1,
+            Transferred::Fetched(steps) if is_group(steps) => self.n_groups -= 1,
+            Transferred::Fetched(_) => self.n_downloads -= 1,
+            Transferred::Loaded { .. }
+            | Transferred::Cut { .. }
+            | Transferred::Progress { .. }
+            | Transferred::Where(..) => (),
+        }
+    }
+
+    /// Begins as many transfers as may be under way.
+    pub fn begin(&mut self) {
+        let Some((bulk, token, _)) = &self.session else { return };
+        let (bulk, token) = (bulk.clone(), token.clone());
+        while self.n_groups < GROUPS_UNDER_WAY && !self.small.is_empty() {
+            let group = next_group(&mut self.small);
+            self.n_groups += 1;
+            spawn(&token, &self.done, group.clone(), fetch_group(group, bulk.clone()));
+        }
+        while self.n_downloads < DOWNLOADS_UNDER_WAY
+            && let Some((step, content)) = self.large.pop_front()
+        {
+            self.n_downloads += 1;
+            let fetching = self.fetch_large(step.clone(), content, bulk.clone());
+            spawn(&token, &self.done, vec![(step, content)], fetching);
+        }
+        while self.n_uploads < UPLOADS_UNDER_WAY
+            && let Some(ToSend { id, path, chunked }) = self.to_send.pop_front()
+        {
+            self.n_uploads += 1;
+            let (root, bulk, done, token) = (self.root.clone(), bulk.clone(), self.done.clone(), token.clone());
+            tokio::spawn(async move {
+                let content = chunked.content;
+                let progress = progress(done.clone(), id, Direction::Up, content.size_bytes);
+                let outcome = tokio::select! {
+                    outcome = upload(root, path, chunked, bulk, progress) => outcome,
+                    () = token.cancelled() => Err(UploadError::Bulk(BulkError::Lost)),
+                };
+                // The driver may have ended; then nobody wants it.
+                let _ = done.send(Transferred::Uploaded { id, content, outcome }).await;
+            });
+        }
+    }
+
+    fn fetch_large(&self, step: Step, content: Content, bulk: Bulk) -> impl Future<Output = Fetched> + Send + use<> {
+        let root = self.root.clone();
+        let pieces = Pieces { memory: self.memory.clone(), done: self.done.clone(), id: node_of(&step) };
+        let progress = progress(self.done.clone(), node_of(&step), Direction::Down, content.size_bytes);
+        async move {
+            let outcome = async {
+                let staging = root.clone();
+                let key = content.hash;
+                let mut staged = spawn_blocking(move || staging.stage_named(&key)).await.expect("staging does not panic")?;
+                download(&root, content, &mut staged, &pieces, &bulk, progress).await?;
+                Ok(Body::Staged(staged))
+            };
+            vec![(step, outcome.await)]
+        }
+    }
+}
+
+/// Steps with what became of their contents.
+type Fetched = Vec<(Step, Result<Body, DownloadError>)>;
+
+/// Tells a group of small contents from a large one.
+fn is_group(steps: &Fetched) -> bool {
+    steps.first().is_none_or(|(step, _)| file_of(step).is_none_or(|file| file.content.depth == 0))
+}
+
+/// Runs a fetch; when the session ends before, every step fails.
+fn spawn(
+    token: &CancellationToken,
+    done: &mpsc::Sender<Transferred>,
+    steps: Vec<(Step, Content)>,
+    fetching: impl Future<Output = Fetched> + Send + 'static,
+) {
+    let (token, done) = (token.clone(), done.clone());
+    tokio::spawn(async move {
+        let fetched = tokio::select! {
+            fetched = fetching => fetched,
+            () = token.cancelled() => steps
+                .into_iter()
+                .map(|(step, _)| (step, Err(DownloadError::Bulk(BulkError::Lost))))
+                .collect(),
+        };
+        // The driver may have ended; then nobody wants it.
+        let _ = done.send(Transferred::Fetched(fetched)).await;
+    });
+}
+
+fn next_group(small: &mut VecDeque<(Step, Content)>) -> Vec<(Step, Content)> {
+    let (mut group, mut len) = (Vec::new(), 0);
+    while len < GROUP_LEN_AIM
+        && group.len() < GROUP_MAX
+        && let Some((step, content)) = small.pop_front()
+    {
+        len += content.size_bytes;
+        group.push((step, content));
+    }
+    group
+}
+
+async fn fetch_group(group: Vec<(Step, Content)>, bulk: Bulk) -> Fetched {
+    let mut hashes: Vec<Hash> = group.iter().map(|(_, content)| content.hash).collect();
+    hashes.sort();
+    hashes.dedup();
+    let got = match bulk.get(hashes).await {
+        Ok(got) => got,
+        Err(error) => return group.into_iter().map(|(step, _)| (step, Err(error.clone().into()))).collect(),
+    };
+    let plain: BTreeMap<Hash, Bytes> = got
+        .attachments
+        .iter()
+        .filter_map(|attachment| Some((attachment.head.hash, detach(attachment).ok()?)))
+        .collect();
+    let of = |content: Content| match plain.get(&content.hash) {
+        Some(bytes) if bytes.len() as u64 == content.size_bytes => Ok(Body::Bytes(bytes.clone())),
+        Some(_) | None => Err(DownloadError::Missing(content.hash)),
+    };
+    group.into_iter().map(|(step, content)| (step, of(content))).collect()
+}
+
+fn read_small(root: &Root, path: &RelPath, content: Content) -> Result<Bytes, UploadError> {
+    let (file, _) = root.open_file(path)?;
+    let mut bytes = Vec::new();
+    // One byte more than there should be tells a file that has grown.
+    file.take(content.size_bytes + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| UploadError::Unreadable(error.to_string()))?;
+    if Hash::of(&bytes) == content.hash { Ok(bytes.into()) } else { Err(UploadError::Changed) }
+}
+
+fn cut(root: &Root, path: &RelPath, content: Content) -> Result<Chunked, UploadError> {
+    let (file, _) = root.open_file(path)?;
+    let chunked = Chunker::new()
+        .chunk(file, |_, _| ())
+        .map_err(|error| UploadError::Unreadable(error.to_string()))?;
+    if chunked.content == content { Ok(chunked) } else { Err(UploadError::Changed) }
+}
+
+/// Makes a function that tells the driver how far a transfer is, not too often.
+fn progress(done: mpsc::Sender<Transferred>, id: NodeId, direction: Direction, total_bytes: u64) -> impl Fn(u64) {
+    let last = std::sync::Mutex::new(None::<Instant>);
+    move |done_bytes| {
+        let mut last = last.lock().expect("nothing panics while it is held");
+        let now = Instant::now();
+        if done_bytes < total_bytes && last.is_none_or(|last| now - last >= PROGRESS_INTERVAL) {
+            *last = Some(now);
+            // A report that is lost is followed by another.
+            let _ = done.try_send(Transferred::Progress { id, direction, done_bytes, total_bytes });
+        }
+    }
+}
+
+/// Makes the lists that stand above chunks.
+fn lists_of(chunks: impl Iterator<Item = (Hash, u64)>) -> Result<BTreeMap<Hash, Bytes>, ListError> {
+    let mut builder = ListBuilder::new();
+    let mut lists = Vec::new();
+    for (hash, len_bytes) in chunks {
+        lists.extend(builder.push(hash, len_bytes)?);
+    }
+    lists.extend(builder.finish()?.0);
+    Ok(lists.into_iter().map(|list| (list.hash, list.bytes.into())).collect())
+}
+
+/// What the database knows of local contents.
+struct Pieces {
+    memory: Memory,
+    done: mpsc::Sender<Transferred>,
+    id: NodeId,
+}
+
+impl LocalPieces for Pieces {
+    async fn lists(&self) -> BTreeMap<Hash, Bytes> {
+        let chunks = self.memory.chunks_of(self.id).await;
+        lists_of(chunks.iter().map(|chunk| (chunk.hash, u64::from(chunk.len)))).unwrap_or_default()
+    }
+
+    async fn find(&self, hashes: Vec<Hash>) -> BTreeMap<Hash, LocalPiece> {
+        let places = self.memory.find(hashes.clone()).await;
+        let ids: Vec<NodeId> = places.iter().flatten().map(|place| place.node).collect();
+        let (reply, answer) = oneshot::channel();
+        if ids.is_empty() || self.done.send(Transferred::Where(ids, reply)).await.is_err() {
+            return BTreeMap::new();
+        }
+        let paths = answer.await.unwrap_or_default();
+        hashes
+            .into_iter()
+            .zip(places)
+            .filter_map(|(hash, place)| Some((hash, place?)))
+            .zip(paths)
+            .filter_map(|((hash, place), path)| {
+                Some((hash, LocalPiece { path: path?, offset: place.offset, len: place.len }))
+            })
+            .collect()
+    }
+}

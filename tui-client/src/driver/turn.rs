@@ -1,0 +1,292 @@
+//! One turn: plan, correct the trees, give orders to the wire and to the hand, save, tell. A turn costs what has changed.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use common::limits::INLINE_LEN_MAX;
+use common::message::{Attachment, Form, Request};
+use sync_engine::plan::{Date, Folding, NameRules, Plan, Policy, plan};
+use sync_engine::{Change, Content, DeviceId, NodeId, Version, advance};
+
+use super::Driver;
+use super::outbox::nodes_of;
+use super::questions::Question;
+use crate::chunker::Chunked;
+use crate::control::State as StateWord;
+use crate::notice::{Notice, Trouble};
+use crate::transfer::compress::attach;
+
+/// How often the trees are corrected and planned anew in one turn at most; more is done in the next.
+const ROUNDS_A_TURN_MAX: usize = 64;
+
+impl Driver {
+    /// See the module's page.
+    pub(super) async fn turn(&mut self) {
+        let idle = if self.works() { self.plan_and_order() } else { false };
+        self.transfers.begin();
+        self.feed_hand();
+        self.send_commits();
+        self.save().await;
+        self.tell_state(idle);
+    }
+
+    /// Tells whether plans may be made now.
+    fn works(&self) -> bool {
+        self.trouble.is_none() && self.session.as_ref().is_some_and(|session| session.pulled)
+    }
+
+    /// Plans until the trees need no correction, and gives orders. Returns whether there was nothing to do.
+    fn plan_and_order(&mut self) -> bool {
+        let policy = self.policy();
+        for _ in 0..ROUNDS_A_TURN_MAX {
+            let made = plan(&self.trees, &policy, self.holds.held());
+            self.note_remarks(&made.remarks);
+            if made.records.is_empty() {
+                return self.order(made);
+            }
+            for record in &made.records {
+                match advance::record(&mut self.trees, record) {
+                    Ok(touched) => self.touch(&touched),
+                    Err(error) => {
+                        tracing::error!(%error, ?record, "a correction does not fit the trees");
+                        self.observer.rescan();
+                        return false;
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    fn order(&mut self, made: Plan) -> bool {
+        let nothing = made.is_empty();
+        self.unplaceable = made.blocked;
+        self.note_brake(made.brake);
+        if !nothing {
+            self.settled.disturb();
+        }
+        if made.brake_or_removals() && !self.root_is_there() {
+            return false;
+        }
+        for change in made.commits {
+            self.order_commit(change);
+        }
+        if self.looked {
+            self.begin_steps(made.batches);
+        }
+        nothing
+    }
+
+    /// Puts a change into the outbox once the server can have its content; otherwise its content goes first.
+    fn order_commit(&mut self, change: Change) {
+        let content = match &change {
+            Change::Create { node, .. } => node.kind.file().map(|file| file.content),
+            Change::Update { kind, .. } => kind.file().map(|file| file.content),
+            Change::Move { .. } | Change::Delete { .. } | Change::Mark { .. } => None,
+        };
+        let ids: Vec<NodeId> = nodes_of(&change).collect();
+        ids.iter().for_each(|id| self.holds.take(*id));
+        let Some(content) = content.filter(|content| content.size_bytes > 0) else {
+            return self.outbox.push(change, None);
+        };
+        let id = ids.first().copied().unwrap_or(NodeId::ROOT);
+        self.uploading.insert(id);
+        let unchanged = self.trees.remote().node(id).and_then(|node| node.kind.file()).map(|file| file.content);
+        if self.on_server.contains(&content.hash) || unchanged == Some(content) {
+            self.outbox.push(change, None);
+        } else if let Some(attachment) = self.inline(content) {
+            self.outbox.push(change, Some(attachment));
+        } else {
+            self.order_content(id, content);
+        }
+    }
+
+    /// A content that travels inside the commit, if it is small and at hand.
+    fn inline(&self, content: Content) -> Option<Attachment> {
+        if content.depth > 0 || content.size_bytes > INLINE_LEN_MAX as u64 {
+            return None;
+        }
+        self.going.get(content.hash).map(|bytes| attach(content.hash, Form::Data, bytes))
+    }
+
+    fn order_content(&mut self, id: NodeId, content: Content) {
+        let Some(path) = self.trees.local().path(id) else { return self.holds.release(id) };
+        if content.depth == 0 && content.size_bytes <= INLINE_LEN_MAX as u64 {
+            self.transfers.load(id, path, content);
+        } else if let Some(chunked) = self.chunks_of(id, content) {
+            self.transfers.send(id, path, chunked);
+        } else {
+            self.transfers.cut_and_send(id, path, content);
+        }
+    }
+
+    fn chunks_of(&self, id: NodeId, content: Content) -> Option<Arc<Chunked>> {
+        self.chunked.get(&id).filter(|chunked| chunked.content == content).cloned()
+    }
+
+    fn send_commits(&mut self) {
+        let Some(session) = &mut self.session else { return };
+        let mut outdated = Vec::new();
+        let trees = &self.trees;
+        while let Some((changes, attachments)) = self.outbox.next_commit(|change| is_current(trees, change), &mut outdated)
+        {
+            let request = session.next_request();
+            if !session.send(Request::Commit { request, changes: changes.clone() }, attachments) {
+                outdated.extend(changes);
+                break;
+            }
+            self.outbox.sent(request, changes);
+        }
+        for id in outdated.iter().flat_map(nodes_of) {
+            self.uploading.remove(&id);
+            self.holds.release(id);
+        }
+    }
+
+    fn policy(&self) -> Policy {
+        let today = jiff::Zoned::now().date();
+        Policy {
+            device: self.account.device.unwrap_or(DeviceId([0; 16])),
+            device_name: self.account.device_name.clone(),
+            date: Date {
+                year: today.year(),
+                month: today.month().unsigned_abs(),
+                day: today.day().unsigned_abs(),
+            },
+            names: if cfg!(windows) { NameRules::Windows } else { NameRules::Unix },
+            folding: self.folding,
+            has_symlinks: !cfg!(windows),
+            has_exec_bits: !cfg!(windows),
+            cursor: self.facts.cursor.map_or(Version::ZERO, |cursor| cursor.version),
+            is_removal_confirmed: self.removals_confirmed,
+        }
+    }
+
+    fn root_is_there(&mut self) -> bool {
+        match self.root.check() {
+            Ok(()) => true,
+            Err(lost) => {
+                self.halt(Trouble {
+                    what: format!("the folder {} is gone or is another: {lost}", self.folder.display()),
+                    done: "nothing was taken for deleted; the client does nothing until it is started again".into(),
+                    todo: "put the folder back (mount its disk) and start the client again".into(),
+                });
+                false
+            }
+        }
+    }
+
+    /// Saves what this turn changed.
+    pub(super) async fn save(&mut self) {
+        let facts = std::mem::take(&mut self.facts_changed).then(|| self.facts.clone());
+        let delta = self.touched.take(&self.trees, facts);
+        if !delta.is_empty() {
+            self.memory.save(delta).await;
+        }
+    }
+
+    pub(super) async fn save_durably(&mut self) {
+        self.facts_changed = false;
+        let delta = self.touched.take(&self.trees, Some(self.facts.clone()));
+        self.memory.save_durably(delta).await;
+    }
+
+    /// Probes, says 'synced', answers those who wait.
+    fn tell_state(&mut self, idle: bool) {
+        let quiet = idle && self.is_quiet();
+        if quiet && let Some(number) = self.settled.begin() {
+            let token = self.observer.sync();
+            self.settled.expect_cookie(token);
+            if let Some(session) = &mut self.session {
+                session.ask(|request| Request::Ping { request }, Question::Probe(number));
+            }
+        }
+        let version = self.facts.cursor.map_or(Version::ZERO, |cursor| cursor.version);
+        if quiet && self.settled.proven(version) {
+            self.on_synced(version);
+        }
+        self.tell_blocked();
+        self.tell_pending();
+        let now = std::time::Instant::now();
+        for waiter in self.settled.overdue(now) {
+            let status = self.status();
+            // Who waited may have gone.
+            let _ = waiter.reply.send(crate::control::Answer::TimedOut(status));
+        }
+    }
+
+    /// Tells whether nothing is under way in either direction, as far as is known.
+    fn is_quiet(&self) -> bool {
+        self.looked
+            && self.brake.is_none()
+            && self.outbox.is_empty()
+            && self.holds.n_busy() == 0
+            && self.holds.all_hopeless()
+            && self.observer.idle()
+    }
+
+    fn on_synced(&mut self, version: Version) {
+        if self.settled.announce(version) {
+            self.facts.protected_ms = Some(now_ms());
+            self.facts.joining = false;
+            self.facts_changed = true;
+            self.removals_confirmed = false;
+            self.chunked.clear();
+            self.on_server.clear();
+            self.tell(Notice::Synced { version });
+        }
+        for waiter in self.settled.answered() {
+            let status = self.status();
+            // Who waited may have gone.
+            let _ = waiter.reply.send(crate::control::Answer::Status(status));
+        }
+    }
+
+    /// The state in one word.
+    pub(super) fn state_word(&self) -> StateWord {
+        match (&self.trouble, &self.session) {
+            (Some((word, _)), _) => *word,
+            (None, _) if self.brake.is_some() => StateWord::Halted,
+            (None, None) => StateWord::Offline,
+            (None, Some(_)) if self.settled.is_announced() => StateWord::Synced,
+            (None, Some(_)) => StateWord::Syncing,
+        }
+    }
+}
+
+/// Tells whether a change still says what is on disk, based on what the server last said.
+fn is_current(trees: &sync_engine::Trees, change: &Change) -> bool {
+    let version = |id: NodeId| trees.remote().item(id).map(|item| item.version);
+    let local = |id: NodeId| trees.local().node(id);
+    match change {
+        Change::Create { id, node } => version(*id).is_none() && local(*id).is_some_and(|now| **now == *node),
+        Change::Update { id, base, kind } => {
+            version(*id) == Some(*base) && local(*id).is_some_and(|now| now.kind == *kind)
+        }
+        Change::Move { moves } => moves.iter().all(|to| {
+            version(to.id) == Some(to.base)
+                && local(to.id).is_some_and(|now| now.parent == to.parent && now.name == to.name)
+        }),
+        Change::Delete { id, base } => version(*id) == Some(*base) && local(*id).is_none(),
+        Change::Mark { id, base, .. } => version(*id) == Some(*base),
+    }
+}
+
+/// The time of day, for people; nothing is decided by it.
+pub(super) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a plan may take away.
+trait Removes {
+    fn brake_or_removals(&self) -> bool;
+}
+
+impl Removes for Plan {
+    fn brake_or_removals(&self) -> bool {
+        let deletes = |change: &Change| matches!(change, Change::Delete { .. });
+        let removes = |step: &sync_engine::plan::Step| matches!(step, sync_engine::plan::Step::Remove { .. });
+        self.brake.is_some() || self.commits.iter().any(deletes) || self.batches.iter().flatten().any(removes)
+    }
+}

@@ -1,0 +1,90 @@
+//! Checking that everything agrees: the local tree with the synced one and with the remote one, and the remote one with
+//! the tree that the server holds now. What differs is named.
+
+use common::message::{At, Request};
+use sync_engine::tree::Item;
+use sync_engine::{Node, NodeId, Version};
+use tokio::sync::oneshot;
+
+use super::Driver;
+use super::questions::Question;
+use super::views::path_of;
+use crate::control::Answer;
+
+/// The most differences that are named.
+const LINES_MAX: usize = 100;
+
+/// A check that waits for the server's tree.
+pub struct Verify {
+    lines: Vec<String>,
+    nodes: Vec<(NodeId, Version, Node)>,
+    reply: oneshot::Sender<Answer>,
+}
+
+impl Verify {
+    /// Returns the way back.
+    #[must_use]
+    pub fn into_reply(self) -> oneshot::Sender<Answer> {
+        self.reply
+    }
+}
+
+impl Driver {
+    pub(super) fn verify(&mut self, reply: oneshot::Sender<Answer>) {
+        let blocked = self.all_blocked();
+        let lines = self
+            .trees
+            .unsettled()
+            .iter()
+            .filter(|id| !blocked.contains_key(id))
+            .filter_map(|id| Some(format!("'{}' is not the same here and on the server", path_of(&self.trees, *id)?)))
+            .collect();
+        let at = At::Version(self.facts.cursor.map_or(Version::ZERO, |cursor| cursor.version));
+        let verify = Box::new(Verify { lines, nodes: Vec::new(), reply });
+        if let Some(session) = &mut self.session {
+            session.ask(|request| Request::Browse { request, at }, Question::Verify(verify));
+        }
+    }
+
+    pub(super) fn on_verified(
+        &mut self,
+        request: u64,
+        mut verify: Box<Verify>,
+        version: Version,
+        nodes: Vec<(NodeId, Version, Node)>,
+        last: bool,
+    ) {
+        verify.nodes.extend(nodes);
+        if !last {
+            if let Some(session) = &mut self.session {
+                session.questions.insert(request, Question::Verify(verify));
+            }
+            return;
+        }
+        let Verify { mut lines, nodes, reply } = *verify;
+        let cursor = self.facts.cursor.map_or(Version::ZERO, |cursor| cursor.version);
+        if version != cursor {
+            lines.push(format!("the server moved on to {version} while this was checked; check again"));
+        }
+        let n_nodes = nodes.len();
+        for (id, version, node) in nodes {
+            let here = self.trees.remote().item(id);
+            if here != Some(&Item { node: node.into(), version }) {
+                lines.push(format!("'{}' is not on the server as this device knows it", self.shown_path(id)));
+            }
+        }
+        if n_nodes != self.trees.remote().len() {
+            lines.push(format!("the server has {n_nodes} nodes, this device knows {}", self.trees.remote().len()));
+        }
+        let sound = lines.is_empty();
+        if sound {
+            lines.push(format!("{n_nodes} nodes agree: local, synced and remote tree, and the server's, at {version}"));
+        } else if lines.len() > LINES_MAX {
+            let more = lines.len() - LINES_MAX;
+            lines.truncate(LINES_MAX);
+            lines.push(format!("and {more} more"));
+        }
+        // Who asked may have gone.
+        let _ = reply.send(Answer::Report { sound, lines });
+    }
+}

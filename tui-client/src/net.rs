@@ -1,0 +1,12 @@
+//! Connections to the server: one for control, which is kept up for ever, and one for bulk data, which is made when it
+//! is needed. Nothing here knows what a folder is.
+
+pub mod bulk;
+pub mod connect;
+pub mod control;
+pub mod line;
+
+pub use bulk::{Bulk, BulkError};
+pub use connect::{ConnectError, Endpoint, Introduction, connect};
+pub use control::{Control, ControlEvent, Presence};
+pub use line::Line;

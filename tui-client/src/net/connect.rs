@@ -1,0 +1,161 @@
+//! How one connection is made: TCP, TLS with the server's key checked, `Hello`, `Welcome`.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use common::certificate::Certificate;
+use common::codec::{FrameCodec, encode};
+use common::fingerprint::Fingerprint;
+use common::limits::{HANDSHAKE_TIMEOUT, HELLO_TIMEOUT, PROTOCOL_VERSION};
+use common::link::ServerAddress;
+use common::message::{Auth, Hello, Refusal, Reply, Request, Role, Welcome};
+use common::tls::{self, Trust, TrustError};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_stream::StreamExt;
+use tokio_util::codec::FramedRead;
+
+use super::line::Line;
+
+/// How long a TCP connection may take to come about.
+const TCP_TIMEOUT: Duration = Duration::from_secs(10);
+/// What the server's log shows of this program.
+const AGENT: &str = concat!("tui-client ", env!("CARGO_PKG_VERSION"));
+
+/// Where the server is and how both sides know each other.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// The server.
+    pub address: ServerAddress,
+    /// The server's key.
+    pub trust: Trust,
+    /// This device's key.
+    pub certificate: Arc<Certificate>,
+}
+
+/// What a device says of itself in a `Hello`.
+#[derive(Clone)]
+pub struct Introduction {
+    /// What the connection is for.
+    pub role: Role,
+    /// How the device is known.
+    pub auth: Auth,
+    /// The generation that the server confirmed last.
+    pub generation: [u8; 16],
+    /// The generation that this connection begins.
+    pub next_generation: [u8; 16],
+}
+
+/// What is known once a device is admitted.
+pub struct Admitted {
+    /// What the server said.
+    pub welcome: Welcome,
+    /// The fingerprint of the server's key.
+    pub fingerprint: Fingerprint,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No TCP connection came about.
+    #[error("the server cannot be reached: {0}")]
+    OutOfReach(#[source] io::Error),
+    /// A step took too long.
+    #[error("the server did not answer in time")]
+    TimedOut,
+    /// The peer broke off or does not speak the protocol.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// The server's key is not the one that was pinned.
+    #[error("the server is not the one that was trusted: {0}")]
+    Untrusted(TrustError),
+    /// The server does not admit this device.
+    #[error("the server refused: {0:?}")]
+    Refused(Refusal),
+    /// This side's key or settings cannot be used.
+    #[error("the device's own key cannot be used: {0}")]
+    Unusable(String),
+}
+
+/// Makes a connection and introduces the device.
+///
+/// # Errors
+/// See [`ConnectError`]. Every step has a limit of time.
+pub async fn connect(
+    endpoint: &Endpoint,
+    introduction: &Introduction,
+) -> Result<(Line, Admitted), ConnectError> {
+    let stream = handshake(endpoint).await?;
+    let fingerprint = fingerprint_of(&stream)?;
+    let (read, mut write) = tokio::io::split(stream);
+    let mut frames = FramedRead::new(read, FrameCodec::<Reply, Request>::new());
+    let hello = Request::Hello(Hello {
+        protocol: PROTOCOL_VERSION,
+        agent: AGENT.into(),
+        role: introduction.role,
+        auth: introduction.auth.clone(),
+        generation: introduction.generation,
+        next_generation: introduction.next_generation,
+    });
+    let mut bytes = BytesMut::new();
+    encode(&hello, &[], &mut bytes).map_err(|error| ConnectError::Broken(error.to_string()))?;
+    let answer = timeout(HELLO_TIMEOUT, async {
+        write.write_all_buf(&mut bytes).await.map_err(|error| explain(&error))?;
+        write.flush().await.map_err(|error| explain(&error))?;
+        match frames.next().await {
+            Some(Ok(frame)) => Ok(frame.message),
+            Some(Err(error)) => Err(ConnectError::Broken(error.to_string())),
+            None => Err(ConnectError::Broken("the server hung up".into())),
+        }
+    });
+    match answer.await.map_err(|_| ConnectError::TimedOut)?? {
+        Reply::Welcome(welcome) => {
+            frames.decoder_mut().admit();
+            Ok((Line::start(frames, write), Admitted { welcome, fingerprint }))
+        }
+        Reply::Refused(refusal) => Err(ConnectError::Refused(refusal)),
+        other => Err(ConnectError::Broken(format!("an unexpected answer to hello: {other:?}"))),
+    }
+}
+
+/// Connects as far as TLS goes and returns the fingerprint of the server's key. Nothing is sent that identifies anybody.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn probe(endpoint: &Endpoint) -> Result<Fingerprint, ConnectError> {
+    let stream = handshake(endpoint).await?;
+    fingerprint_of(&stream)
+}
+
+fn fingerprint_of(stream: &TlsStream<TcpStream>) -> Result<Fingerprint, ConnectError> {
+    tls::peer_fingerprint(stream.get_ref().1).map_err(|error| ConnectError::Broken(error.to_string()))
+}
+
+async fn handshake(endpoint: &Endpoint) -> Result<TlsStream<TcpStream>, ConnectError> {
+    let config = tls::client_config(&endpoint.certificate, endpoint.trust)
+        .map_err(|error| ConnectError::Unusable(error.to_string()))?;
+    let address = (endpoint.address.host(), endpoint.address.port());
+    let tcp = timeout(TCP_TIMEOUT, TcpStream::connect(address))
+        .await
+        .map_err(|_| ConnectError::TimedOut)?
+        .map_err(ConnectError::OutOfReach)?;
+    tcp.set_nodelay(true).map_err(ConnectError::OutOfReach)?;
+    let name = tls::server_name(endpoint.address.host());
+    timeout(HANDSHAKE_TIMEOUT, TlsConnector::from(Arc::new(config)).connect(name, tcp))
+        .await
+        .map_err(|_| ConnectError::TimedOut)?
+        .map_err(|error| explain(&error))
+}
+
+/// Finds a mismatch of keys inside an error of TLS, so that it is told from a broken connection.
+fn explain(error: &io::Error) -> ConnectError {
+    match TrustError::find(error) {
+        Some(mismatch) => ConnectError::Untrusted(*mismatch),
+        None => ConnectError::Broken(error.to_string()),
+    }
+}

@@ -1,0 +1,167 @@
+//! The control connection, for ever: connect, serve until it is lost, wait a little longer each time, connect again.
+//! What cannot be mended by waiting (a changed key, a device that is not admitted) ends the task and is told.
+
+use std::time::{Duration, Instant};
+
+use common::codec::Frame;
+use common::message::{Auth, Refusal, Reply, Role, Welcome};
+use sync_engine::backoff::Backoff;
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::connect::{ConnectError, Endpoint, Introduction, connect};
+use super::line::Outgoing;
+
+/// How many events wait for the driver at most.
+const EVENTS_WAITING_MAX: usize = 64;
+
+/// What the task tells the driver, in order.
+pub enum ControlEvent {
+    /// The device is admitted; from here on frames come until `Lost`.
+    Connected {
+        /// What the server said.
+        welcome: Welcome,
+        /// The fingerprint of the server's key.
+        fingerprint: common::fingerprint::Fingerprint,
+        /// Where to send requests. Closed when the connection is lost.
+        outgoing: mpsc::Sender<Outgoing>,
+        /// The generation that this connection began; to be kept.
+        generation: [u8; 16],
+    },
+    /// A frame came.
+    Frame(Frame<Reply>),
+    /// The connection is lost or could not be made; another try follows.
+    Lost {
+        /// Why.
+        reason: String,
+        /// When.
+        retry: Duration,
+    },
+    /// No further try makes sense. The task has ended.
+    Ended(ConnectError),
+}
+
+/// How the device introduces itself from now on. The driver changes it when it has been enrolled.
+#[derive(Clone)]
+pub struct Presence {
+    /// How it is known.
+    pub auth: Auth,
+    /// The generation that was confirmed last.
+    pub generation: [u8; 16],
+}
+
+/// A handle on the task. Dropping it ends the task.
+pub struct Control {
+    /// What the task tells.
+    pub events: mpsc::Receiver<ControlEvent>,
+    presence: watch::Sender<Presence>,
+    hurry: std::sync::Arc<Notify>,
+}
+
+impl Control {
+    /// Starts the task.
+    #[must_use]
+    pub fn start(endpoint: Endpoint, presence: Presence, tries_once: bool) -> Self {
+        let (told, events) = mpsc::channel(EVENTS_WAITING_MAX);
+        let (presence, present) = watch::channel(presence);
+        let hurry = std::sync::Arc::new(Notify::new());
+        tokio::spawn(run(endpoint, present, told, hurry.clone(), tries_once));
+        Self { events, presence, hurry }
+    }
+
+    /// Changes how the device introduces itself at the next connection.
+    pub fn introduce(&self, presence: Presence) {
+        self.presence.send_replace(presence);
+    }
+
+    /// Tries at once instead of waiting.
+    pub fn hurry(&self) {
+        self.hurry.notify_one();
+    }
+}
+
+async fn run(
+    endpoint: Endpoint,
+    presence: watch::Receiver<Presence>,
+    told: mpsc::Sender<ControlEvent>,
+    hurry: std::sync::Arc<Notify>,
+    tries_once: bool,
+) {
+    let mut backoff = Backoff::default();
+    loop {
+        let began = Instant::now();
+        let reason = match try_once(&endpoint, &presence, &told).await {
+            Ok(()) => "the connection was lost".to_owned(),
+            Err(error) if tries_once || error.is_final() => {
+                // The driver may have gone; then there is nobody to tell.
+                let _ = told.send(ControlEvent::Ended(error)).await;
+                return;
+            }
+            Err(error) => error.to_string(),
+        };
+        let retry = backoff.after_failure(began.elapsed(), dice());
+        if told.send(ControlEvent::Lost { reason, retry }).await.is_err() {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(retry) => (),
+            () = hurry.notified() => (),
+            () = told.closed() => return,
+        }
+    }
+}
+
+/// Connects and hands frames on until the connection is lost.
+async fn try_once(
+    endpoint: &Endpoint,
+    presence: &watch::Receiver<Presence>,
+    told: &mpsc::Sender<ControlEvent>,
+) -> Result<(), ConnectError> {
+    let Presence { auth, generation } = presence.borrow().clone();
+    let next_generation = random();
+    let introduction = Introduction { role: Role::Control, auth, generation, next_generation };
+    let (mut line, admitted) = connect(endpoint, &introduction).await?;
+    let connected = ControlEvent::Connected {
+        welcome: admitted.welcome,
+        fingerprint: admitted.fingerprint,
+        outgoing: line.outgoing.clone(),
+        generation: next_generation,
+    };
+    if told.send(connected).await.is_err() {
+        return Ok(());
+    }
+    while let Some(frame) = line.incoming.recv().await {
+        if let Reply::Refused(refusal) = frame.message {
+            return Err(ConnectError::Refused(refusal));
+        }
+        if told.send(ControlEvent::Frame(frame)).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn random() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the system has random numbers");
+    bytes
+}
+
+/// A number from 0 up to, but not, 1.
+fn dice() -> f64 {
+    f64::from(u32::from_le_bytes(*random().first_chunk().expect("16 is more than 4"))) / (f64::from(u32::MAX) + 1.0)
+}
+
+impl ConnectError {
+    /// Tells whether trying again cannot help.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Untrusted(_) | Self::Unusable(_) => true,
+            Self::Refused(refusal) => match refusal {
+                Refusal::Protocol { .. } | Refusal::NotAdmitted | Refusal::Cloned | Refusal::Closed => true,
+                Refusal::Busy | Refusal::Malformed => false,
+            },
+            Self::OutOfReach(_) | Self::TimedOut | Self::Broken(_) => false,
+        }
+    }
+}

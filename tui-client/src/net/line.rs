@@ -1,0 +1,118 @@
+//! A connection in two halves, each with a task of its own, so that a peer that is slow to read never keeps us from
+//! reading: that way neither side can wait for the other for ever. Both channels are bounded; dropping the line hangs up.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use common::codec::{Frame, FrameCodec, encode};
+use common::limits::{FRAME_LEN_AIM, IDLE_TIMEOUT, PING_INTERVAL};
+use common::message::{Attachment, Reply, Request};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::StreamExt;
+use tokio_util::codec::FramedRead;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// How many frames wait in each direction at most.
+const FRAMES_WAITING_MAX: usize = 32;
+/// How long one write may take.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(90);
+/// The number of a `Ping` that only shows that this side lives; its answer tells nobody anything.
+pub const PING_UNASKED: u64 = u64::MAX;
+
+/// A message to the server with its chunks.
+pub type Outgoing = (Request, Vec<Attachment>);
+
+/// See the module's page.
+pub struct Line {
+    /// What is to be sent, in order. Closed when the connection is lost.
+    pub outgoing: mpsc::Sender<Outgoing>,
+    /// What has come, in order. Closed when the connection is lost.
+    pub incoming: mpsc::Receiver<Frame<Reply>>,
+    _hang_up: DropGuard,
+}
+
+impl Line {
+    /// Starts both tasks on an admitted connection.
+    pub fn start<S>(read: FramedRead<ReadHalf<S>, FrameCodec<Reply, Request>>, write: WriteHalf<S>) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let token = CancellationToken::new();
+        let (outgoing, to_send) = mpsc::channel(FRAMES_WAITING_MAX);
+        let (received, incoming) = mpsc::channel(FRAMES_WAITING_MAX);
+        let (reading, writing) = (token.clone(), token.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = reading.cancelled() => (),
+                () = read_all(read, received) => reading.cancel(),
+            }
+        });
+        tokio::spawn(async move {
+            tokio::select! {
+                () = writing.cancelled() => (),
+                () = write_all(write, to_send) => writing.cancel(),
+            }
+        });
+        Self { outgoing, incoming, _hang_up: token.drop_guard() }
+    }
+}
+
+async fn read_all<S: AsyncRead>(
+    mut frames: FramedRead<ReadHalf<S>, FrameCodec<Reply, Request>>,
+    received: mpsc::Sender<Frame<Reply>>,
+) {
+    loop {
+        match timeout(IDLE_TIMEOUT, frames.next()).await {
+            Ok(Some(Ok(frame))) => {
+                if received.send(frame).await.is_err() {
+                    return;
+                }
+            }
+            Ok(Some(Err(error))) => {
+                tracing::info!(%error, "the connection ends");
+                return;
+            }
+            Ok(None) => return,
+            Err(_) => {
+                tracing::info!("the server has been silent for too long");
+                return;
+            }
+        }
+    }
+}
+
+async fn write_all<S: AsyncWrite>(mut write: WriteHalf<S>, mut to_send: mpsc::Receiver<Outgoing>) {
+    let mut buffer = BytesMut::new();
+    loop {
+        let next = match timeout(PING_INTERVAL, to_send.recv()).await {
+            Ok(Some(next)) => next,
+            Ok(None) => return,
+            Err(_) => (Request::Ping { request: PING_UNASKED }, Vec::new()),
+        };
+        let mut next = Some(next);
+        while let Some((message, attachments)) = next {
+            if let Err(error) = encode(&message, &attachments, &mut buffer) {
+                tracing::error!(%error, "a message could not be encoded");
+                return;
+            }
+            next = if buffer.len() < FRAME_LEN_AIM { to_send.try_recv().ok() } else { None };
+        }
+        let sent = timeout(WRITE_TIMEOUT, async {
+            write.write_all_buf(&mut buffer).await?;
+            write.flush().await
+        });
+        match sent.await {
+            Ok(Ok(())) => buffer.clear(),
+            Ok(Err(error)) => {
+                tracing::info!(%error, "the connection ends");
+                return;
+            }
+            Err(_) => {
+                tracing::info!("the server has not read for too long");
+                return;
+            }
+        }
+    }
+}

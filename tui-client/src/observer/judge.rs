@@ -1,0 +1,396 @@
+//! The driver's side of the observer: from what was seen to an edit of the local tree.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use sync_engine::observe::{Observation, Place, Verdict, observe, unlisted};
+use sync_engine::{Block, FileState, Kind, Name, Node, NodeId, RelPath, Trees};
+
+use super::Observer;
+use super::draft::Draft;
+use super::finding::{Event, Finding, Look};
+use super::known::identity;
+use super::queue::Approach;
+use super::scene::{Detail, Scene, Through};
+use super::settle::Urgency;
+use super::update::LocalUpdate;
+use crate::disk::{Listing, Print, Sight};
+
+/// After so many events in a row that fit no valid tree the whole folder is looked at anew.
+const MISFITS_MAX: u32 = 8;
+
+impl Observer {
+    /// Says what an event means for the local tree. `busy` are the nodes that the driver is working on, on disk or
+    /// with the server's answer; their places are looked at again later. It touches no disk and never waits.
+    pub fn handle(&mut self, event: Event, trees: &Trees, busy: &BTreeSet<NodeId>) -> LocalUpdate {
+        let Event {
+            findings,
+            epochs,
+            from_looker,
+        } = event;
+        let epoch = epochs.iter().min().copied();
+        let mut scene = Scene {
+            trees,
+            busy,
+            epoch: epoch.unwrap_or_else(|| self.queue.lock().ledger.epoch()),
+            rules: self.queue.rules(),
+            looks: std::collections::BTreeMap::new(),
+            details: std::collections::BTreeMap::new(),
+            put_off: BTreeSet::new(),
+        };
+        let mut draft = Draft::default();
+        for finding in findings {
+            self.take(&mut scene, finding, &mut draft.update);
+        }
+        let mut update = self.judge(&mut scene, draft);
+        update.caught_up = self.queue.handled(&epochs, from_looker);
+        update
+    }
+
+    fn take(&mut self, scene: &mut Scene<'_>, finding: Finding, update: &mut LocalUpdate) {
+        match finding {
+            Finding::Look(Look {
+                path,
+                sight,
+                parent,
+                is_walked,
+            }) => {
+                let detail = Detail {
+                    path,
+                    sight,
+                    reading: None,
+                    is_walked,
+                };
+                self.enter(scene, detail, Through::Dir(parent));
+            }
+            Finding::Listing { dir, print, listing } => self.take_listing(scene, &dir, &print, listing, update),
+            Finding::Reading { path, parent, result } => {
+                let (sight, reading) = match result {
+                    Ok(reading) => (Sight::File(reading.print), Some(reading)),
+                    Err(block) => return self.take_failure(scene, path, block, update),
+                };
+                let detail = Detail {
+                    path,
+                    sight,
+                    reading,
+                    is_walked: false,
+                };
+                self.enter(scene, detail, Through::Dir(parent));
+            }
+            Finding::Walked => update.scan_finished = true,
+            Finding::Walking(n_seen) => update.scanned = Some(n_seen),
+            Finding::RootLost(lost) => update.root_lost = Some(lost),
+            Finding::Trouble(trouble) => update.notices.push(trouble),
+        }
+    }
+
+    fn take_listing(
+        &mut self,
+        scene: &mut Scene<'_>,
+        dir: &RelPath,
+        print: &Print,
+        listing: Listing,
+        update: &mut LocalUpdate,
+    ) {
+        let local = scene.trees.local();
+        let id = local.lookup(dir).filter(|id| local.is_dir(*id));
+        let Some(id) = id.filter(|id| self.leads_to(*id, Through::Dir(Some(*print)))) else {
+            return self.queue.hint(dir.clone(), Urgency::Now, Some(scene.epoch));
+        };
+        self.lift(scene.trees, id, update);
+        self.oddities.remove(dir);
+        if let Some((name, block)) = listing.odd.first() {
+            let reason = format!("{name} in it: {block:?}");
+            self.oddities.insert(dir.clone(), Block::Unreadable(reason));
+        }
+        let names: BTreeSet<Name> = listing.entries.iter().map(|(name, _)| name.clone()).collect();
+        let missing = unlisted(local, id, &names).into_iter().map(|place| dir.join(&place.name));
+        self.queue.look_late(missing.collect::<Vec<_>>(), Some(scene.epoch));
+        for (name, sight) in listing.entries {
+            let detail = Detail {
+                path: dir.join(&name),
+                sight,
+                reading: None,
+                is_walked: true,
+            };
+            self.enter(scene, detail, Through::Checked);
+        }
+    }
+
+    /// A file could not be read.
+    fn take_failure(&mut self, scene: &Scene<'_>, path: RelPath, block: Block, update: &mut LocalUpdate) {
+        match scene.trees.local().lookup(&path) {
+            Some(id) => update.blocks.push((id, Some(block))),
+            None => drop(self.oddities.insert(path, block)),
+        }
+    }
+
+    /// Lifts a block that was one of the observer's.
+    fn lift(&self, trees: &Trees, id: NodeId, update: &mut LocalUpdate) {
+        if trees.blocked().get(&id).is_some_and(is_of_sight) {
+            update.blocks.push((id, None));
+        }
+    }
+
+    fn judge(&mut self, scene: &mut Scene<'_>, mut draft: Draft) -> LocalUpdate {
+        let observation = observe(scene.trees.local(), &self.known, &scene.looks);
+        self.ask(scene, &observation);
+        let moved = observation.verdicts.iter().filter_map(|verdict| match verdict {
+            Verdict::Moved(id, _) => Some(*id),
+            Verdict::Stays(_) | Verdict::New(..) | Verdict::Gone(_) | Verdict::Blocked(..) | Verdict::Odd(..) => None,
+        });
+        let moved: BTreeSet<NodeId> = moved.collect();
+        for verdict in observation.verdicts {
+            self.apply(scene, verdict, &moved, &mut draft);
+        }
+        let Draft { prints, .. } = &draft;
+        if !draft.fits(scene.trees.local()) {
+            return self.look_again(scene, draft.update);
+        }
+        self.n_misfits = 0;
+        for (id, print) in prints {
+            self.known.set(*id, *print);
+        }
+        let mut update = draft.update;
+        update.edits = draft.nodes.into_iter().collect();
+        update.prints = draft.prints.into_iter().collect();
+        update
+    }
+
+    /// Asks for the looks without which places could not be judged.
+    fn ask(&self, scene: &Scene<'_>, observation: &Observation) {
+        if observation.undecided.is_empty() {
+            return;
+        }
+        let places = observation.undecided.iter().chain(&observation.need_look);
+        let paths: BTreeSet<RelPath> = places.filter_map(|place| scene.path_of(place)).collect();
+        if observation.need_look.iter().any(|place| scene.put_off.contains(place)) {
+            for path in paths {
+                self.queue.hint(path, super::scene::put_off(), Some(scene.epoch));
+            }
+        } else {
+            self.queue.look_together(paths.into_iter().collect(), scene.epoch);
+        }
+    }
+
+    /// The looks contradict each other: nothing is entered, and the places are looked at again.
+    fn look_again(&mut self, scene: &Scene<'_>, update: LocalUpdate) -> LocalUpdate {
+        self.n_misfits += 1;
+        if MISFITS_MAX <= self.n_misfits {
+            self.n_misfits = 0;
+            self.queue.rescan();
+        }
+        for detail in scene.details.values() {
+            self.queue.hint(detail.path.clone(), super::scene::put_off(), Some(scene.epoch));
+        }
+        LocalUpdate {
+            blocks: Vec::new(),
+            chunked: Vec::new(),
+            small: Vec::new(),
+            ..update
+        }
+    }
+
+    fn apply(&mut self, scene: &mut Scene<'_>, verdict: Verdict, moved: &BTreeSet<NodeId>, draft: &mut Draft) {
+        let local = scene.trees.local();
+        match verdict {
+            Verdict::Stays(id) => {
+                if let Some(node) = local.node(id) {
+                    let place = Place {
+                        parent: node.parent,
+                        name: node.name.clone(),
+                    };
+                    self.place(scene, id, &place, draft);
+                }
+            }
+            Verdict::Moved(id, place) => self.place(scene, id, &place, draft),
+            Verdict::New(place, _) => self.create(scene, &place, draft),
+            Verdict::Gone(id) => remove(scene.trees, id, moved, draft),
+            Verdict::Blocked(id, block) => {
+                if scene.trees.blocked().get(&id) != Some(&block) {
+                    draft.update.blocks.push((id, Some(block)));
+                }
+            }
+            Verdict::Odd(place, block) => {
+                if let Some(detail) = scene.details.get(&place) {
+                    self.oddities.insert(detail.path.clone(), block);
+                }
+            }
+        }
+    }
+
+    /// Enters a node at the place where it is now, with what was seen there.
+    fn place(&mut self, scene: &mut Scene<'_>, id: NodeId, place: &Place, draft: &mut Draft) {
+        let (Some(old), Some(detail)) = (scene.trees.local().node(id).cloned(), scene.details.remove(place)) else {
+            return;
+        };
+        let has_moved = old.parent != place.parent || old.name != place.name;
+        let mut node = Node {
+            parent: place.parent,
+            name: place.name.clone(),
+            kind: old.kind.clone(),
+            mark: old.mark.clone(),
+        };
+        let known = self.known.get(id).copied();
+        match (&detail.sight, &old.kind) {
+            (Sight::Dir(print), Kind::Dir) => {
+                draft.note(id, known, print);
+                let is_other = known.is_some_and(|known| identity(&known) != identity(print));
+                let is_blocked = scene.trees.blocked().get(&id).is_some_and(is_of_sight);
+                if !detail.is_walked && (has_moved || is_other || is_blocked) {
+                    // One that could not be read could not be watched either.
+                    let approach = if is_blocked { Approach::Watch } else { Approach::Barrier };
+                    self.queue.walk(detail.path, scene.epoch, approach);
+                }
+            }
+            (Sight::Symlink(print, target), Kind::Symlink(_)) => {
+                node.kind = Kind::Symlink(target.clone());
+                draft.note(id, known, print);
+                self.lift(scene.trees, id, &mut draft.update);
+            }
+            (Sight::File(print), Kind::File(file)) => {
+                let is_blocked = scene.trees.blocked().get(&id).is_some_and(is_of_sight);
+                let known = known.filter(|_| !is_blocked);
+                let state = self.file(scene, id, known, *file, *print, detail, draft);
+                node.kind = Kind::File(state);
+            }
+            // The verdict was about another type; the look is then made anew.
+            _ => return self.queue.hint(detail.path, Urgency::Now, Some(scene.epoch)),
+        }
+        draft.put(scene.trees.local(), id, node);
+    }
+
+    /// Returns what is known of a file now, and has it read if that is not all.
+    #[expect(clippy::too_many_arguments, reason = "each is another thing that the answer depends on")]
+    fn file(
+        &self,
+        scene: &Scene<'_>,
+        id: NodeId,
+        known: Option<Print>,
+        old: FileState,
+        print: Print,
+        detail: Detail,
+        draft: &mut Draft,
+    ) -> FileState {
+        if let Some(reading) = detail.reading {
+            let state = FileState {
+                content: reading.chunked.content,
+                exec: exec(&print, old.exec),
+                mtime_ns: print.mtime_ns,
+            };
+            self.lift(scene.trees, id, &mut draft.update);
+            draft.note(id, self.known.get(id).copied(), &print);
+            if state.content != old.content {
+                draft.content(id, reading);
+            }
+            return state;
+        }
+        let Some(known) = known.filter(|known| known.same_stamp(&print)) else {
+            self.queue.read(detail.path, print.size_bytes, scene.epoch);
+            return old;
+        };
+        // Size and time of modification are the same, so the bytes are believed to be until they are read again.
+        if known.same_file_state(&print) {
+            draft.note(id, Some(known), &print);
+        } else {
+            self.queue.read(detail.path, print.size_bytes, scene.epoch);
+        }
+        FileState {
+            exec: exec(&print, old.exec),
+            ..old
+        }
+    }
+
+    /// Makes a node of something new; a file only once it was read.
+    fn create(&mut self, scene: &mut Scene<'_>, place: &Place, draft: &mut Draft) {
+        let Some(detail) = scene.details.remove(place) else {
+            return;
+        };
+        let (print, kind) = match (&detail.sight, &detail.reading) {
+            (Sight::Dir(print), _) => (*print, Kind::Dir),
+            (Sight::Symlink(print, target), _) => (*print, Kind::Symlink(target.clone())),
+            (Sight::File(print), Some(reading)) => {
+                let state = FileState {
+                    content: reading.chunked.content,
+                    exec: exec(print, false),
+                    mtime_ns: print.mtime_ns,
+                };
+                (*print, Kind::File(state))
+            }
+            (Sight::File(print), None) => {
+                return self.queue.read(detail.path, print.size_bytes, scene.epoch);
+            }
+            (Sight::Other(_) | Sight::Absent | Sight::Unknown(_), _) => return,
+        };
+        let id = (self.new_id)();
+        if kind.is_dir() && !detail.is_walked {
+            self.queue.walk(detail.path, scene.epoch, Approach::Barrier);
+        }
+        let node = Node {
+            parent: place.parent,
+            name: place.name.clone(),
+            kind,
+            mark: None,
+        };
+        draft.put(scene.trees.local(), id, node);
+        draft.note(id, None, &print);
+        if let Some(reading) = detail.reading {
+            draft.content(id, reading);
+        }
+    }
+}
+
+/// Enters that a node and what is inside it are gone, but for what has moved out.
+fn remove(trees: &Trees, id: NodeId, moved: &BTreeSet<NodeId>, draft: &mut Draft) {
+    let mut pending = vec![id];
+    while let Some(id) = pending.pop() {
+        if moved.contains(&id) {
+            continue;
+        }
+        draft.nodes.insert(id, None);
+        draft.prints.insert(id, None);
+        if trees.blocked().contains_key(&id) {
+            draft.update.blocks.push((id, None));
+        }
+        pending.extend(trees.local().children(id).map(|(_, child)| child));
+    }
+}
+
+/// Tells whether a block is one of those that a good look lifts.
+fn is_of_sight(block: &Block) -> bool {
+    match block {
+        Block::Unreadable(_)
+        | Block::UnsupportedType
+        | Block::Busy
+        | Block::Ignored
+        | Block::OtherFileSystem => true,
+        Block::IllegalName
+        | Block::NameClash(_)
+        | Block::NoSymlinks
+        | Block::NoSpace
+        | Block::MissingContent
+        | Block::Refused(_) => false,
+    }
+}
+
+/// Returns whether the owner may execute a file; a disk that does not say leaves it as it was.
+fn exec(print: &Print, before: bool) -> bool {
+    if cfg!(unix) { print.exec() } else { before }
+}
+
+impl Draft {
+    /// Enters a node's print, if it is another than the one known.
+    fn note(&mut self, id: NodeId, known: Option<Print>, print: &Print) {
+        if known != Some(*print) {
+            self.prints.insert(id, Some(*print));
+        }
+    }
+
+    /// Enters the pieces of a file's new bytes.
+    fn content(&mut self, id: NodeId, reading: super::finding::Reading) {
+        self.update.small.extend(reading.small);
+        if reading.chunked.content.depth > 0 {
+            self.update.chunked.push((id, Arc::clone(&reading.chunked)));
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The looks of one event, brought to places of the local tree. What cannot be judged now is put off or left out here:
+//! places that the driver is working on, places that a path led to through another directory than it should, and what
+//! the rules leave out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sync_engine::observe::{Identities, Looks, NodeType, Place, Seen};
+use sync_engine::{Block, NodeId, RelPath, Trees};
+
+use super::Observer;
+use super::finding::Reading;
+use super::known::identity;
+use super::settle::Urgency;
+use crate::disk::{Print, Sight};
+use crate::rules::Rules;
+
+/// A place that the driver works on is looked at again after this time.
+const BUSY_DELAY: Duration = Duration::from_millis(30);
+/// A place that changed while it was looked at is looked at again after this time.
+const RESTLESS_DELAY: Duration = Duration::from_millis(60);
+
+/// What is known of a place besides what the heart judges by.
+#[derive(Debug)]
+pub(super) struct Detail {
+    pub(super) path: RelPath,
+    pub(super) sight: Sight,
+    pub(super) reading: Option<Reading>,
+    /// A directory's contents come by themselves.
+    pub(super) is_walked: bool,
+}
+
+/// See the module's page.
+pub(super) struct Scene<'a> {
+    pub(super) trees: &'a Trees,
+    pub(super) busy: &'a BTreeSet<NodeId>,
+    pub(super) epoch: u64,
+    pub(super) rules: Arc<Rules>,
+    pub(super) looks: Looks,
+    pub(super) details: BTreeMap<Place, Detail>,
+    /// Places that are looked at again later by themselves.
+    pub(super) put_off: BTreeSet<Place>,
+}
+
+/// Whether a path led through the directory that it should.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Through {
+    /// Through this.
+    Dir(Option<Print>),
+    /// That was checked once for all.
+    Checked,
+}
+
+/// Returns how urgent a look is that has to wait for others.
+pub(super) fn put_off() -> Urgency {
+    Urgency::After(BUSY_DELAY)
+}
+
+impl Scene<'_> {
+    /// Returns the path of a place of the local tree.
+    pub(super) fn path_of(&self, place: &Place) -> Option<RelPath> {
+        Some(self.trees.local().path(place.parent)?.join(&place.name))
+    }
+}
+
+impl Observer {
+    /// Enters what was seen at a place.
+    pub(super) fn enter(&mut self, scene: &mut Scene<'_>, detail: Detail, through: Through) {
+        let Some((dir, name)) = detail.path.split_last() else {
+            return;
+        };
+        let local = scene.trees.local();
+        let Some(parent) = local.lookup(&dir).filter(|id| local.is_dir(*id)) else {
+            return self.look_above(scene, &detail);
+        };
+        let name = name.clone();
+        let place = Place { parent, name };
+        if !self.leads_to(parent, through) {
+            self.queue.hint(dir, Urgency::Now, Some(scene.epoch));
+            scene.put_off.insert(place);
+            return;
+        }
+        if let Some(delay) = self.delay(scene, &place, &detail.sight) {
+            self.queue.hint(detail.path, Urgency::After(delay), Some(scene.epoch));
+            scene.put_off.insert(place);
+            return;
+        }
+        let occupant = local.child(parent, &place.name);
+        let is_dir = match detail.sight {
+            Sight::Dir(_) => true,
+            Sight::File(_) | Sight::Symlink(..) | Sight::Other(_) => false,
+            Sight::Absent | Sight::Unknown(_) => occupant.is_some_and(|id| local.is_dir(id)),
+        };
+        let seen = if scene.rules.ignores(&detail.path, is_dir) {
+            if occupant.is_none() {
+                return;
+            }
+            Seen::Unknown(Block::Ignored)
+        } else {
+            self.seen(&detail.sight)
+        };
+        if !self.oddities.is_empty() && !matches!(seen, Seen::Unknown(_)) {
+            let is_absent = seen == Seen::Absent;
+            self.oddities.retain(|path, _| !(*path == detail.path || is_absent && path.starts_with(&detail.path)));
+        }
+        scene.looks.insert(place.clone(), seen);
+        scene.details.insert(place, detail);
+    }
+
+    /// Tells whether a path to a directory's child led through that directory.
+    pub(super) fn leads_to(&self, parent: NodeId, through: Through) -> bool {
+        match through {
+            Through::Checked => true,
+            Through::Dir(_) if parent == NodeId::ROOT => true,
+            Through::Dir(None) => false,
+            Through::Dir(Some(print)) => {
+                self.known.get(parent).is_none_or(|known| identity(known) == identity(&print))
+            }
+        }
+    }
+
+    /// Tells how long a place is to be left alone, if it is.
+    fn delay(&self, scene: &Scene<'_>, place: &Place, sight: &Sight) -> Option<Duration> {
+        if *sight == Sight::Unknown(Block::Busy) {
+            return Some(RESTLESS_DELAY);
+        }
+        let trees = [scene.trees.local(), scene.trees.remote()];
+        let here = trees.iter().filter_map(|tree| tree.child(place.parent, &place.name));
+        let owner = sight.print().and_then(|print| self.known.owner(identity(print)));
+        let is_busy = here.chain(owner).any(|id| scene.busy.contains(&id));
+        (is_busy || self.reserved.contains_key(place)).then_some(BUSY_DELAY)
+    }
+
+    fn seen(&self, sight: &Sight) -> Seen {
+        let present = |print: &Print, node_type| Seen::Present {
+            node_type,
+            identity: self.known.identity(print, node_type == NodeType::File),
+        };
+        match sight {
+            Sight::Absent => Seen::Absent,
+            Sight::Unknown(block) => Seen::Unknown(block.clone()),
+            Sight::Other(_) => Seen::Unknown(Block::UnsupportedType),
+            Sight::File(print) => present(print, NodeType::File),
+            Sight::Dir(print) => present(print, NodeType::Dir),
+            Sight::Symlink(print, _) => present(print, NodeType::Symlink),
+        }
+    }
+
+    /// A place in a directory that is not known yet: the first such directory on the way is looked at.
+    fn look_above(&self, scene: &Scene<'_>, detail: &Detail) {
+        if detail.sight == Sight::Absent {
+            return;
+        }
+        let local = scene.trees.local();
+        let mut at = NodeId::ROOT;
+        for (depth, name) in detail.path.0.iter().enumerate() {
+            match local.child(at, name) {
+                Some(id) if local.is_dir(id) => at = id,
+                Some(_) | None => {
+                    let path = RelPath(detail.path.0[..=depth].to_vec());
+                    if path != detail.path && !self.oddities.contains_key(&path) {
+                        self.queue.hint(path, Urgency::Now, Some(scene.epoch));
+                    }
+                    return;
+                }
+            }
+        }
+    }
+}
