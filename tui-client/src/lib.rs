@@ -1,6 +1,7 @@
 //! The client of Holdfast, as a library: the screen and the headless mode are two listeners of it.
 
 pub mod chunker;
+pub mod config;
 pub mod control;
 pub mod disk;
 pub mod driver;

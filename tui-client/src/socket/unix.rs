@@ -4,12 +4,13 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tokio::net::{UnixListener, UnixStream};
 
 use super::{Place, SocketError};
+use crate::config::create_own_dir;
 
 /// A connection, on either side.
 pub(super) type Stream = UnixStream;
@@ -56,7 +57,7 @@ impl Listener {
     }
 
     fn bind_at(path: &Path) -> io::Result<Self> {
-        make_own_dir(path.parent().unwrap_or(Path::new("/")))?;
+        create_own_dir(path.parent().unwrap_or(Path::new("/")))?;
         match fs::symlink_metadata(path) {
             // Only a socket is replaced, and nobody answered there.
             Ok(metadata) if metadata.file_type().is_socket() => fs::remove_file(path)?,
@@ -115,22 +116,4 @@ pub(super) async fn connect(place: &Place) -> Result<Stream, SocketError> {
 
 fn is_of_this_user(stream: &UnixStream) -> io::Result<bool> {
     Ok(stream.peer_cred()?.uid() == rustix::process::geteuid().as_raw())
-}
-
-/// Makes a directory for this user alone, or checks that one is that.
-fn make_own_dir(dir: &Path) -> io::Result<()> {
-    if let Err(error) = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir) {
-        if error.kind() != io::ErrorKind::AlreadyExists {
-            return Err(error);
-        }
-    }
-    let metadata = fs::symlink_metadata(dir)?;
-    let own = metadata.is_dir()
-        && metadata.uid() == rustix::process::geteuid().as_raw()
-        && metadata.mode() & 0o077 == 0;
-    if own {
-        Ok(())
-    } else {
-        Err(io::ErrorKind::PermissionDenied.into())
-    }
 }
