@@ -7,6 +7,7 @@ extern crate alloc;
 
 pub mod admit;
 pub mod advance;
+pub mod backoff;
 pub mod chain;
 pub mod change;
 pub mod id;

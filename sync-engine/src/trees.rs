@@ -55,6 +55,7 @@ pub struct Trees {
     local: Tree,
     blocked: BTreeMap<NodeId, Block>,
     unsettled: BTreeSet<NodeId>,
+    marked: BTreeSet<NodeId>,
 }
 
 impl Trees {
@@ -90,8 +91,11 @@ impl Trees {
                 }
             }
         }
+        let marks = |(id, item): (NodeId, &Item)| item.node.mark.is_some().then_some(id);
+        let marked = remote.iter().chain(local.iter()).filter_map(marks).collect();
         Self {
             unsettled: unsettled.into_iter().collect(),
+            marked,
             remote,
             synced,
             local,
@@ -138,6 +142,12 @@ impl Trees {
     #[must_use]
     pub fn unsettled(&self) -> &BTreeSet<NodeId> {
         &self.unsettled
+    }
+
+    /// The nodes that bear a conflict mark here or on the server, in the order of their ids.
+    #[must_use]
+    pub fn marked(&self) -> &BTreeSet<NodeId> {
+        &self.marked
     }
 
     /// Edits the remote tree as one.
@@ -202,6 +212,11 @@ impl Trees {
         let remote = self.remote.node(id);
         let local = self.local.node(id);
         let base = self.synced.get(&id).map(|base| &base.node);
+        if [remote, local].into_iter().flatten().any(|node| node.mark.is_some()) {
+            self.marked.insert(id);
+        } else {
+            self.marked.remove(&id);
+        }
         if remote == local && remote == base {
             self.unsettled.remove(&id);
         } else {

@@ -5,6 +5,7 @@ pub mod bulk;
 pub mod connect;
 pub mod control;
 pub mod line;
+mod trouble;
 
 pub use bulk::{Bulk, BulkError};
 pub use connect::{ConnectError, Endpoint, Introduction, connect};

@@ -71,6 +71,16 @@ pub enum DiskError {
 }
 
 impl DiskError {
+    /// Tells whether the disk was full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Stage { source, .. } | Self::Flush { source } => block_of(source) == Block::NoSpace,
+            Self::Blocked { block, .. } => *block == Block::NoSpace,
+            _ => false,
+        }
+    }
+
     /// Makes an error of a look at a path out of the system's.
     pub(super) fn of_look(path: &RelPath, error: &io::Error) -> Self {
         if is_gone(error) {

@@ -186,7 +186,7 @@ impl Root {
         let place = self.place(path)?;
         place
             .dir
-            .make_symlink(&target.0, place.name)
+            .make_symlink(target.as_bytes(), place.name)
             .map_err(symlink_failed)?;
         match place.look()? {
             Sight::Symlink(print, found) if found == *target => Ok(print),

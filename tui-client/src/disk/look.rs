@@ -171,7 +171,8 @@ pub(super) fn sight(dir: &Dir, name: &[u8]) -> io::Result<Sight> {
             result => result?,
         };
         if dir.stat(name)?.print.identity() == seen.print.identity() {
-            return Ok(Sight::Symlink(seen.print, Target(target.into())));
+            let target = Target::new(&target).map_err(io::Error::other)?;
+            return Ok(Sight::Symlink(seen.print, target));
         }
     }
     Ok(Sight::Unknown(Block::Busy))

@@ -119,8 +119,8 @@ pub(super) fn record(
             note.depth = content.depth;
         }
         Kept::Symlink(old, new) => {
-            note.target_hex = Some(to_hex(&old.0));
-            note.new_target_hex = new.as_ref().map(|new| to_hex(&new.0));
+            note.target_hex = Some(to_hex(old.as_bytes()));
+            note.new_target_hex = new.as_ref().map(|new| to_hex(new.as_bytes()));
         }
     }
     let key = random_name();

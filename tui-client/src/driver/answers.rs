@@ -169,7 +169,7 @@ impl Driver {
     }
 
     pub(super) fn on_not_admitted(&mut self, error: &ConnectError) {
-        self.fatal(crate::fault::trouble_of_connect(error));
+        self.fatal(error.trouble(&self.account.server));
     }
 
     /// Whether a node is one of those that a person would look for at a path.

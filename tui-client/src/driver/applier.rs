@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use bytes::Bytes;
 use sync_engine::plan::Step;
-use sync_engine::{Block, Content, FileState, Kind, NodeId, RelPath, Target};
+use sync_engine::{Block, Content, FileState, NodeId, RelPath, Target};
 use tokio::sync::mpsc;
 
 use crate::chunker::Chunker;

@@ -2,7 +2,6 @@
 //! differs gets its old bytes back, and what came later stays: a restore removes nothing.
 
 use common::limits::CHANGES_MAX;
-use common::message::Request;
 use sync_engine::tree::Item;
 use sync_engine::{Change, Kind, Name, Node, NodeId, RelPath, Tree, Version};
 use tokio::sync::oneshot;

@@ -9,6 +9,17 @@ use crate::control::LogItem;
 use crate::disk::Print;
 use crate::state::{ChunkRow, Delta, Facts};
 
+/// A print as the database keeps it.
+fn print_to_bytes(print: &Print) -> Vec<u8> {
+    common::codec::to_bytes(print).expect("a few numbers can be encoded")
+}
+
+/// Reads a print that the database kept; one that cannot be read makes the file be read anew.
+#[must_use]
+pub fn print_of_bytes(bytes: &[u8]) -> Option<Print> {
+    common::codec::from_bytes(bytes).ok()
+}
+
 /// See the module's page.
 #[derive(Default)]
 pub struct Touched {
@@ -80,7 +91,7 @@ impl Touched {
             remote: touched.remote.into_iter().map(|id| (id, trees.remote().item(id).cloned())).collect(),
             synced: touched.synced.into_iter().map(|id| (id, trees.base(id).cloned())).collect(),
             local: touched.local.into_iter().map(|id| (id, trees.local().node(id).cloned())).collect(),
-            prints: touched.prints.into_iter().map(|(id, print)| (id, print.map(|print| print.to_bytes()))).collect(),
+            prints: touched.prints.into_iter().map(|(id, print)| (id, print.as_ref().map(print_to_bytes))).collect(),
             blocked: touched.blocked.into_iter().map(|id| (id, trees.blocked().get(&id).cloned())).collect(),
             chunks: touched.chunks.into_iter().collect(),
             facts,

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use common::limits::INLINE_LEN_MAX;
 use common::message::{Attachment, Form, Request};
-use sync_engine::plan::{Date, Folding, NameRules, Plan, Policy, plan};
+use sync_engine::plan::{NameRules, Plan, Policy, Step, plan};
 use sync_engine::{Change, Content, DeviceId, NodeId, Version, advance};
 
 use super::Driver;
@@ -59,13 +59,13 @@ impl Driver {
     }
 
     fn order(&mut self, made: Plan) -> bool {
-        let nothing = made.is_empty();
+        let (nothing, removes) = (made.is_empty(), removes(&made));
         self.unplaceable = made.blocked;
         self.note_brake(made.brake);
         if !nothing {
             self.settled.disturb();
         }
-        if made.brake_or_removals() && !self.root_is_there() {
+        if removes && !self.root_is_there() {
             return false;
         }
         for change in made.commits {
@@ -148,11 +148,7 @@ impl Driver {
         Policy {
             device: self.account.device.unwrap_or(DeviceId([0; 16])),
             device_name: self.account.device_name.clone(),
-            date: Date {
-                year: today.year(),
-                month: today.month().unsigned_abs(),
-                day: today.day().unsigned_abs(),
-            },
+            date: (today.year(), today.month().unsigned_abs(), today.day().unsigned_abs()),
             names: if cfg!(windows) { NameRules::Windows } else { NameRules::Unix },
             folding: self.folding,
             has_symlinks: !cfg!(windows),
@@ -278,15 +274,9 @@ pub(super) fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What a plan may take away.
-trait Removes {
-    fn brake_or_removals(&self) -> bool;
-}
-
-impl Removes for Plan {
-    fn brake_or_removals(&self) -> bool {
-        let deletes = |change: &Change| matches!(change, Change::Delete { .. });
-        let removes = |step: &sync_engine::plan::Step| matches!(step, sync_engine::plan::Step::Remove { .. });
-        self.brake.is_some() || self.commits.iter().any(deletes) || self.batches.iter().flatten().any(removes)
-    }
+/// Tells whether a plan takes anything away, here or on the server.
+fn removes(plan: &Plan) -> bool {
+    let deletes = |change: &Change| matches!(change, Change::Delete { .. });
+    let removes = |step: &Step| matches!(step, Step::Remove { .. });
+    plan.brake.is_some() || plan.commits.iter().any(deletes) || plan.batches.iter().flatten().any(removes)
 }

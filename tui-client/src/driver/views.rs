@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sync_engine::{Block, ConflictCause, DeviceId, Kind, Node, NodeId, RelPath, Trees};
+use sync_engine::node::ConflictCause;
+use sync_engine::{Block, DeviceId, Kind, Node, NodeId, RelPath, Trees};
 
 use crate::control::{ConflictItem, ConflictSide, ItemKind, ItemState, ListItem};
 

@@ -35,9 +35,9 @@ pub(super) fn encode(id: NodeId, node: &Node, version: Version, into: &mut Vec<u
         }
         Kind::Symlink(target) => {
             into.push(SYMLINK | marked);
-            let len = u32::try_from(target.0.len()).expect("a target has at most 4096 bytes");
+            let len = u32::try_from(target.as_bytes().len()).expect("a target has at most 4096 bytes");
             into.extend_from_slice(&len.to_le_bytes());
-            into.extend_from_slice(&target.0);
+            into.extend_from_slice(target.as_bytes());
         }
     }
     into.extend_from_slice(&node.parent.0);
@@ -97,8 +97,7 @@ fn take_node(rest: &mut &[u8]) -> Option<Node> {
         FILE => Kind::File(take_file(rest)?),
         SYMLINK => {
             let len = usize::try_from(u32::from_le_bytes(take(rest)?)).ok()?;
-            let target = rest.split_off(..len).filter(|_| len <= TARGET_LEN_MAX)?;
-            Kind::Symlink(Target(Arc::from(target)))
+            Kind::Symlink(Target::new(rest.split_off(..len)?).ok()?)
         }
         _ => return None,
     };

@@ -13,7 +13,8 @@ use sync_engine::{Content, Hash, RelPath};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::compress::detach;
-use crate::disk::{DiskError, Root, Staged, read_exact_at, write_all_at};
+use super::platform::{read_exact_at, write_all_at};
+use crate::disk::{DiskError, Root, Staged};
 use crate::net::{Bulk, BulkError};
 
 /// How many requests for chunks are under way at once for one file.

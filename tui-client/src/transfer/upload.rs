@@ -15,7 +15,8 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use super::compress::attach;
 use crate::chunker::{ChunkRef, Chunked};
-use crate::disk::{DiskError, Root, read_exact_at};
+use super::platform::read_exact_at;
+use crate::disk::{DiskError, Root};
 use crate::net::{Bulk, BulkError};
 
 /// How many frames with chunks are under way at once for one file.

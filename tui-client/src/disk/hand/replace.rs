@@ -184,7 +184,7 @@ impl Root {
             expect,
         )?;
         stash
-            .make_symlink(&new.0, key.as_bytes())
+            .make_symlink(new.as_bytes(), key.as_bytes())
             .map_err(super::symlink_failed)?;
         let made = stash
             .stat(key.as_bytes())

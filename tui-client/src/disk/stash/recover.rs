@@ -127,7 +127,7 @@ fn is_own(name: &str) -> bool {
 /// Tells whether a link in the stash is one of the two that the interrupted effect dealt with.
 fn is_known_link(stash: &Dir, key: &str, note: &Note) -> bool {
     match sight(stash, key.as_bytes()) {
-        Ok(Sight::Symlink(_, target)) => note.is_known_target(&target.0),
+        Ok(Sight::Symlink(_, target)) => note.is_known_target(target.as_bytes()),
         Ok(Sight::File(_) | Sight::Dir(_) | Sight::Other(_) | Sight::Absent | Sight::Unknown(_)) | Err(_) => {
             false
         }
