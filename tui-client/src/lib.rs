@@ -3,6 +3,8 @@
 pub mod config;
 pub mod control;
 pub mod disk;
+pub mod fault;
 pub mod notice;
+pub mod options;
 pub mod socket;
 pub mod state;
