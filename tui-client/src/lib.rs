@@ -6,5 +6,6 @@ pub mod disk;
 pub mod fault;
 pub mod notice;
 pub mod options;
+pub mod output;
 pub mod socket;
 pub mod state;
