@@ -9,14 +9,14 @@ mod contents;
 mod feed;
 mod holds;
 mod inbox;
-mod memory;
+pub mod memory;
 mod outbox;
 mod questions;
 mod restore;
 mod session;
 mod settled;
 mod steps;
-mod touched;
+pub mod touched;
 mod transfers;
 mod turn;
 mod verify;
@@ -32,13 +32,14 @@ use common::tls::Trust;
 use sync_engine::advance::Delta;
 use sync_engine::plan::Folding;
 use sync_engine::{Block, DeviceId, Hash, NodeId, Trees};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::chunker::Chunked;
 use crate::config::{Account, Config, ConfigError};
 use crate::control::{Answer, Ask, State as StateWord};
 use crate::disk::{FolderId, Root};
+use crate::fault::Exit;
 use crate::net::{Control, Endpoint};
 use crate::notice::{Notice, Trouble};
 use crate::observer::{Event, Observer};
@@ -95,6 +96,8 @@ pub struct Setup {
     pub asks: mpsc::Receiver<Asked>,
     /// Where listeners hear.
     pub notices: broadcast::Sender<Notice>,
+    /// Where an exit code is put when this client can do nothing more by itself.
+    pub failing: watch::Sender<Option<Exit>>,
     /// The longest time between two full looks.
     pub interval: Duration,
     /// Whether the account's bases are lost and a union has to be made.
@@ -122,6 +125,7 @@ pub struct Driver {
     failures: mpsc::Receiver<Arc<StateError>>,
     asks: mpsc::Receiver<Asked>,
     notices: broadcast::Sender<Notice>,
+    failing: watch::Sender<Option<Exit>>,
     interval: Duration,
     next_look: Instant,
     /// Whether a full look has ended since the start: before that, nothing is written to the folder.
@@ -188,6 +192,7 @@ impl Driver {
             failures: setup.failures,
             asks: setup.asks,
             notices: setup.notices,
+            failing: setup.failing,
             interval: setup.interval,
             next_look: Instant::now() + setup.interval,
             looked: false,

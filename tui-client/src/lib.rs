@@ -1,13 +1,17 @@
 //! The client of Holdfast, as a library: the screen and the headless mode are two listeners of it.
 
 pub mod chunker;
+pub mod client;
 pub mod config;
 pub mod control;
 pub mod disk;
 pub mod driver;
+pub mod fault;
 pub mod net;
 pub mod notice;
 pub mod observer;
+pub mod options;
+pub mod output;
 pub mod rules;
 pub mod socket;
 pub mod state;

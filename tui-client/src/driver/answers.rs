@@ -1,6 +1,10 @@
 //! Answers to questions that need nothing but what this device knows, and orders to it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use common::identity::AccountId;
+use common::message::{Auth, Refusal};
 
 use sync_engine::{DeviceId, NodeId, RelPath, Version};
 use tokio::sync::oneshot;
@@ -9,8 +13,10 @@ use super::turn::now_ms;
 use super::views::{self, Facts, block_text, node_at, path_of};
 use super::{Asked, Driver};
 use crate::config::ConfigError;
+use crate::fault::Exit;
+use crate::net::control::{Patience, Presence};
 use crate::control::{Answer, Ask, Identity, Status};
-use crate::net::ConnectError;
+use crate::net::{ConnectError, Control};
 use crate::notice::{Notice, Trouble};
 
 impl Driver {
@@ -165,11 +171,37 @@ impl Driver {
             what: format!("the account's settings could not be saved: {error}"),
             done: "the client has stopped syncing, so that the account is not lost by it".into(),
             todo: "make the configuration directory writable and start the client again".into(),
-        });
+        }, Exit::Failed);
     }
 
     pub(super) fn on_not_admitted(&mut self, error: &ConnectError) {
-        self.fatal(error.trouble(&self.account.server));
+        if let (ConnectError::Refused(Refusal::Cloned), Some(id)) = (error, self.account.id.clone()) {
+            match self.become_another_device(id) {
+                Ok(()) => return,
+                Err(error) => self.on_config_failed(&error),
+            }
+        }
+        self.fatal(error.trouble(&self.account.server), error.exit());
+    }
+
+    /// The server says that this folder's state is a copy, or was put back to an older one: the folder joins the account
+    /// as a new device. What it knew is no base any more, so both sides are united and nothing is deleted.
+    fn become_another_device(&mut self, id: AccountId) -> Result<(), ConfigError> {
+        let certificate = self.config.renew_device_certificate(self.folder_id)?;
+        self.endpoint.certificate = Arc::new(certificate);
+        self.account.device = None;
+        self.save_account()?;
+        self.facts.generation = [0; 16];
+        self.unite();
+        let auth = Auth::Enrol { id, device_name: self.account.device_name.clone() };
+        let presence = Presence { auth, generation: self.facts.generation };
+        self.control = Control::start(self.endpoint(), presence, Patience::Endless);
+        self.tell(Notice::Error(Trouble {
+            what: "this folder's state is a copy of another device's, or was put back to an older one".into(),
+            done: "the folder joins the account as a new device; nothing is deleted".into(),
+            todo: "nothing; look at the conflicts afterwards".into(),
+        }));
+        Ok(())
     }
 
     /// Whether a node is one of those that a person would look for at a path.

@@ -6,6 +6,7 @@ use sync_engine::Block;
 
 use super::Driver;
 use crate::control::State as StateWord;
+use crate::fault::Exit;
 use crate::notice::{Notice, Trouble};
 use crate::observer::{Event, LocalUpdate};
 use crate::state::ChunkRow;
@@ -74,12 +75,14 @@ impl Driver {
         if self.trouble.as_ref().is_none_or(|(_, before)| *before != trouble) {
             self.tell(Notice::Error(trouble.clone()));
         }
+        self.failing.send_replace(Some(Exit::Failed));
         self.trouble = Some((StateWord::Halted, trouble));
         self.settled.disturb();
     }
 
     /// Notes what cannot be mended by this client.
-    pub(super) fn fatal(&mut self, trouble: Trouble) {
+    pub(super) fn fatal(&mut self, trouble: Trouble, exit: Exit) {
+        self.failing.send_replace(Some(exit));
         self.tell(Notice::Error(trouble.clone()));
         self.trouble = Some((StateWord::Error, trouble));
         self.settled.disturb();

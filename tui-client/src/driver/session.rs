@@ -189,7 +189,7 @@ impl Driver {
                 what: format!("the server sent a tree that is not one: {error}"),
                 done: "nothing in the folder was changed".into(),
                 todo: "run 'server verify' on the server".into(),
-            });
+            }, crate::fault::Exit::Failed);
             return;
         }
         ids.into_iter().for_each(|id| self.touched.remote(id));
@@ -252,14 +252,7 @@ impl Driver {
 
     /// The server's journal is not the one that this device followed: both sides are united, and nothing is deleted.
     fn on_diverged(&mut self) {
-        self.trees.forget_bases();
-        self.touched.forget_bases();
-        self.facts.cursor = None;
-        self.facts.joining = true;
-        self.facts_changed = true;
-        let changes = self.outbox.drain();
-        let in_commits: Vec<NodeId> = changes.iter().flat_map(nodes_of).collect();
-        self.holds.release_all(in_commits);
+        self.unite();
         self.tell(Notice::Error(Trouble {
             what: "the server's history is not the one that this device knew; it was put back to an older state, or is \
                    another's"
@@ -268,6 +261,18 @@ impl Driver {
             todo: "nothing; look at the conflicts afterwards".into(),
         }));
         self.pull(None);
+    }
+
+    /// Forgets what both sides agreed on: the next plans unite them.
+    pub(super) fn unite(&mut self) {
+        self.trees.forget_bases();
+        self.touched.forget_bases();
+        self.facts.cursor = None;
+        self.facts.joining = true;
+        self.facts_changed = true;
+        let changes = self.outbox.drain();
+        let in_commits: Vec<NodeId> = changes.iter().flat_map(nodes_of).collect();
+        self.holds.release_all(in_commits);
     }
 
     fn on_committed(&mut self, request: RequestId, outcomes: Vec<Outcome>) {

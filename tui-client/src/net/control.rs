@@ -49,6 +49,30 @@ pub struct Presence {
     pub generation: [u8; 16],
 }
 
+/// How long the task goes on without success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// For ever.
+    Endless,
+    /// The first try has to succeed; after that for ever.
+    FirstTry,
+    /// The first try has to succeed; after that a few in a row may fail.
+    FewTries,
+}
+
+impl Patience {
+    /// How many tries in a row may fail once there was a connection, of a run that is to end.
+    const FEW: u32 = 5;
+
+    fn is_over(self, failures: u32, connected: bool) -> bool {
+        match self {
+            Self::Endless => false,
+            Self::FirstTry => !connected,
+            Self::FewTries => !connected || Self::FEW <= failures,
+        }
+    }
+}
+
 /// A handle on the task. Dropping it ends the task.
 pub struct Control {
     /// What the task tells.
@@ -60,11 +84,11 @@ pub struct Control {
 impl Control {
     /// Starts the task.
     #[must_use]
-    pub fn start(endpoint: Endpoint, presence: Presence, tries_once: bool) -> Self {
+    pub fn start(endpoint: Endpoint, presence: Presence, patience: Patience) -> Self {
         let (told, events) = mpsc::channel(EVENTS_WAITING_MAX);
         let (presence, present) = watch::channel(presence);
         let hurry = std::sync::Arc::new(Notify::new());
-        tokio::spawn(run(endpoint, present, told, hurry.clone(), tries_once));
+        tokio::spawn(run(endpoint, present, told, hurry.clone(), patience));
         Self { events, presence, hurry }
     }
 
@@ -84,19 +108,25 @@ async fn run(
     presence: watch::Receiver<Presence>,
     told: mpsc::Sender<ControlEvent>,
     hurry: std::sync::Arc<Notify>,
-    tries_once: bool,
+    patience: Patience,
 ) {
-    let mut backoff = Backoff::default();
+    let (mut backoff, mut failures, mut connected) = (Backoff::default(), 0, false);
     loop {
         let began = Instant::now();
         let reason = match try_once(&endpoint, &presence, &told).await {
-            Ok(()) => "the connection was lost".to_owned(),
-            Err(error) if tries_once || error.is_final() => {
+            Ok(()) => {
+                (failures, connected) = (0, true);
+                "the connection was lost".to_owned()
+            }
+            Err(error) if error.is_final() || patience.is_over(failures, connected) => {
                 // The driver may have gone; then there is nobody to tell.
                 let _ = told.send(ControlEvent::Ended(error)).await;
                 return;
             }
-            Err(error) => error.to_string(),
+            Err(error) => {
+                failures += 1;
+                error.to_string()
+            }
         };
         let retry = backoff.after_failure(began.elapsed(), dice());
         if told.send(ControlEvent::Lost { reason, retry }).await.is_err() {

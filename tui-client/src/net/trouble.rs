@@ -4,6 +4,7 @@ use common::link::ServerAddress;
 use common::message::Refusal;
 
 use super::ConnectError;
+use crate::fault::Exit;
 use crate::notice::Trouble;
 
 impl ConnectError {
@@ -33,13 +34,13 @@ impl ConnectError {
         Trouble { what, done: "nothing was sent, and nothing in the folder was changed".into(), todo }
     }
 
-    /// Returns the exit code of a programme that ends because of this: 4 out of reach, 5 not trusted or not admitted.
+    /// Returns how a program ends that ends because of this.
     #[must_use]
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit(&self) -> Exit {
         match self {
-            Self::OutOfReach(_) | Self::TimedOut | Self::Broken(_) => 4,
-            Self::Untrusted(_) | Self::Refused(_) => 5,
-            Self::Unusable(_) => 1,
+            Self::OutOfReach(_) | Self::TimedOut | Self::Broken(_) => Exit::Unreachable,
+            Self::Untrusted(_) | Self::Refused(_) => Exit::NotAdmitted,
+            Self::Unusable(_) => Exit::Failed,
         }
     }
 }

@@ -1,0 +1,304 @@
+//! A client at work on one folder: everything is opened, checked and started here, in the order in which something can
+//! go wrong without harm. Screen, headless mode and commands are listeners of what this returns.
+
+mod known;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use common::link::ServerAddress;
+use common::message::Auth;
+use common::tls::Trust;
+use sync_engine::plan::Folding;
+use sync_engine::{Hash, NodeId, Trees};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Account, Config, default_device_name};
+use crate::control::{Answer, Ask};
+use crate::disk::{FolderId, FolderLock, Root};
+use crate::driver::memory::Memory;
+use crate::driver::touched::print_of_bytes;
+use crate::driver::{Asked, Driver, Setup};
+use crate::fault::{Exit, Fault};
+use crate::net::control::Patience;
+use crate::net::{Control, Endpoint, Presence};
+use crate::notice::Notice;
+use crate::observer::{Observer, Start as Look};
+use crate::options::{FirstTrust, Run, Start};
+use crate::rules::Rules;
+use crate::socket::{Call, Socket};
+use crate::state::{STATE_NAME, State};
+
+/// How many questions wait for the driver at most.
+const ASKS_WAITING_MAX: usize = 64;
+/// How many notices a listener may lag behind before it loses some.
+const NOTICES_MAX: usize = 4096;
+
+/// A client at work. Dropping it does not end it; [`Running::stop`] does.
+pub struct Running {
+    /// Takes questions and orders.
+    pub asks: mpsc::Sender<Asked>,
+    /// Subscribe here to hear what happens.
+    pub notices: broadcast::Sender<Notice>,
+    /// Becomes an exit code when the client can do nothing more by itself.
+    pub failed: watch::Receiver<Option<Exit>>,
+    first: broadcast::Receiver<Notice>,
+    stop: CancellationToken,
+    driver: JoinHandle<()>,
+    _socket: Socket,
+    _lock: FolderLock,
+}
+
+impl Running {
+    /// Returns the notices from the very first on. Only the first call does; later ones hear from now on.
+    pub fn listen(&mut self) -> broadcast::Receiver<Notice> {
+        std::mem::replace(&mut self.first, self.notices.subscribe())
+    }
+
+    /// Asks the driver and waits for the answer; nothing when the client has ended.
+    pub async fn ask(&self, ask: Ask) -> Option<Answer> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.send((ask, reply)).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// Ends the client in good order.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        // A driver that panicked has said so already.
+        let _ = self.driver.await;
+    }
+
+    /// Waits until the client ends by itself, because somebody asked it to.
+    pub async fn ended(&mut self) {
+        let _ = (&mut self.driver).await;
+    }
+}
+
+/// Starts a client.
+///
+/// # Errors
+/// When folder, configuration or database cannot be used, or when what was asked for cannot be begun safely.
+pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
+    let config = Config::locate()?;
+    let folder = make_folder(&config, &run.folder)?;
+    let root = Root::open(&folder)?;
+    if root.is_new()? {
+        known::check_missing(&config, &folder)?;
+    }
+    root.create_private()?;
+    let lock = root.lock()?;
+    let folder_id = root.marker()?;
+    known::check(&config, &folder, folder_id)?;
+
+    let stored = config.account(folder_id)?;
+    let enrolled = stored.as_ref().is_some_and(|account| account.device.is_some());
+    let (account, trust, auth) = account(stored, run)?;
+    let certificate = Arc::new(config.device_certificate(folder_id)?);
+    config.save_account(folder_id, &account)?;
+    known::remember(&config, &folder, folder_id)?;
+
+    let (state, loaded) = State::open(&root.private_path(STATE_NAME))?;
+    let wanted = wanted_contents(&loaded.trees);
+    let recovered = root.recover(&|hash| wanted.contains(hash))?;
+    tracing::debug!(?recovered, "the private directory is in order");
+    let joining = loaded.lost();
+    let endpoint = Endpoint { address: account.server.clone(), trust, certificate };
+    let presence = Presence { auth, generation: loaded.facts.generation };
+    let patience = match (once, enrolled) {
+        (true, _) => Patience::FewTries,
+        (false, false) => Patience::FirstTry,
+        (false, true) => Patience::Endless,
+    };
+    let folds = root.folds()?;
+    let folding = match (folds.case, folds.form) {
+        (false, false) => Folding::None,
+        (true, false) => Folding::Case,
+        (_, true) => Folding::CaseAndForm,
+    };
+    let (rules, complaints) = Rules::load(&root)?;
+    complaints.iter().for_each(|complaint| tracing::warn!(%complaint, "a rule is passed over"));
+    let prints = loaded.prints.iter().filter_map(|(id, bytes)| Some((*id, print_of_bytes(bytes)?))).collect();
+    let look = Look { root: root.clone(), rules, prints, new_id: Box::new(random_id), rescan_interval: run.rescan };
+    let (observer, seen) = Observer::start(look)
+        .map_err(|error| Fault::failed(format!("cannot start to watch the folder: {error}"), "nothing was changed", "end some other programs and try again"))?;
+
+    let (asks, asked) = mpsc::channel(ASKS_WAITING_MAX);
+    let (notices, first) = broadcast::channel(NOTICES_MAX);
+    let (failing, failed) = watch::channel(None);
+    let (failures, save_failures) = mpsc::channel(4);
+    let socket = answer_others(&config, folder_id, asks.clone(), notices.clone()).await?;
+    let stop = CancellationToken::new();
+    let setup = Setup {
+        root,
+        folder,
+        folder_id,
+        config,
+        account,
+        control: Control::start(endpoint.clone(), presence, patience),
+        endpoint,
+        folding,
+        trees: loaded.trees,
+        facts: loaded.facts,
+        observer,
+        seen,
+        memory: Memory::start(state, failures),
+        failures: save_failures,
+        asks: asked,
+        notices: notices.clone(),
+        failing,
+        interval: run.rescan,
+        joining,
+    };
+    let driver = tokio::spawn(Driver::new(setup, stop.clone()).run());
+    Ok(Running { asks, notices, failed, first, stop, driver, _socket: socket, _lock: lock })
+}
+
+/// Finds the folder, or makes it if it was never one that is synchronised.
+fn make_folder(config: &Config, folder: &Path) -> Result<PathBuf, Fault> {
+    let failed = |error: std::io::Error| {
+        let what = format!("cannot use the folder {}: {error}", folder.display());
+        Fault::failed(what, "nothing was changed", "see that the folder is there and is yours")
+    };
+    let absolute = std::path::absolute(folder).map_err(failed)?;
+    match absolute.try_exists() {
+        Ok(true) => (),
+        Ok(false) => {
+            known::check_missing(config, &absolute)?;
+            std::fs::create_dir(&absolute).map_err(failed)?;
+        }
+        Err(error) => return Err(failed(error)),
+    }
+    absolute.canonicalize().map_err(failed)
+}
+
+/// Brings together what is known of the account and what was asked for.
+fn account(stored: Option<Account>, run: &Run) -> Result<(Account, Trust, Auth), Fault> {
+    let name = || run.device_name.clone().unwrap_or_else(default_device_name);
+    let (server, id, first) = match &run.start {
+        Start::Enrolled => (None, None, FirstTrust::Ask),
+        Start::Server { server, id, trust } => (Some(server.clone()), id.clone(), *trust),
+        Start::Link(link) => (Some(link.server.clone()), Some(link.id.clone()), FirstTrust::Pinned(link.fingerprint)),
+    };
+    let account = match (stored, server) {
+        (Some(stored), server) => {
+            let server = server.unwrap_or_else(|| stored.server.clone());
+            if let (Some(known), Some(id)) = (&stored.id, &id)
+                && known != id
+            {
+                return Err(other_account());
+            }
+            Account { server, id: id.clone().or(stored.id.clone()), ..stored }
+        }
+        (None, Some(server)) => {
+            Account { server, fingerprint: None, id: id.clone(), device_name: name(), device: None }
+        }
+        (None, None) => return Err(never_enrolled(&run.folder)),
+    };
+    let trust = trust_of(&account, first, id.is_some())?;
+    let auth = match (&account.device, &account.id) {
+        (Some(_), _) => Auth::Device,
+        (None, Some(id)) => Auth::Enrol { id: id.clone(), device_name: account.device_name.clone() },
+        (None, None) => Auth::Register { device_name: account.device_name.clone() },
+    };
+    Ok((account, trust, auth))
+}
+
+fn trust_of(account: &Account, first: FirstTrust, joins: bool) -> Result<Trust, Fault> {
+    match (first, account.fingerprint) {
+        (FirstTrust::Pinned(fingerprint), _) => Ok(Trust::Pinned(fingerprint)),
+        (FirstTrust::Ask | FirstTrust::FirstUse, Some(pinned)) => Ok(Trust::Pinned(pinned)),
+        (FirstTrust::FirstUse, None) => Ok(Trust::FirstUse),
+        (FirstTrust::Ask, None) if !joins => Ok(Trust::FirstUse),
+        (FirstTrust::Ask, None) => Err(untrusted(&account.server)),
+    }
+}
+
+fn untrusted(server: &ServerAddress) -> Fault {
+    let todo = "give the server's fingerprint with --fingerprint (the server prints it), use a pairing link, or add \
+                --trust-first-use";
+    Fault {
+        exit: Exit::NotAdmitted,
+        ..Fault::failed(
+            format!("the key of the server {server} is not known, and the account's ID would go to whoever answers"),
+            "nothing was sent",
+            todo,
+        )
+    }
+}
+
+fn other_account() -> Fault {
+    Fault::failed(
+        "the folder belongs to another account than the one of this ID",
+        "nothing was changed",
+        "use another folder, or remove this folder's .holdfast to start anew (no file of yours is touched by that)",
+    )
+}
+
+fn never_enrolled(folder: &Path) -> Fault {
+    Fault {
+        exit: Exit::Usage,
+        ..Fault::failed(
+            format!("the folder {} has no account yet", folder.display()),
+            "nothing was changed",
+            "name the server: tui-client SERVER FOLDER",
+        )
+    }
+}
+
+/// The contents whose transfer may have been cut off.
+fn wanted_contents(trees: &Trees) -> BTreeSet<Hash> {
+    let content = |id: &NodeId| Some(trees.remote().node(*id)?.kind.file()?.content.hash);
+    trees.unsettled().iter().filter_map(content).collect()
+}
+
+fn random_id() -> NodeId {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).expect("the system has random numbers");
+    NodeId(id)
+}
+
+/// Lets other programs of the same user ask.
+async fn answer_others(
+    config: &Config,
+    folder_id: FolderId,
+    asks: mpsc::Sender<Asked>,
+    notices: broadcast::Sender<Notice>,
+) -> Result<Socket, Fault> {
+    let (calls, mut called) = mpsc::channel::<Call>(ASKS_WAITING_MAX);
+    let socket = Socket::listen(&config.place(folder_id), calls).await?;
+    tokio::spawn(async move {
+        while let Some(call) = called.recv().await {
+            tokio::spawn(answer(call, asks.clone(), notices.clone()));
+        }
+    });
+    Ok(socket)
+}
+
+async fn answer(call: Call, asks: mpsc::Sender<Asked>, notices: broadcast::Sender<Notice>) {
+    let Call { ask, answers } = call;
+    if matches!(ask, Ask::Listen) {
+        let mut heard = notices.subscribe();
+        loop {
+            let notice = tokio::select! {
+                notice = heard.recv() => notice,
+                () = answers.closed() => return,
+            };
+            match notice {
+                Ok(notice) if answers.send(Answer::Notice(Box::new(notice))).await.is_err() => return,
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => (),
+                Err(broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    }
+    let (reply, answer) = oneshot::channel();
+    if asks.send((ask, reply)).await.is_ok()
+        && let Ok(answer) = answer.await
+    {
+        // The asker may have gone.
+        let _ = answers.send(answer).await;
+    }
+}

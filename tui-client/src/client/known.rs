@@ -1,0 +1,74 @@
+//! Which folder was enrolled at which path. An empty directory where an enrolled folder was is most likely a disk that is
+//! not mounted: it is neither taken for an empty folder nor joined as a new one.
+
+use std::path::{Path, PathBuf};
+
+use common::file::{self, IfExists, Readers};
+use sync_engine::Hash;
+
+use crate::config::Config;
+use crate::disk::FolderId;
+use crate::fault::Fault;
+
+fn note_of(config: &Config, folder: &Path) -> PathBuf {
+    let hash = Hash::of(folder.as_os_str().as_encoded_bytes()).to_string();
+    config.dir().join("folders").join(&hash[..32])
+}
+
+fn read(config: &Config, folder: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(note_of(config, folder)).ok()?;
+    text.lines().next().map(str::to_owned)
+}
+
+fn is_gone(config: &Config, folder: &Path) -> Fault {
+    Fault::failed(
+        format!("the folder {} was synchronised, and what is there now is not that folder", folder.display()),
+        "nothing was taken for deleted, and nothing was changed",
+        format!(
+            "mount its disk or put it back; to begin anew with what is there now, remove {}",
+            note_of(config, folder).display()
+        ),
+    )
+}
+
+/// Refuses a missing folder that was enrolled.
+///
+/// # Errors
+/// When the path was an enrolled folder.
+pub fn check_missing(config: &Config, folder: &Path) -> Result<(), Fault> {
+    match read(config, folder) {
+        None => Ok(()),
+        Some(_) => Err(is_gone(config, folder)),
+    }
+}
+
+/// Refuses a folder at whose path another one was enrolled.
+///
+/// # Errors
+/// When the path was an enrolled folder with another id.
+pub fn check(config: &Config, folder: &Path, id: FolderId) -> Result<(), Fault> {
+    match read(config, folder) {
+        Some(known) if known != id.to_string() => Err(is_gone(config, folder)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Remembers that a folder is enrolled at a path.
+///
+/// # Errors
+/// When the note cannot be written.
+pub fn remember(config: &Config, folder: &Path, id: FolderId) -> Result<(), Fault> {
+    if read(config, folder).is_some() {
+        return Ok(());
+    }
+    let path = note_of(config, folder);
+    let text = format!("{id}\n{}\n", folder.display());
+    let write = || {
+        file::create_folders(path.parent().unwrap_or(config.dir()))?;
+        file::write(&path, text.as_bytes(), Readers::Owner, IfExists::Replace)
+    };
+    write().map_err(|error| {
+        let what = format!("cannot write {}: {error}", path.display());
+        Fault::failed(what, "nothing was changed", "make the configuration directory writable")
+    })
+}

@@ -1,0 +1,390 @@
+//! The command line as clap sees it, and its translation into what the program does.
+
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use common::fingerprint::Fingerprint;
+use common::limits::DEVICE_NAME_LEN_MAX;
+use common::link::PairingLink;
+use jiff::Zoned;
+use sync_engine::{Name, RelPath, Version};
+
+use super::{Deed, FirstTrust, Invocation, Listener, Look, Order, Run, Start, moment, wrong};
+use crate::control::{Choice, Moment};
+
+/// Keeps a folder the same on all of your computers, through a server of yours that keeps every version.
+#[derive(Debug, Parser)]
+#[command(name = "tui-client", version, args_conflicts_with_subcommands = true)]
+#[command(
+    after_help = "With FOLDER alone, a folder that is enrolled already is taken up again. \
+    With nothing at all, the screen asks.\n\n\
+    Exit codes: 0 done and synced; 1 failed; 2 wrong usage, a mistyped ID too; 3 synced, but something is blocked \
+    or in conflict; 4 server out of reach; 5 not trusted or not admitted."
+)]
+pub(super) struct Args {
+    /// The server, or a pairing link (holdfast://…).
+    #[arg(value_name = "SERVER[:PORT]|LINK")]
+    server: Option<OsString>,
+    /// The folder to keep the same.
+    folder: Option<PathBuf>,
+    /// The longest time between two full looks at folder and server; changes travel at once anyway.
+    #[arg(default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    seconds: u64,
+    /// The ID of the account to join.
+    #[arg(long)]
+    id: Option<String>,
+    /// The fingerprint that the server's key must have.
+    #[arg(long, value_name = "HEX", conflicts_with = "trust_first_use")]
+    fingerprint: Option<Fingerprint>,
+    /// Trust whoever answers at first, and nobody else from then on.
+    #[arg(long)]
+    trust_first_use: bool,
+    /// Run without a screen.
+    #[arg(long)]
+    headless: bool,
+    /// End when everything is synced.
+    #[arg(long, requires = "headless")]
+    once: bool,
+    /// Write one JSON object a line.
+    #[arg(long, requires = "headless")]
+    json: bool,
+    /// What to call this device.
+    #[arg(long, value_name = "NAME")]
+    device_name: Option<String>,
+    /// Leave the mouse to the terminal.
+    #[arg(long)]
+    no_mouse: bool,
+    /// Draw with ASCII only.
+    #[arg(long)]
+    ascii: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What every command takes.
+#[derive(Debug, clap::Args)]
+struct Common {
+    /// The folder.
+    folder: PathBuf,
+    /// Write one JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Tell how things stand.
+    Status(Common),
+    /// Wait until everything is synced.
+    Wait {
+        #[command(flatten)]
+        common: Common,
+        /// How long to wait at most.
+        #[arg(long, value_name = "SECONDS")]
+        timeout: Option<u64>,
+    },
+    /// Print the account's ID. Whoever knows it can join the account.
+    Id(Common),
+    /// Print the pairing link, which brings another device to this account.
+    Link(Common),
+    /// List the newest changes, of the account or of a path.
+    Log {
+        #[command(flatten)]
+        common: Common,
+        /// Only the changes of this file or directory.
+        path: Option<PathBuf>,
+        /// How many changes at most.
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+    },
+    /// List the versions of a file or directory, also of one that is deleted.
+    History {
+        #[command(flatten)]
+        common: Common,
+        /// The file or directory.
+        path: PathBuf,
+    },
+    /// Bring back a file or directory as it was.
+    #[command(group = clap::ArgGroup::new("when").required(true))]
+    Restore {
+        #[command(flatten)]
+        common: Common,
+        /// The file or directory.
+        path: PathBuf,
+        /// As it was after this journal number (see `history`).
+        #[arg(long, value_name = "N", group = "when")]
+        version: Option<u64>,
+        /// As it was at this time: `2026-11-22 14:00`, `2026-11-22T14:00:00Z` or `2h ago`.
+        #[arg(long, value_name = "T", group = "when")]
+        time: Option<String>,
+        /// Where to put it, instead of where it was.
+        #[arg(long, value_name = "PATH")]
+        to: Option<PathBuf>,
+    },
+    /// List the unresolved conflicts.
+    Conflicts(Common),
+    /// End a conflict.
+    Resolve {
+        #[command(flatten)]
+        common: Common,
+        /// Either side of the conflict.
+        path: PathBuf,
+        /// Which side stays.
+        choice: Side,
+    },
+    /// List the account's devices, or change something about them.
+    Devices {
+        #[command(flatten)]
+        common: Common,
+        #[command(subcommand)]
+        action: Option<DevicesAction>,
+    },
+    /// Tell why a file or directory is in the state that it is in.
+    Why {
+        #[command(flatten)]
+        common: Common,
+        /// The file or directory.
+        path: PathBuf,
+    },
+    /// Let the plan go on that the brake has stopped.
+    Confirm(Common),
+    /// Check that the folder, the memory and the server agree.
+    Verify(Common),
+    /// Look for what may be wrong on this computer.
+    Doctor(Common),
+}
+
+#[derive(Debug, Subcommand)]
+enum DevicesAction {
+    /// List the devices.
+    List,
+    /// Give a device another name.
+    Rename {
+        /// Its name or id.
+        device: String,
+        /// Its new name.
+        name: String,
+    },
+    /// Shut a device out for good.
+    Revoke {
+        /// Its name or id.
+        device: String,
+    },
+    /// Replace the account's ID; devices that have joined stay so.
+    ReplaceId,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Side {
+    /// The file that has the name stays, the other is deleted.
+    This,
+    /// The other file takes the name.
+    That,
+    /// Both stay, as two files.
+    Both,
+}
+
+impl Args {
+    /// Checks what clap cannot, and says what is to be done.
+    pub(super) fn check(self, now: &Zoned) -> Result<Invocation, clap::Error> {
+        if let Some(command) = self.command {
+            return Ok(Invocation::Order(command.check(now)?));
+        }
+        let look = Look {
+            mouse: !self.no_mouse,
+            ascii: self.ascii,
+        };
+        let listener = if self.headless {
+            let (once, json) = (self.once, self.json);
+            Listener::Headless { once, json }
+        } else {
+            Listener::Screen(look)
+        };
+        let trust = match self.fingerprint {
+            Some(fingerprint) => FirstTrust::Pinned(fingerprint),
+            None if self.trust_first_use => FirstTrust::FirstUse,
+            None => FirstTrust::Ask,
+        };
+        let (folder, start) = match (self.server, self.folder) {
+            (None, _) if self.headless => {
+                return Err(wrong(
+                    "there is no folder to keep",
+                    "name the server and the folder",
+                ));
+            }
+            (None, _) => return Ok(Invocation::FirstStart(look)),
+            (Some(folder), None) => {
+                if self.id.is_some() || trust != FirstTrust::Ask {
+                    return Err(wrong(
+                        "there is no folder to keep",
+                        "name the server and the folder",
+                    ));
+                }
+                (PathBuf::from(folder), Start::Enrolled)
+            }
+            (Some(server), Some(folder)) => (folder, check_start(&server, self.id.as_deref(), trust)?),
+        };
+        Ok(Invocation::Run(Run {
+            folder,
+            start,
+            rescan: Duration::from_secs(self.seconds),
+            device_name: self
+                .device_name
+                .map(|name| check_device_name(&name))
+                .transpose()?,
+            listener,
+        }))
+    }
+}
+
+fn check_start(server: &std::ffi::OsStr, id: Option<&str>, trust: FirstTrust) -> Result<Start, clap::Error> {
+    let server = server
+        .to_str()
+        .ok_or_else(|| wrong("the server's address is no text", "write it as HOST or HOST:PORT"))?;
+    if PairingLink::is_meant_by(server) {
+        if id.is_some() || trust != FirstTrust::Ask {
+            return Err(wrong(
+                "a pairing link says already which account and which server are meant",
+                "leave --id, --fingerprint and --trust-first-use away",
+            ));
+        }
+        let link = server.parse().map_err(|error| {
+            wrong(
+                format!("this is no pairing link: {error}"),
+                "copy the whole link again; `tui-client link FOLDER` prints it on another device",
+            )
+        })?;
+        return Ok(Start::Link(link));
+    }
+    let server = server
+        .parse()
+        .map_err(|error| wrong(error, "write the server as HOST or HOST:PORT, before the folder"))?;
+    let id = id
+        .map(|id| {
+            id.parse()
+                .map_err(|error| wrong(error, "compare it with `tui-client id FOLDER` on another device"))
+        })
+        .transpose()?;
+    Ok(Start::Server { server, id, trust })
+}
+
+fn check_device_name(name: &str) -> Result<String, clap::Error> {
+    let name = name.trim();
+    if name.is_empty() || DEVICE_NAME_LEN_MAX < name.len() || name.contains(sync_engine::name::is_deceptive) {
+        return Err(wrong(
+            "this is no name for a device",
+            "take 1 to 64 bytes of text without control characters",
+        ));
+    }
+    Ok(name.to_owned())
+}
+
+impl Command {
+    fn check(self, now: &Zoned) -> Result<Order, clap::Error> {
+        let (common, deed) = match self {
+            Self::Status(common) => (common, Deed::Status),
+            Self::Wait { common, timeout } => {
+                let timeout = timeout.map(Duration::from_secs);
+                (common, Deed::Wait { timeout })
+            }
+            Self::Id(common) => (common, Deed::Id),
+            Self::Link(common) => (common, Deed::Link),
+            Self::Log {
+                common,
+                path: Some(path),
+                limit: _,
+            } => {
+                let path = check_path(&common.folder, &path)?;
+                (common, Deed::History { path })
+            }
+            Self::Log { common, limit, .. } => (common, Deed::Log { limit }),
+            Self::History { common, path } => {
+                let path = check_path(&common.folder, &path)?;
+                (common, Deed::History { path })
+            }
+            Self::Restore {
+                common,
+                path,
+                version,
+                time,
+                to,
+            } => {
+                let path = check_path(&common.folder, &path)?;
+                let to = to.map(|to| check_path(&common.folder, &to)).transpose()?;
+                let at = check_moment(version, time.as_deref(), now)?;
+                (common, Deed::Restore { path, at, to })
+            }
+            Self::Conflicts(common) => (common, Deed::Conflicts),
+            Self::Resolve { common, path, choice } => {
+                let path = check_path(&common.folder, &path)?;
+                let choice = match choice {
+                    Side::This => Choice::This,
+                    Side::That => Choice::That,
+                    Side::Both => Choice::Both,
+                };
+                (common, Deed::Resolve { path, choice })
+            }
+            Self::Devices { common, action } => (common, check_devices(action)?),
+            Self::Why { common, path } => {
+                let path = check_path(&common.folder, &path)?;
+                (common, Deed::Why { path })
+            }
+            Self::Confirm(common) => (common, Deed::Confirm),
+            Self::Verify(common) => (common, Deed::Verify),
+            Self::Doctor(common) => (common, Deed::Doctor),
+        };
+        let Common { folder, json } = common;
+        Ok(Order { folder, json, deed })
+    }
+}
+
+fn check_devices(action: Option<DevicesAction>) -> Result<Deed, clap::Error> {
+    Ok(match action {
+        None | Some(DevicesAction::List) => Deed::Devices,
+        Some(DevicesAction::Rename { device, name }) => Deed::RenameDevice {
+            device,
+            name: check_device_name(&name)?,
+        },
+        Some(DevicesAction::Revoke { device }) => Deed::RevokeDevice { device },
+        Some(DevicesAction::ReplaceId) => Deed::ReplaceId,
+    })
+}
+
+fn check_moment(version: Option<u64>, time: Option<&str>, now: &Zoned) -> Result<Moment, clap::Error> {
+    match (version, time) {
+        (Some(version), _) => Ok(Moment::Version(Version(version))),
+        (None, Some(time)) => moment::parse(time, now).map(Moment::TimeMs).ok_or_else(|| {
+            wrong(
+                format!("'{}' is no time in the past", time.escape_debug()),
+                "write it as 2026-11-22, 2026-11-22 14:00, 2026-11-22T14:00:00Z, or 2h ago",
+            )
+        }),
+        (None, None) => Err(wrong("it is not said as of when", "add --version N or --time T")),
+    }
+}
+
+/// Reads a path inside the folder: counted from the folder, or with the folder in front.
+fn check_path(folder: &Path, path: &Path) -> Result<RelPath, clap::Error> {
+    let todo = "write it as seen from the folder, such as docs/letter.txt";
+    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let inside = match path.strip_prefix(&absolute) {
+        Ok(inside) => inside,
+        Err(_) if path.is_absolute() => return Err(wrong("the path is not in the folder", todo)),
+        Err(_) => path,
+    };
+    let mut names = Vec::new();
+    for component in inside.components() {
+        match component {
+            Component::CurDir => (),
+            Component::Normal(name) => {
+                names.push(Name::new(name.as_encoded_bytes()).map_err(|error| wrong(error, todo))?);
+            }
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                return Err(wrong("the path leads out of the folder", todo));
+            }
+        }
+    }
+    Ok(RelPath(names))
+}
