@@ -5,13 +5,15 @@
 //! - A field in which remote and local tree agree is the base from then on.
 //! - What this device has planned and the server accepted was on disk when it was planned: the base takes it, even if
 //!   the disk has changed again since. Then that newer change is still to be committed.
+//! - What a step brought to disk is what the server had when it was planned: the base takes it, even if the server has
+//!   something newer by now. Then that is still to come.
 //! - A node that was parked, or was moved as the other one of an exchange, was not moved by its user: the base takes its
 //!   new place with the local tree, so that it still follows the server.
 //! - Once the local bytes of a conflict are kept in a copy, the base takes them: what is left is a plain change from the
 //!   server.
 
 use crate::tree::{Edit, Item};
-use crate::{Base, Change, Entry, Kind, Node, NodeId, Place, Record, Step, TreeError, Trees, Version};
+use crate::{Base, Change, Entry, Kind, MoveCause, Node, NodeId, Place, Record, Step, TreeError, Trees, Version};
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -208,13 +210,24 @@ fn agree(trees: &mut Trees, id: NodeId, delta: &mut Delta) {
         }),
         (Some(remote), Some(local), Some(base)) => Some(Base {
             node: Arc::new(agreed_fields(&remote.node, local, &base.node)),
-            version: base.version,
+            version: agreed_version(remote, local, base),
+        }),
+        // Here nothing is known of what both had in common, but the bytes are the same: the rest follows the server.
+        (Some(remote), Some(local), None) if remote.node.kind.same_content(&local.kind) => Some(Base {
+            node: local.clone(),
+            version: remote.version,
         }),
         (_, _, base) => base.cloned(),
     };
     if agreed.as_ref() != trees.base(id) {
         set_base(trees, id, agreed, delta);
     }
+}
+
+/// The base's version is one at which the server had the base's bytes.
+fn agreed_version(remote: &Item, local: &Node, base: &Base) -> Version {
+    let is_new = remote.node.kind.same_content(&local.kind) && !base.node.kind.same_content(&local.kind);
+    if is_new { remote.version } else { base.version }
 }
 
 fn agreed_fields(remote: &Node, local: &Node, base: &Node) -> Node {
@@ -255,32 +268,25 @@ fn set_base(trees: &mut Trees, id: NodeId, base: Option<Base>, delta: &mut Delta
 pub fn complete(trees: &mut Trees, step: &Step) -> Result<Delta, AdvanceError> {
     let mut delta = Delta::default();
     match step {
-        Step::Fetch { id, node } | Step::MakeDir { id, node } => {
-            put(trees, [(*id, Some(node.clone()))].into(), &mut delta)?
+        Step::Fetch { id, node, version } | Step::MakeDir { id, node, version } => {
+            put(trees, [(*id, Some(node.clone()))].into(), &mut delta)?;
+            let (node, version) = (node.clone(), *version);
+            set_base(trees, *id, Some(Base { node, version }), &mut delta);
         }
         Step::Remove { id, .. } => put(trees, [(*id, None)].into(), &mut delta)?,
-        Step::Replace { id, with, .. } => {
-            let kind = with.clone();
-            let node = Node {
-                kind,
-                ..local(trees, *id)?
-            };
-            put(trees, [(*id, Some(Arc::new(node)))].into(), &mut delta)?;
+        Step::Replace { id, expect, with, version } => rewrite(trees, *id, expect, with, Some(*version), &mut delta)?,
+        Step::SetAttributes { id, expect, with } => {
+            rewrite(trees, *id, &Kind::File(*expect), &Kind::File(*with), None, &mut delta)?;
         }
-        Step::SetAttributes { id, with, .. } => {
-            let kind = Kind::File(*with);
-            let node = Node {
-                kind,
-                ..local(trees, *id)?
-            };
-            put(trees, [(*id, Some(Arc::new(node)))].into(), &mut delta)?;
-        }
-        Step::Move { id, to, mark, .. } => {
+        Step::Move { id, to, cause, .. } => {
             let mut node = at(local(trees, *id)?, to);
-            if mark.is_some() {
-                node.mark.clone_from(mark);
+            if let MoveCause::Conflict(Some(mark)) = cause {
+                node.mark = Some(mark.clone());
             }
             put(trees, [(*id, Some(Arc::new(node)))].into(), &mut delta)?;
+            if *cause == MoveCause::Remote {
+                follow(trees, *id, to, &mut delta);
+            }
         }
         Step::Park { id, to, .. } => {
             let node = at(local(trees, *id)?, to);
@@ -304,6 +310,32 @@ pub fn complete(trees: &mut Trees, step: &Step) -> Result<Delta, AdvanceError> {
         agree(trees, id, &mut delta);
     }
     Ok(delta)
+}
+
+/// Changes what a local node is. What was changed came from the server, so the base takes it.
+fn rewrite(trees: &mut Trees, id: NodeId, expect: &Kind, with: &Kind, version: Option<Version>, delta: &mut Delta) -> Result<(), AdvanceError> {
+    let kind = with.clone();
+    let node = Node { kind, ..local(trees, id)? };
+    put(trees, [(id, Some(Arc::new(node)))].into(), delta)?;
+    let Some(mut base) = trees.base(id).cloned() else { return Ok(()) };
+    let node = Arc::make_mut(&mut base.node);
+    match (&mut node.kind, expect, with) {
+        (Kind::File(base), Kind::File(expect), Kind::File(with)) => {
+            if expect.content != with.content {
+                base.content = with.content;
+            }
+            if expect.exec != with.exec {
+                base.exec = with.exec;
+            }
+            if expect.mtime_ns != with.mtime_ns {
+                base.mtime_ns = with.mtime_ns;
+            }
+        }
+        (base, _, with) => *base = with.clone(),
+    }
+    base.version = version.unwrap_or(base.version);
+    set_base(trees, id, Some(base), delta);
+    Ok(())
 }
 
 fn at(node: Node, place: &Place) -> Node {

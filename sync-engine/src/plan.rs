@@ -116,6 +116,16 @@ pub enum Record {
     },
 }
 
+/// Why a node moves on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MoveCause {
+    /// The server has it there.
+    Remote,
+    /// It gets a conflict name, which the server is told next. The local node takes the mark, if the account has no such
+    /// node yet.
+    Conflict(Option<Arc<ConflictMark>>),
+}
+
 /// Something to do on disk, with what it expects to find there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
@@ -125,6 +135,8 @@ pub enum Step {
         id: NodeId,
         /// What it is to be.
         node: Arc<Node>,
+        /// The version that the server has of it.
+        version: Version,
     },
     /// Makes a directory at a place that must be free.
     MakeDir {
@@ -132,6 +144,8 @@ pub enum Step {
         id: NodeId,
         /// What it is to be.
         node: Arc<Node>,
+        /// The version that the server has of it.
+        version: Version,
     },
     /// Replaces a file's bytes (and attributes) or a symbolic link's target.
     Replace {
@@ -141,6 +155,8 @@ pub enum Step {
         expect: Kind,
         /// What is to be there.
         with: Kind,
+        /// The version that the server has of it.
+        version: Version,
     },
     /// Sets a file's attributes; the bytes stay.
     SetAttributes {
@@ -159,8 +175,8 @@ pub enum Step {
         from: Place,
         /// Where it is to be.
         to: Place,
-        /// The mark that the local node takes with it, when this makes it one side of a conflict.
-        mark: Option<Arc<ConflictMark>>,
+        /// Why.
+        cause: MoveCause,
     },
     /// Moves a node out of the way for a moment, to a place that must be free. The next plan moves it on.
     Park {

@@ -2,8 +2,8 @@
 
 use super::order::{Act, Job, Order, Way};
 use super::wanted::{Hold, Want, Wanted};
-use super::{Place, Step};
-use crate::{Block, Kind, NodeId};
+use super::{MoveCause, Place, Step};
+use crate::{Block, Kind, NodeId, Version};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -90,34 +90,41 @@ fn step(wanted: &Wanted<'_>, act: Act) -> Option<Step> {
             expect: local.node(id)?.clone(),
         },
         Act::Do(id, Job { to: Some(to), .. }) => match from(id) {
-            Some(from) => Step::Move {
-                id,
-                from,
-                to,
-                mark: wanted.map.get(&id)?.new_mark.clone(),
-            },
+            Some(from) => {
+                let cause = cause(wanted, id, &to)?;
+                Step::Move { id, from, to, cause }
+            }
             None => {
-                let node = wanted.node(id)?.clone();
+                let (node, version) = (wanted.node(id)?.clone(), version(wanted, id));
                 if node.kind.is_dir() {
-                    Step::MakeDir { id, node }
+                    Step::MakeDir { id, node, version }
                 } else {
-                    Step::Fetch { id, node }
+                    Step::Fetch { id, node, version }
                 }
             }
         },
-        Act::Park(id, to) => Step::Park {
-            id,
-            from: from(id)?,
-            to,
-        },
-        Act::Exchange(a, b) => Step::Exchange {
-            a,
-            a_from: from(a)?,
-            b,
-            b_from: from(b)?,
-        },
+        Act::Park(id, to) => {
+            let from = from(id)?;
+            Step::Park { id, from, to }
+        }
+        Act::Exchange(a, b) => {
+            let (a_from, b_from) = (from(a)?, from(b)?);
+            Step::Exchange { a, a_from, b, b_from }
+        }
         Act::Together(_) => return None,
     })
+}
+
+fn version(wanted: &Wanted<'_>, id: NodeId) -> Version {
+    wanted.trees.remote().item(id).map(|item| item.version).unwrap_or_default()
+}
+
+fn cause(wanted: &Wanted<'_>, id: NodeId, to: &Place) -> Option<MoveCause> {
+    let remote = wanted.trees.remote().node(id);
+    if remote.is_some_and(|remote| Place::of(remote) == *to) {
+        return Some(MoveCause::Remote);
+    }
+    Some(MoveCause::Conflict(wanted.map.get(&id)?.new_mark.clone()))
 }
 
 /// Returns the step that changes what a node on disk is, if there is to be one.
@@ -136,6 +143,7 @@ fn rewrite(wanted: &Wanted<'_>, id: NodeId, want: &Want) -> Option<Step> {
             id,
             expect: local.clone(),
             with: with.clone(),
+            version: version(wanted, id),
         }),
     }
 }

@@ -270,9 +270,11 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// Tells whether both sides agree in a field in which the base differs.
+/// Tells whether both sides agree in a field in which the base differs, or in their bytes when there is no base.
 fn agrees_anew(base: Option<&Node>, local: &Node, remote: &Node) -> bool {
-    let Some(base) = base else { return local == remote };
+    let Some(base) = base else {
+        return local.kind.same_content(&remote.kind);
+    };
     let file = |node: &Node| node.kind.file().copied();
     let same_kind = match (file(base), file(local), file(remote)) {
         (Some(base), Some(local), Some(remote)) => {

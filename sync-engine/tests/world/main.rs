@@ -1,0 +1,10 @@
+//! A small world in memory: one server that admits, two or three devices that plan, users that do as they like, and a
+//! network that delivers late. It runs until all is quiet and then looks whether the promises were kept.
+
+mod cases;
+mod device;
+mod event;
+mod ledger;
+mod random;
+mod user;
+mod world;
