@@ -4,6 +4,7 @@
 
 pub(crate) mod blobs;
 mod directory;
+mod encoding;
 mod error;
 pub(crate) mod metadata;
 pub(crate) mod pack_file;

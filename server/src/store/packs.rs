@@ -166,7 +166,8 @@ impl Blobs for Packs {
         if let Err(source) = (&*file).write_all(&record) {
             // What was written of the record must not stand before the next one.
             let path = self.path(place.pack);
-            file.set_len(place.offset).map_err(StoreError::file("shortened", &path))?;
+            file.set_len(place.offset)
+                .map_err(|source| StoreError::NotFlushed { path: path.clone(), source })?;
             return Err(StoreError::File { deed: "written", path, source });
         }
         tail.mark.len += record.len() as u64;
