@@ -1,6 +1,9 @@
 //! What the server and the client of Holdfast agree on: messages, frames, identity, trust and limits. It opens no
 //! socket of its own accord and holds no decision about a folder; those are the heart's.
 
+mod bounded;
+pub mod check;
+pub mod codec;
 pub mod identity;
 pub mod limits;
 pub mod list;
