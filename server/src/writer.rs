@@ -10,7 +10,7 @@ mod put;
 mod task;
 
 pub(crate) use commit::{CommitJob, Committed};
-pub(crate) use enrolment::{Admitted, Caller, admit_device, new_account_id};
+pub(crate) use enrolment::{Admitted, Caller, admit_device};
 pub(crate) use put::{PutJob, Stored};
 pub(crate) use task::TaskJob;
 

@@ -39,11 +39,6 @@ pub(crate) struct Admitted {
     pub(crate) id: Option<AccountId>,
 }
 
-/// Returns a new ID for an account.
-pub(crate) fn new_account_id() -> AccountId {
-    AccountId::generate()
-}
-
 /// Decides whether a caller is admitted, and enrols it if it is new.
 pub(crate) fn admit_device(
     draft: &dyn Draft,
