@@ -140,7 +140,7 @@ fn check_kind(kind: &Kind) -> Result<(), CodecError> {
         }
         Kind::Symlink(target) => at_most(
             "bytes of a symbolic link's target",
-            target.0.len(),
+            target.as_bytes().len(),
             TARGET_LEN_MAX,
         ),
         Kind::Dir => Ok(()),

@@ -266,6 +266,7 @@ fn failures() -> [Failure; 5] {
         Failure::Limit,
         Failure::ServerFault,
         Failure::LastDevice,
+        Failure::Mismatch,
     ]
 }
 
