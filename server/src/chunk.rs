@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use common::limits::CHUNK_LEN_MAX;
+use common::list::{Part, decode_unnamed_list, list_hash};
 use common::message::{Attachment, AttachmentHead, Encoding, Form};
 use sync_engine::Hash;
 
@@ -13,8 +14,8 @@ use crate::store::ChunkRow;
 pub(crate) struct List {
     /// How many levels stand above the chunks: 1 if it names chunks, 2 if it names lists of chunks.
     pub(crate) depth: u8,
-    /// Each with how many bytes of the file it stands for.
-    pub(crate) children: Vec<(Hash, u64)>,
+    /// Each part, with how many bytes of the file it stands for.
+    pub(crate) parts: Vec<Part>,
 }
 
 /// A chunk or list whose bytes are what its name says.
@@ -63,7 +64,9 @@ pub(crate) fn form_of(depth: u8) -> Form {
 
 /// Decodes the bytes of a chunk; nothing if they are damaged.
 pub(crate) fn decode(encoding: Encoding, plain_len: u32, stored: &[u8]) -> Option<Vec<u8>> {
-    let plain_len = usize::try_from(plain_len).ok().filter(|len| *len <= CHUNK_LEN_MAX)?;
+    let plain_len = usize::try_from(plain_len)
+        .ok()
+        .filter(|len| *len <= CHUNK_LEN_MAX)?;
     let plain = match encoding {
         Encoding::Plain => stored.to_vec(),
         Encoding::Zstd => zstd::bulk::decompress(stored, plain_len).ok()?,
@@ -80,6 +83,10 @@ fn open(form: Form, encoding: Encoding, plain_len: u32, stored: &[u8], hash: &Ha
     }
 }
 
-fn open_list(_plain: &[u8], _hash: &Hash) -> Option<List> {
-    None
+fn open_list(plain: &[u8], hash: &Hash) -> Option<List> {
+    if list_hash(plain) != *hash {
+        return None;
+    }
+    let (depth, parts) = decode_unnamed_list(plain).ok()?;
+    Some(List { depth, parts })
 }

@@ -45,8 +45,8 @@ pub(crate) enum ConnectionError {
     #[error("the store could not be read")]
     Store(#[from] crate::store::StoreError),
     /// The system has no random numbers.
-    #[error("the system gave no random numbers")]
-    Random(#[from] getrandom::Error),
+    #[error("the system gave no random numbers: {0}")]
+    Random(getrandom::Error),
     /// The caller was not admitted.
     #[error("not admitted: {0:?}")]
     Refused(Refusal),
@@ -61,9 +61,43 @@ pub(crate) async fn serve(
     stream: TcpStream,
     stranger: Stranger,
 ) -> Result<(), ConnectionError> {
+    let introduced = tokio::select! {
+        () = stranger.cut().cancelled() => Err(ConnectionError::TooSlow("the introduction")),
+        () = house.stopping.cancelled() => Err(ConnectionError::BrokenOff),
+        introduced = introduce(&house, stream, stranger.address()) => introduced,
+    };
+    let (admitted, role, mut reader, mut writer) = introduced?;
+    let cut = house.stopping.child_token();
+    let feed = house.feeds.open(admitted.account);
+    let n_max = house.limits.connections_per_account_max;
+    let Some(_joined) = feed.join(admitted.device, role, n_max, &cut) else {
+        return refuse(&mut writer, Refusal::Busy).await;
+    };
+    feed.raise(admitted.head);
+    // A device may have been revoked between its admission and its entry in the feed.
+    if house.is_revoked(admitted.account, admitted.device).await? {
+        return refuse(&mut writer, Refusal::NotAdmitted).await;
+    }
+    drop(stranger);
+    reader.admit();
+    tracing::info!(account = admitted.account.0, device = %admitted.device, ?role, "connected");
+    writer.send(welcome(&house, &admitted)).await?;
+    let who = session::Who {
+        feed,
+        device: admitted.device,
+        role,
+    };
+    session::run(house, who, reader, writer, cut).await
+}
+
+/// Agrees on TLS and learns who is calling.
+async fn introduce(
+    house: &House,
+    stream: TcpStream,
+    address: IpAddr,
+) -> Result<(Admitted, Role, FrameReader, FrameWriter), ConnectionError> {
     let limits = house.limits;
-    let address = stranger.address();
-    // Small messages are answers that somebody waits for.
+    // Small messages are answers that somebody waits for; if it cannot be set, they only come later.
     let _ = stream.set_nodelay(true);
     let handshake = timeout(limits.handshake_timeout, house.acceptor.accept(stream)).await;
     let tls = handshake
@@ -77,42 +111,25 @@ pub(crate) async fn serve(
     let hello = match hello.map_err(|_| ConnectionError::TooSlow("the first message"))? {
         Ok(hello) => hello,
         Err(error) => {
-            refuse(&mut writer, Refusal::Malformed).await;
+            // Why it ended is already known.
+            let _ = refuse(&mut writer, Refusal::Malformed).await;
             return Err(error);
         }
     };
     let role = hello.role;
-    let admitted = match admit(&house, address, key, hello).await? {
-        Ok(admitted) => admitted,
+    match admit(house, address, key, hello).await? {
+        Ok(admitted) => Ok((admitted, role, reader, writer)),
         Err(refusal) => {
-            refuse(&mut writer, refusal).await;
-            return Err(ConnectionError::Refused(refusal));
+            refuse(&mut writer, refusal).await?;
+            Err(ConnectionError::Refused(refusal))
         }
-    };
-    let cut = house.stopping.child_token();
-    let feed = house.feeds.open(admitted.account);
-    let Some(joined) = feed.join(admitted.device, role, limits.connections_per_account_max, &cut) else {
-        refuse(&mut writer, Refusal::Busy).await;
-        return Err(ConnectionError::Refused(Refusal::Busy));
-    };
-    drop(stranger);
-    feed.raise(admitted.head);
-    // A device may have been revoked between its admission and its entry in the feed.
-    if house.is_revoked(admitted.account, admitted.device).await? {
-        refuse(&mut writer, Refusal::NotAdmitted).await;
-        return Err(ConnectionError::Refused(Refusal::NotAdmitted));
     }
-    reader.admit();
-    tracing::info!(account = admitted.account.0, device = %admitted.device, ?role, "connected");
-    writer.send(welcome(&house, &admitted)).await?;
-    let who = session::Who { feed, device: admitted.device, role };
-    let result = session::run(house, who, reader, writer, cut).await;
-    drop(joined);
-    result
 }
 
 async fn read_hello(reader: &mut FrameReader) -> Result<Hello, ConnectionError> {
-    let Some(frame) = reader.next().await? else { return Err(ConnectionError::BrokenOff) };
+    let Some(frame) = reader.next().await? else {
+        return Err(ConnectionError::BrokenOff);
+    };
     match frame.message {
         Request::Hello(hello) => Ok(hello),
         _ => Err(ConnectionError::OutOfTurn("something else than a hello")),
@@ -126,17 +143,34 @@ async fn admit(
     hello: Hello,
 ) -> Result<Result<Admitted, Refusal>, ConnectionError> {
     if hello.protocol != PROTOCOL_VERSION {
-        return Ok(Err(Refusal::Protocol { min: PROTOCOL_VERSION, max: PROTOCOL_VERSION }));
+        return Ok(Err(Refusal::Protocol {
+            min: PROTOCOL_VERSION,
+            max: PROTOCOL_VERSION,
+        }));
     }
-    let is_registration = matches!(hello.auth, Auth::Register { .. });
-    if !house.gate.may_try(address, is_registration) {
+    // A key cannot be guessed, so devices that have one are let in however much their neighbours fail.
+    let may_try = match &hello.auth {
+        Auth::Device => true,
+        Auth::Register { .. } => house.gate.may_try(address, true),
+        Auth::Enrol { .. } => house.gate.may_try(address, false),
+    };
+    if !may_try {
         return Ok(Err(Refusal::Busy));
     }
     let mut new_device = [0; 16];
-    getrandom::fill(&mut new_device)?;
-    let caller = Caller { key, hello, new_device: DeviceId(new_device), new_id: AccountId::generate()? };
+    getrandom::fill(&mut new_device).map_err(ConnectionError::Random)?;
+    let new_id = AccountId::generate().map_err(ConnectionError::Random)?;
+    let caller = Caller {
+        key,
+        hello,
+        new_device: DeviceId(new_device),
+        new_id,
+    };
     let is_closed = house.is_closed;
-    let answer = house.writer.run(move |draft| admit_device(draft, &caller, is_closed)).await;
+    let answer = house
+        .writer
+        .run(move |draft| admit_device(draft, &caller, is_closed))
+        .await;
     match answer {
         Ok(Err(refusal)) => {
             if refusal == Refusal::NotAdmitted {
@@ -161,9 +195,9 @@ fn welcome(house: &House, admitted: &Admitted) -> Reply {
     })
 }
 
-/// Tells a caller why it is not admitted. That it may not hear it is its own affair.
-async fn refuse(writer: &mut FrameWriter, refusal: Refusal) {
-    if writer.send(Reply::Refused(refusal)).await.is_ok() {
-        writer.finish().await;
-    }
+/// Tells a caller why it is not admitted, and ends.
+async fn refuse(writer: &mut FrameWriter, refusal: Refusal) -> Result<(), ConnectionError> {
+    writer.send(Reply::Refused(refusal)).await?;
+    writer.finish().await;
+    Err(ConnectionError::Refused(refusal))
 }

@@ -14,7 +14,11 @@ pub(crate) fn cleaned(name: &str) -> String {
         cleaned.push(c);
     }
     let cleaned = cleaned.trim();
-    if cleaned.is_empty() { "device".to_owned() } else { cleaned.to_owned() }
+    if cleaned.is_empty() {
+        "device".to_owned()
+    } else {
+        cleaned.to_owned()
+    }
 }
 
 #[cfg(test)]

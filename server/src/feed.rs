@@ -34,14 +34,25 @@ pub(crate) struct Recent {
 impl Recent {
     /// Returns about how much memory this takes, in bytes.
     pub(crate) fn weight(&self) -> usize {
-        ENTRY_LEN + self.len + self.contents.iter().map(|content| content.bytes.len()).sum::<usize>()
+        ENTRY_LEN
+            + self.len
+            + self
+                .contents
+                .iter()
+                .map(|content| content.bytes.len())
+                .sum::<usize>()
     }
 }
 
 impl From<StoredEntry> for Recent {
     fn from(stored: StoredEntry) -> Self {
         let StoredEntry { entry, chain, len } = stored;
-        Self { entry: Arc::new(entry), chain, len, contents: Vec::new() }
+        Self {
+            entry: Arc::new(entry),
+            chain,
+            len,
+            contents: Vec::new(),
+        }
     }
 }
 
@@ -130,7 +141,9 @@ impl Feed {
 
     /// Tells all connections of new entries, which are durable.
     pub(crate) fn publish(&self, entries: Vec<Recent>) {
-        let Some(head) = entries.last().map(|last| last.entry.number) else { return };
+        let Some(head) = entries.last().map(|last| last.entry.number) else {
+            return;
+        };
         {
             let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
             for entry in entries {
@@ -181,13 +194,27 @@ impl Feed {
         }
         let number = connections.next;
         connections.next += 1;
-        connections.live.insert(number, Connected { device, role, cut: cut.clone() });
-        Some(Joined { feed: self.clone(), number })
+        connections.live.insert(
+            number,
+            Connected {
+                device,
+                role,
+                cut: cut.clone(),
+            },
+        );
+        Some(Joined {
+            feed: self.clone(),
+            number,
+        })
     }
 
     /// Returns the devices that are connected.
     pub(crate) fn online(&self) -> BTreeSet<DeviceId> {
-        self.lock_connections().live.values().map(|connected| connected.device).collect()
+        self.lock_connections()
+            .live
+            .values()
+            .map(|connected| connected.device)
+            .collect()
     }
 
     /// Cuts all connections of a device.
@@ -206,7 +233,10 @@ impl Feed {
 
 impl RecentEntries {
     fn push(&mut self, entry: Recent) {
-        let follows = self.entries.back().is_none_or(|last| last.entry.number.next() == entry.entry.number);
+        let follows = self
+            .entries
+            .back()
+            .is_none_or(|last| last.entry.number.next() == entry.entry.number);
         if !follows {
             // Another process has written in between: the memory has a gap, so it begins anew.
             self.entries.clear();
@@ -215,7 +245,9 @@ impl RecentEntries {
         self.weight += entry.weight();
         self.entries.push_back(entry);
         while RECENT_MAX < self.entries.len() || RECENT_LEN_MAX < self.weight {
-            let Some(oldest) = self.entries.pop_front() else { break };
+            let Some(oldest) = self.entries.pop_front() else {
+                break;
+            };
             self.weight -= oldest.weight();
         }
     }
@@ -255,7 +287,10 @@ impl OwnEntries {
 
     /// Returns which commit made an entry, and forgets it.
     pub(crate) fn take(&self, number: Version) -> Option<(RequestId, u32)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&number)
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&number)
     }
 
     /// Forgets all: a connection that is not pushed to does not ask.

@@ -47,8 +47,14 @@ impl House {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ConnectionError> {
-        let _permit = self.blocking.acquire().await.map_err(|_| ConnectionError::BrokenOff)?;
-        tokio::task::spawn_blocking(work).await.map_err(|_| ConnectionError::BrokenOff)
+        let _permit = self
+            .blocking
+            .acquire()
+            .await
+            .map_err(|_| ConnectionError::BrokenOff)?;
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|_| ConnectionError::BrokenOff)
     }
 
     /// Reads records on a blocking thread.
@@ -68,7 +74,8 @@ impl House {
         if attachments.is_empty() {
             return Ok(Vec::new());
         }
-        self.block(move || attachments.into_iter().map(verify).collect()).await
+        self.block(move || attachments.into_iter().map(verify).collect())
+            .await
     }
 
     /// Tells whether a device is shut out.
@@ -88,6 +95,8 @@ impl House {
     pub(crate) async fn note_damage(&self, account: AccountKey, hash: Hash) -> Result<(), Failure> {
         tracing::error!(account = account.0, %hash, "a chunk in the store is damaged; it counts as missing now, and a \
             device that has it will send it again; run `server verify` and check the disk");
-        self.writer.run(move |draft| draft.mark_damaged(account, &hash)).await
+        self.writer
+            .run(move |draft| draft.mark_damaged(account, &hash))
+            .await
     }
 }

@@ -57,7 +57,10 @@ impl Listen {
     pub(crate) fn addresses(self) -> Vec<SocketAddr> {
         match self {
             Self::Everywhere { port } => {
-                vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]
+                vec![
+                    (Ipv6Addr::UNSPECIFIED, port).into(),
+                    (Ipv4Addr::UNSPECIFIED, port).into(),
+                ]
             }
             Self::Address(address) => vec![address],
         }

@@ -21,15 +21,12 @@ mod system;
 mod system;
 
 pub(crate) use blobs::{Blobs, Place};
-pub(crate) use directory::Directory;
+pub(crate) use directory::{Directory, DirectoryLock};
 pub(crate) use error::StoreError;
-pub(crate) use metadata::{Durability, Draft, Metadata, Records};
+pub(crate) use metadata::{Draft, Durability, Metadata, Records};
 pub(crate) use packs::Packs;
-pub(crate) use rows::{
-    AccountKey, AccountRow, ChunkRow, DeviceRow, KeyHash, NewDevice, StoredEntry, now_ms,
-};
+pub(crate) use rows::{AccountKey, AccountRow, ChunkRow, DeviceRow, KeyHash, NewDevice, StoredEntry, now_ms};
 pub(crate) use sqlite::Sqlite;
-pub(crate) use system::{is_private, make_private_dir};
 
 /// An open store.
 pub(crate) struct Store {

@@ -132,7 +132,11 @@ fn run_batch(store: &Store, mut batch: Vec<Box<dyn Job>>) -> Result<(), StoreErr
         Err(error) if error.is_fatal() => Err(error),
         Err(_) if 1 < batch.len() => batch.into_iter().try_for_each(|job| run_batch(store, vec![job])),
         Err(error) => {
-            let failure = if error.is_full() { Failure::ServerFull } else { Failure::ServerFault };
+            let failure = if error.is_full() {
+                Failure::ServerFull
+            } else {
+                Failure::ServerFault
+            };
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "a change could not be written; the device was told so and will try again"
@@ -151,7 +155,9 @@ fn run_together(store: &Store, batch: &mut [Box<dyn Job>]) -> Result<(), StoreEr
     };
     let before = store.packs.mark();
     let result = store.metadata.write(durability, |draft| {
-        batch.iter_mut().try_for_each(|job| job.run(draft, &store.packs))?;
+        batch
+            .iter_mut()
+            .try_for_each(|job| job.run(draft, &store.packs))?;
         if durability == Durability::Flushed {
             let flushed = store.packs.flush()?;
             draft.set_flushed(flushed)?;

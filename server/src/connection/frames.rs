@@ -28,7 +28,11 @@ pub(super) struct FrameReader {
 impl FrameReader {
     /// Reads what a stranger sends.
     pub(super) fn new(stream: ReadHalf<TlsStream<TcpStream>>) -> Self {
-        Self { stream, codec: FrameCodec::new(), bytes: BytesMut::new() }
+        Self {
+            stream,
+            codec: FrameCodec::new(),
+            bytes: BytesMut::new(),
+        }
     }
 
     /// Takes frames of full length from now on.
@@ -68,7 +72,11 @@ pub(super) struct FrameWriter {
 impl FrameWriter {
     /// Writes to a peer that has to take each frame within a time.
     pub(super) fn new(stream: WriteHalf<TlsStream<TcpStream>>, write_timeout: Duration) -> Self {
-        Self { stream, write_timeout, bytes: BytesMut::new() }
+        Self {
+            stream,
+            write_timeout,
+            bytes: BytesMut::new(),
+        }
     }
 
     /// Sends a reply.

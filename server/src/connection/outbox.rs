@@ -34,7 +34,14 @@ impl Outbox {
     /// Returns the sending half of a session.
     pub(super) fn new(house: Arc<House>, who: Who, own: Arc<OwnEntries>, writer: FrameWriter) -> Self {
         let head = who.feed.watch();
-        Self { house, who, own, writer, pushed: None, head }
+        Self {
+            house,
+            who,
+            own,
+            writer,
+            pushed: None,
+            head,
+        }
     }
 
     /// Sends until nothing more can be asked.
@@ -76,7 +83,12 @@ impl Outbox {
             }
             Pending::Mismatch(request, mismatch) => {
                 tracing::warn!(device = %self.who.device, %mismatch, "a chunk was refused");
-                self.writer.send(Reply::Failed { request, failure: Failure::Mismatch }).await
+                self.writer
+                    .send(Reply::Failed {
+                        request,
+                        failure: Failure::Mismatch,
+                    })
+                    .await
             }
             Pending::Question(question) => self.question(question).await,
         }
@@ -118,7 +130,9 @@ impl Outbox {
             if head <= after {
                 break;
             }
-            let Some(entries) = self.entries_after(after).await? else { break };
+            let Some(entries) = self.entries_after(after).await? else {
+                break;
+            };
             self.send_entries(entries, head).await?;
         }
         Ok(())
@@ -130,8 +144,10 @@ impl Outbox {
             return Ok(Some(entries));
         }
         let account = self.who.feed.account();
-        let stored =
-            self.house.read(move |records| records.entries(account, after, PUSH_MAX, MESSAGE_LEN_AIM)).await?;
+        let stored = self
+            .house
+            .read(move |records| records.entries(account, after, PUSH_MAX, MESSAGE_LEN_AIM))
+            .await?;
         let entries: Vec<Recent> = stored.into_iter().map(Recent::from).collect();
         Ok((!entries.is_empty()).then_some(entries))
     }
@@ -167,7 +183,16 @@ impl Outbox {
             let Some((number, chain)) = last else { break };
             debug_assert!(attachments.len() <= ATTACHMENTS_MAX && frame_len < FRAME_LEN_MAX);
             let head = head.max(number);
-            self.writer.send_with(Reply::Entries { entries: pushed, chain, head }, &attachments).await?;
+            self.writer
+                .send_with(
+                    Reply::Entries {
+                        entries: pushed,
+                        chain,
+                        head,
+                    },
+                    &attachments,
+                )
+                .await?;
             self.pushed = Some(number);
         }
         Ok(())
@@ -175,7 +200,9 @@ impl Outbox {
 
     /// Begins to push after a point of the journal, or after a snapshot of the tree.
     pub(super) async fn pull(&mut self, cursor: Option<Cursor>) -> Result<(), ConnectionError> {
-        let Some(cursor) = cursor else { return self.snapshot().await };
+        let Some(cursor) = cursor else {
+            return self.snapshot().await;
+        };
         let account = self.who.feed.account();
         let (head, chain) = self
             .house
@@ -192,7 +219,11 @@ impl Outbox {
         self.who.feed.raise(head);
         self.pushed = Some(cursor.version);
         if head == cursor.version {
-            let empty = Reply::Entries { entries: Vec::new(), chain: cursor.chain, head };
+            let empty = Reply::Entries {
+                entries: Vec::new(),
+                chain: cursor.chain,
+                head,
+            };
             return self.writer.send(empty).await;
         }
         self.push().await
@@ -203,10 +234,20 @@ impl Outbox {
         let epoch = self.house.epoch;
         let mut parts = tree_parts(self.house.clone(), self.who.feed.account(), None).await?;
         loop {
-            let Some(Part { version, chain, nodes, last }) = parts.recv().await else {
+            let Some(Part {
+                version,
+                chain,
+                nodes,
+                last,
+            }) = parts.recv().await
+            else {
                 return Err(ConnectionError::BrokenOff);
             };
-            let cursor = Cursor { epoch, version, chain };
+            let cursor = Cursor {
+                epoch,
+                version,
+                chain,
+            };
             self.writer.send(Reply::Snapshot { nodes, cursor, last }).await?;
             if last {
                 self.pushed = Some(version);

@@ -27,7 +27,11 @@ impl Outbox {
             Request::Log { request, before } => self.history(request, None, before).await,
             Request::Browse { request, at } => self.browse(request, at).await,
             Request::Devices { request } => self.devices(request).await,
-            Request::RenameDevice { request, device, name } => self.rename(request, device, &name).await,
+            Request::RenameDevice {
+                request,
+                device,
+                name,
+            } => self.rename(request, device, &name).await,
             Request::RevokeDevice { request, device } => self.revoke(request, device).await,
             Request::ReplaceId { request } => self.replace_id(request).await,
             Request::Ping { request } => self.ping(request).await,
@@ -55,7 +59,12 @@ impl Outbox {
                 Ok(missing)
             })
             .await?;
-        self.writer.send(Reply::Missing { request, hashes: missing }).await
+        self.writer
+            .send(Reply::Missing {
+                request,
+                hashes: missing,
+            })
+            .await
     }
 
     async fn get(&mut self, request: RequestId, hashes: &[Hash]) -> Result<(), ConnectionError> {
@@ -68,7 +77,10 @@ impl Outbox {
             let fetched = match fetched {
                 Ok(fetched) => fetched,
                 Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "chunks could not be read");
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "chunks could not be read"
+                    );
                     return self.fail(request, Failure::ServerFault).await;
                 }
             };
@@ -78,7 +90,11 @@ impl Outbox {
             }
             rest = &rest[fetched.n_done..];
             let last = rest.is_empty();
-            let reply = Reply::Chunks { request, missing: fetched.missing, last };
+            let reply = Reply::Chunks {
+                request,
+                missing: fetched.missing,
+                last,
+            };
             self.writer.send_with(reply, &fetched.attachments).await?;
             if last {
                 return Ok(());
@@ -94,8 +110,10 @@ impl Outbox {
     ) -> Result<(), ConnectionError> {
         let account = self.account();
         let before = before.unwrap_or(Version(u64::MAX));
-        let mut entries =
-            self.house.read(move |records| records.log(account, node, before, PAGE_MAX + 1)).await?;
+        let mut entries = self
+            .house
+            .read(move |records| records.log(account, node, before, PAGE_MAX + 1))
+            .await?;
         let mut more = PAGE_MAX < entries.len();
         entries.truncate(PAGE_MAX);
         let mut len = 0;
@@ -106,7 +124,13 @@ impl Outbox {
         let n_fit = fits.count().max(1).min(entries.len());
         more |= n_fit < entries.len();
         entries.truncate(n_fit);
-        self.writer.send(Reply::History { request, entries, more }).await
+        self.writer
+            .send(Reply::History {
+                request,
+                entries,
+                more,
+            })
+            .await
     }
 
     async fn browse(&mut self, request: RequestId, at: At) -> Result<(), ConnectionError> {
@@ -122,13 +146,22 @@ impl Outbox {
                 })
             })
             .await?;
-        let Some(version) = version else { return self.fail(request, Failure::NotFound).await };
+        let Some(version) = version else {
+            return self.fail(request, Failure::NotFound).await;
+        };
         let mut parts = tree_parts(self.house.clone(), account, Some(version)).await?;
         loop {
             let Some(Part { nodes, last, .. }) = parts.recv().await else {
                 return self.fail(request, Failure::ServerFault).await;
             };
-            self.writer.send(Reply::Past { request, version, nodes, last }).await?;
+            self.writer
+                .send(Reply::Past {
+                    request,
+                    version,
+                    nodes,
+                    last,
+                })
+                .await?;
             if last {
                 return Ok(());
             }
@@ -159,7 +192,11 @@ impl Outbox {
     ) -> Result<(), ConnectionError> {
         let account = self.account();
         let name = device_name::cleaned(name);
-        let renamed = self.house.writer.run(move |draft| draft.rename_device(account, device, &name)).await;
+        let renamed = self
+            .house
+            .writer
+            .run(move |draft| draft.rename_device(account, device, &name))
+            .await;
         match renamed {
             Ok(true) => self.writer.send(Reply::Done { request }).await,
             Ok(false) => self.fail(request, Failure::NotFound).await,
@@ -193,9 +230,14 @@ impl Outbox {
 
     async fn replace_id(&mut self, request: RequestId) -> Result<(), ConnectionError> {
         let account = self.account();
-        let id = AccountId::generate()?;
+        let id = AccountId::generate().map_err(ConnectionError::Random)?;
         let id_hash = id.hash();
-        match self.house.writer.run(move |draft| draft.set_account_id(account, &id_hash)).await {
+        match self
+            .house
+            .writer
+            .run(move |draft| draft.set_account_id(account, &id_hash))
+            .await
+        {
             Ok(()) => self.writer.send(Reply::NewId { request, id }).await,
             Err(failure) => self.fail(request, failure).await,
         }
@@ -239,7 +281,10 @@ fn fetch(store: &Store, account: AccountKey, hashes: &[Hash]) -> Result<Fetched,
             }
             fetched.n_done += 1;
             match read_whole(store, account, &row)? {
-                Some(bytes) => fetched.attachments.push(Attachment { head: head_of(&row), bytes }),
+                Some(bytes) => fetched.attachments.push(Attachment {
+                    head: head_of(&row),
+                    bytes,
+                }),
                 None => {
                     fetched.missing.push(*hash);
                     fetched.damaged.push(*hash);

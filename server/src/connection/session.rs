@@ -116,9 +116,9 @@ impl Inbox {
             Request::Have { .. } | Request::Get { .. } | Request::Ping { .. } => {
                 Ok(Pending::Question(message))
             }
-            _ if self.who.role == Role::Bulk => {
-                Err(ConnectionError::OutOfTurn("a control message on a bulk connection"))
-            }
+            _ if self.who.role == Role::Bulk => Err(ConnectionError::OutOfTurn(
+                "a control message on a bulk connection",
+            )),
             Request::Commit { request, changes } => self.commit(request, changes, attachments).await,
             Request::Pull { .. }
             | Request::History { .. }

@@ -35,13 +35,24 @@ pub(super) async fn tree_parts(
     account: AccountKey,
     at: Option<Version>,
 ) -> Result<mpsc::Receiver<Part>, ConnectionError> {
-    let permit = house.trees.clone().acquire_owned().await.map_err(|_| ConnectionError::BrokenOff)?;
+    let permit = house
+        .trees
+        .clone()
+        .acquire_owned()
+        .await
+        .map_err(|_| ConnectionError::BrokenOff)?;
     // Law: the reading thread sends, the outbox receives; the last part says so; an end without it is a failure.
     let (parts, receiver) = mpsc::channel(PARTS_MAX);
     tokio::task::spawn_blocking(move || {
-        let read = house.store.metadata.read(|records| read_out(records, account, at, &parts));
+        let read = house
+            .store
+            .metadata
+            .read(|records| read_out(records, account, at, &parts));
         if let Err(error) = read {
-            tracing::error!(error = &error as &dyn std::error::Error, "a tree could not be read");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a tree could not be read"
+            );
         }
         drop(permit);
     });
@@ -67,7 +78,12 @@ fn read_out(
             return true;
         }
         len = 0;
-        let part = Part { version, chain, nodes: std::mem::take(&mut nodes), last: false };
+        let part = Part {
+            version,
+            chain,
+            nodes: std::mem::take(&mut nodes),
+            last: false,
+        };
         parts.blocking_send(part).is_ok()
     };
     match at {
@@ -75,6 +91,11 @@ fn read_out(
         Some(at) => records.past_tree(account, at, &mut visit)?,
     }
     // The device may have gone.
-    let _ = parts.blocking_send(Part { version, chain, nodes, last: true });
+    let _ = parts.blocking_send(Part {
+        version,
+        chain,
+        nodes,
+        last: true,
+    });
     Ok(())
 }

@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::system::{make_private_dir, open_locked};
 use super::StoreError;
+use super::system::{make_private_dir, open_locked};
 
 /// A data directory.
 #[derive(Debug, Clone)]

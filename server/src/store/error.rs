@@ -21,7 +21,7 @@ pub(crate) enum StoreError {
         source: rusqlite::Error,
     },
     /// A file could not be flushed. The system may have dropped the data, so trying again would prove nothing.
-    #[error("{path} could not be flushed to the disk")]
+    #[error("{} could not be flushed to the disk", path.display())]
     NotFlushed {
         /// The file.
         path: PathBuf,
@@ -29,7 +29,7 @@ pub(crate) enum StoreError {
         source: io::Error,
     },
     /// A file or directory refused.
-    #[error("{path} could not be {deed}")]
+    #[error("{} could not be {deed}", path.display())]
     File {
         /// What was tried, as a participle.
         deed: &'static str,
@@ -47,7 +47,7 @@ pub(crate) enum StoreError {
         known: i64,
     },
     /// The file is a database of something else.
-    #[error("{path} is not a store of Holdfast")]
+    #[error("{} is not a store of Holdfast", path.display())]
     NotAStore {
         /// The file.
         path: PathBuf,
@@ -82,7 +82,9 @@ impl StoreError {
                 source.kind(),
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
             ),
-            Self::NotFlushed { .. } | Self::TooNew { .. } | Self::NotAStore { .. } | Self::Damaged { .. } => false,
+            Self::NotFlushed { .. } | Self::TooNew { .. } | Self::NotAStore { .. } | Self::Damaged { .. } => {
+                false
+            }
         }
     }
 

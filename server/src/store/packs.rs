@@ -48,12 +48,20 @@ impl Packs {
 
     /// Opens a directory only to read.
     pub(super) fn open_for_reading(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), tail: Mutex::default(), open: Mutex::default() }
+        Self {
+            directory: directory.to_owned(),
+            tail: Mutex::default(),
+            open: Mutex::default(),
+        }
     }
 
     /// Returns the numbers of all packs in a directory, in order.
     pub(crate) fn numbers(&self) -> Result<Vec<u32>, StoreError> {
-        let failed = |source| StoreError::File { deed: "listed", path: self.directory.clone(), source };
+        let failed = |source| StoreError::File {
+            deed: "listed",
+            path: self.directory.clone(),
+            source,
+        };
         let mut numbers = Vec::new();
         for item in fs::read_dir(&self.directory).map_err(failed)? {
             let name = item.map_err(failed)?.file_name();
@@ -82,25 +90,38 @@ impl Packs {
                 cut_any = true;
                 continue;
             }
-            let file = OpenOptions::new().write(true).open(&path).map_err(StoreError::file("opened", &path))?;
-            let len = file.metadata().map_err(StoreError::file("measured", &path))?.len();
+            let file = OpenOptions::new()
+                .write(true)
+                .open(&path)
+                .map_err(StoreError::file("opened", &path))?;
+            let len = file
+                .metadata()
+                .map_err(StoreError::file("measured", &path))?
+                .len();
             if mark.len < len {
-                file.set_len(mark.len).map_err(StoreError::file("shortened", &path))?;
-                file.sync_all().map_err(|source| StoreError::NotFlushed { path, source })?;
+                file.set_len(mark.len)
+                    .map_err(StoreError::file("shortened", &path))?;
+                file.sync_all()
+                    .map_err(|source| StoreError::NotFlushed { path, source })?;
             }
         }
         if cut_any { self.flush_names() } else { Ok(()) }
     }
 
     fn flush_names(&self) -> Result<(), StoreError> {
-        flush_dir(&self.directory)
-            .map_err(|source| StoreError::NotFlushed { path: self.directory.clone(), source })
+        flush_dir(&self.directory).map_err(|source| StoreError::NotFlushed {
+            path: self.directory.clone(),
+            source,
+        })
     }
 
     /// Returns the file to append to, and begins a new pack when the newest is long enough.
     fn file_to_append(&self, tail: &mut Tail) -> Result<Arc<File>, StoreError> {
         if tail.mark.pack == 0 || PACK_LEN_MAX <= tail.mark.len {
-            tail.mark = Mark { pack: tail.mark.pack + 1, len: 0 };
+            tail.mark = Mark {
+                pack: tail.mark.pack + 1,
+                len: 0,
+            };
             tail.file = None;
         }
         if let Some(file) = &tail.file {
@@ -138,7 +159,11 @@ impl Packs {
         let file = self.file_to_read(place.pack)?;
         read_at(&file, &mut record, place.offset).map_err(|source| match source.kind() {
             io::ErrorKind::UnexpectedEof => damaged(place),
-            _ => StoreError::File { deed: "read", path, source },
+            _ => StoreError::File {
+                deed: "read",
+                path,
+                source,
+            },
         })?;
         let mut record = Bytes::from(record);
         let head = record.split_to(HEADER_LEN);
@@ -151,7 +176,9 @@ impl Packs {
 }
 
 fn damaged(place: Place) -> StoreError {
-    StoreError::Damaged { what: format!("the record at byte {} of pack {}", place.offset, place.pack) }
+    StoreError::Damaged {
+        what: format!("the record at byte {} of pack {}", place.offset, place.pack),
+    }
 }
 
 impl Blobs for Packs {
@@ -159,7 +186,11 @@ impl Blobs for Packs {
         let mut tail = self.lock_tail();
         let file = self.file_to_append(&mut tail)?;
         let header = Header::of(blob);
-        let place = Place { pack: tail.mark.pack, offset: tail.mark.len, stored_len: header.stored_len };
+        let place = Place {
+            pack: tail.mark.pack,
+            offset: tail.mark.len,
+            stored_len: header.stored_len,
+        };
         let mut record = Vec::with_capacity(HEADER_LEN + blob.bytes.len());
         record.extend_from_slice(&header.to_bytes());
         record.extend_from_slice(&blob.bytes);
@@ -167,8 +198,15 @@ impl Blobs for Packs {
             // What was written of the record must not stand before the next one.
             let path = self.path(place.pack);
             file.set_len(place.offset)
-                .map_err(|source| StoreError::NotFlushed { path: path.clone(), source })?;
-            return Err(StoreError::File { deed: "written", path, source });
+                .map_err(|source| StoreError::NotFlushed {
+                    path: path.clone(),
+                    source,
+                })?;
+            return Err(StoreError::File {
+                deed: "written",
+                path,
+                source,
+            });
         }
         tail.mark.len += record.len() as u64;
         let pack = place.pack;
@@ -188,8 +226,10 @@ impl Blobs for Packs {
             (tail.mark, std::mem::take(&mut tail.unflushed))
         };
         for (pack, file) in unflushed {
-            file.sync_data()
-                .map_err(|source| StoreError::NotFlushed { path: self.path(pack), source })?;
+            file.sync_data().map_err(|source| StoreError::NotFlushed {
+                path: self.path(pack),
+                source,
+            })?;
         }
         Ok(mark)
     }
@@ -202,7 +242,10 @@ impl Blobs for Packs {
         tail.file = None;
         tail.unflushed.retain(|(pack, _)| *pack <= mark.pack);
         tail.mark = mark;
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|pack, _| *pack <= mark.pack);
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|pack, _| *pack <= mark.pack);
         self.cut(mark)
     }
 

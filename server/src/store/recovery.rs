@@ -35,7 +35,9 @@ pub(super) fn recover(metadata: &Sqlite, directory: &Path) -> Result<Packs, Stor
             "chunks that were never committed were lost in a crash; devices will send them again"
         );
         metadata.write(Durability::Flushed, |draft| {
-            broken.iter().try_for_each(|(account, hash)| draft.drop_chunk(*account, hash))
+            broken
+                .iter()
+                .try_for_each(|(account, hash)| draft.drop_chunk(*account, hash))
         })?;
     }
     let packs = Packs::open(directory, end)?;
@@ -44,5 +46,8 @@ pub(super) fn recover(metadata: &Sqlite, directory: &Path) -> Result<Packs, Stor
 
 fn end_of(row: &ChunkRow) -> Mark {
     let len = row.place.offset + HEADER_LEN as u64 + u64::from(row.place.stored_len);
-    Mark { pack: row.place.pack, len }
+    Mark {
+        pack: row.place.pack,
+        len,
+    }
 }

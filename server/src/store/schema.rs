@@ -95,11 +95,15 @@ pub(super) fn create(path: &Path) -> Result<Connection, StoreError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
     let format = number(&connection, "user_version")?;
     let tables = connection
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| {
+            row.get::<_, i64>(0)
+        })
         .map_err(|source| not_a_database(path, source))?;
     if format == 0 && tables == 0 {
         let mut epoch = [0_u8; 16];
-        getrandom::fill(&mut epoch).map_err(|e| StoreError::Damaged { what: format!("the system's random source ({e})") })?;
+        getrandom::fill(&mut epoch).map_err(|e| StoreError::Damaged {
+            what: format!("the system's random source ({e})"),
+        })?;
         let script = format!(
             "BEGIN IMMEDIATE; {TABLES} INSERT INTO store VALUES (1, x'{}', 0, 0);
              PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;",
@@ -124,7 +128,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
 fn connect(path: &Path, more: OpenFlags) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let connection = Connection::open_with_flags(path, flags).map_err(StoreError::sql("be opened"))?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(StoreError::sql("set its waiting time"))?;
+    connection
+        .busy_timeout(BUSY_TIMEOUT)
+        .map_err(StoreError::sql("set its waiting time"))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection
         .execute_batch(
@@ -137,7 +143,9 @@ fn connect(path: &Path, more: OpenFlags) -> Result<Connection, StoreError> {
 
 fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     if number(connection, "application_id")? != APPLICATION_ID {
-        return Err(StoreError::NotAStore { path: path.to_owned() });
+        return Err(StoreError::NotAStore {
+            path: path.to_owned(),
+        });
     }
     match number(connection, "user_version")? {
         FORMAT => Ok(()),
@@ -153,7 +161,12 @@ fn number(connection: &Connection, pragma: &str) -> Result<i64, StoreError> {
 
 fn not_a_database(path: &Path, source: rusqlite::Error) -> StoreError {
     match source.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::NotADatabase) => StoreError::NotAStore { path: path.to_owned() },
-        Some(_) | None => StoreError::Sql { deed: "be opened", source },
+        Some(rusqlite::ErrorCode::NotADatabase) => StoreError::NotAStore {
+            path: path.to_owned(),
+        },
+        Some(_) | None => StoreError::Sql {
+            deed: "be opened",
+            source,
+        },
     }
 }

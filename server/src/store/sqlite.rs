@@ -37,7 +37,11 @@ impl Sqlite {
     }
 
     fn new(path: &Path, writer: Connection) -> Self {
-        Self { path: path.to_owned(), writer: Mutex::new(writer), idle_readers: Mutex::default() }
+        Self {
+            path: path.to_owned(),
+            writer: Mutex::new(writer),
+            idle_readers: Mutex::default(),
+        }
     }
 
     /// Returns a number that changes when another process has written; `last` is this process's own connection to ask on.
@@ -54,14 +58,22 @@ impl Sqlite {
     pub(crate) fn check_itself(&self) -> Result<Vec<String>, StoreError> {
         let connection = schema::open(&self.path)?;
         let failed = || StoreError::sql("check itself");
-        let mut statement = connection.prepare("PRAGMA integrity_check(20)").map_err(failed())?;
-        let found = statement.query_map([], |row| row.get::<_, String>(0)).map_err(failed())?;
+        let mut statement = connection
+            .prepare("PRAGMA integrity_check(20)")
+            .map_err(failed())?;
+        let found = statement
+            .query_map([], |row| row.get::<_, String>(0))
+            .map_err(failed())?;
         let lines: Vec<String> = found.collect::<Result<_, _>>().map_err(failed())?;
         Ok(lines.into_iter().filter(|line| line != "ok").collect())
     }
 
     fn take_reader(&self) -> Result<Connection, StoreError> {
-        let idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = self
+            .idle_readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
         idle.map_or_else(|| schema::open(&self.path), Ok)
     }
 
@@ -103,7 +115,9 @@ impl Metadata for Sqlite {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(StoreError::sql("begin to write"))?;
         let result = work(&View(&transaction))?;
-        transaction.commit().map_err(|source| StoreError::NotCommitted { source })?;
+        transaction
+            .commit()
+            .map_err(|source| StoreError::NotCommitted { source })?;
         Ok(result)
     }
 }

@@ -39,7 +39,13 @@ const ERROR_SHARING_VIOLATION: i32 = 32;
 
 /// Opens a file for this process alone; nothing if another process has it.
 pub(crate) fn open_locked(path: &Path) -> io::Result<Option<File>> {
-    let opened = OpenOptions::new().create(true).truncate(false).read(true).write(true).share_mode(0).open(path);
+    let opened = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .share_mode(0)
+        .open(path);
     match opened {
         Ok(file) => Ok(Some(file)),
         Err(e) if e.raw_os_error() == Some(ERROR_SHARING_VIOLATION) => Ok(None),

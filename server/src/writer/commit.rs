@@ -59,7 +59,9 @@ impl Job for CommitJob {
         let account = self.feed.account();
         take_chunks(draft, blobs, account, &self.chunks)?;
         let row = draft.account(account)?;
-        let row = row.ok_or_else(|| StoreError::Damaged { what: "the table of accounts".into() })?;
+        let row = row.ok_or_else(|| StoreError::Damaged {
+            what: "the table of accounts".into(),
+        })?;
         let (mut head, mut chain) = (row.head, row.chain);
         for change in &self.changes {
             let nodes = match judge(draft, account, change)? {
@@ -69,15 +71,24 @@ impl Job for CommitJob {
                     continue;
                 }
             };
-            let entry =
-                Entry { number: head.next(), device: self.device, time_ms: now_ms(), change: change.clone() };
+            let entry = Entry {
+                number: head.next(),
+                device: self.device,
+                time_ms: now_ms(),
+                change: change.clone(),
+            };
             head = entry.number;
             chain = chain_next(&chain, &entry);
             draft.put_nodes(account, head, &nodes)?;
             let len = draft.add_entry(account, &entry, &chain)?;
             self.outcomes.push(Outcome::Accepted(head));
             let contents = inline_contents(&entry.change, &self.chunks);
-            self.entries.push(Recent { entry: Arc::new(entry), chain, len, contents });
+            self.entries.push(Recent {
+                entry: Arc::new(entry),
+                chain,
+                len,
+                contents,
+            });
         }
         if head != row.head {
             draft.set_head(account, head, &chain)?;
@@ -86,12 +97,21 @@ impl Job for CommitJob {
     }
 
     fn finish(self: Box<Self>, outcome: Result<(), Failure>) {
+        let Self {
+            feed,
+            own,
+            request,
+            answer,
+            outcomes,
+            entries,
+            ..
+        } = *self;
         if outcome.is_ok() {
-            self.own.learn(self.request, &self.outcomes);
-            self.feed.publish(self.entries);
+            own.learn(request, &outcomes);
+            feed.publish(entries);
         }
         // The device may have gone; what it asked for is done all the same.
-        let _ = self.answer.send(outcome.map(|()| self.outcomes));
+        let _ = answer.send(outcome.map(|()| outcomes));
     }
 }
 
@@ -114,12 +134,23 @@ fn inline_contents(change: &Change, chunks: &[Verified]) -> Vec<Attachment> {
         Change::Update { kind, .. } => kind,
         Change::Move { .. } | Change::Delete { .. } | Change::Mark { .. } => return Vec::new(),
     };
-    let Some(content) = kind.file().map(|file| &file.content) else { return Vec::new() };
-    if content.depth != 0 || INLINE_LEN_MAX as u64 < content.size_bytes {
+    let Some(content) = kind.file().map(|file| &file.content) else {
+        return Vec::new();
+    };
+    let is_small = content.size_bytes <= INLINE_LEN_MAX as u64;
+    if content.depth != 0 || !is_small {
         return Vec::new();
     }
-    let found = chunks.iter().find(|chunk| chunk.head.hash == content.hash && chunk.list.is_none());
-    found.map(|chunk| Attachment { head: chunk.head, bytes: chunk.bytes.clone() }).into_iter().collect()
+    let found = chunks
+        .iter()
+        .find(|chunk| chunk.head.hash == content.hash && chunk.list.is_none());
+    found
+        .map(|chunk| Attachment {
+            head: chunk.head,
+            bytes: chunk.bytes.clone(),
+        })
+        .into_iter()
+        .collect()
 }
 
 /// One account of a draft, as the heart's rules look at it.

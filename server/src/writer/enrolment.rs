@@ -137,6 +137,16 @@ fn welcome(
     id: Option<AccountId>,
 ) -> Result<Result<Admitted, Refusal>, StoreError> {
     let row = draft.account(account)?;
-    let head = row.ok_or_else(|| StoreError::Damaged { what: "the table of accounts".into() })?.head;
-    Ok(Ok(Admitted { account, head, device, device_name, id }))
+    let head = row
+        .ok_or_else(|| StoreError::Damaged {
+            what: "the table of accounts".into(),
+        })?
+        .head;
+    Ok(Ok(Admitted {
+        account,
+        head,
+        device,
+        device_name,
+        id,
+    }))
 }

@@ -25,7 +25,15 @@ impl PutJob {
     /// Returns a job and the way in which it will be answered.
     pub(crate) fn new(account: AccountKey, chunks: Vec<Verified>) -> (Self, oneshot::Receiver<Stored>) {
         let (answer, answered) = oneshot::channel();
-        (Self { account, chunks, incomplete: Vec::new(), answer }, answered)
+        (
+            Self {
+                account,
+                chunks,
+                incomplete: Vec::new(),
+                answer,
+            },
+            answered,
+        )
     }
 }
 
@@ -44,8 +52,11 @@ impl Job for PutJob {
     }
 
     fn finish(self: Box<Self>, outcome: Result<(), Failure>) {
+        let Self {
+            incomplete, answer, ..
+        } = *self;
         // Whoever asked may have gone.
-        let _ = self.answer.send(outcome.map(|()| self.incomplete));
+        let _ = answer.send(outcome.map(|()| incomplete));
     }
 }
 
@@ -104,12 +115,16 @@ pub(super) fn take_chunks(
 /// Returns how many bytes a list stands for; nothing if something that it names is missing or is not what it says.
 fn total_of(draft: &dyn Draft, account: AccountKey, list: &List) -> Result<Option<u64>, StoreError> {
     let mut total_bytes = 0_u64;
-    for (hash, bytes) in &list.children {
-        let Some(row) = draft.chunk(account, hash)? else { return Ok(None) };
-        if row.damaged || row.depth + 1 != list.depth || row.total_bytes != *bytes {
+    for part in &list.parts {
+        let Some(row) = draft.chunk(account, &part.hash)? else {
+            return Ok(None);
+        };
+        if row.damaged || row.depth + 1 != list.depth || row.total_bytes != part.len_bytes {
             return Ok(None);
         }
-        let Some(sum) = total_bytes.checked_add(*bytes) else { return Ok(None) };
+        let Some(sum) = total_bytes.checked_add(part.len_bytes) else {
+            return Ok(None);
+        };
         total_bytes = sum;
     }
     Ok(Some(total_bytes))

@@ -21,7 +21,14 @@ impl<T> TaskJob<T> {
         work: impl FnMut(&dyn Draft) -> Result<T, StoreError> + Send + 'static,
     ) -> (Self, oneshot::Receiver<Result<T, Failure>>) {
         let (answer, answered) = oneshot::channel();
-        (Self { work: Box::new(work), result: None, answer }, answered)
+        (
+            Self {
+                work: Box::new(work),
+                result: None,
+                answer,
+            },
+            answered,
+        )
     }
 }
 
@@ -40,8 +47,8 @@ impl<T: Send> Job for TaskJob<T> {
     }
 
     fn finish(self: Box<Self>, outcome: Result<(), Failure>) {
-        let answer = outcome.and_then(|()| self.result.ok_or(Failure::ServerFault));
+        let Self { result, answer, .. } = *self;
         // Whoever asked may have gone.
-        let _ = self.answer.send(answer);
+        let _ = answer.send(outcome.and_then(|()| result.ok_or(Failure::ServerFault)));
     }
 }

@@ -15,10 +15,10 @@ use crate::store::{AccountKey, AccountRow, ChunkRow, DeviceRow, KeyHash, Records
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 const ACCOUNT: &str = "SELECT account, id_hash, head, chain, created_ms FROM account";
-const DEVICE: &str = "SELECT account, id, key, name, enrolled_ms, seen_ms, generation, next_generation, revoked FROM device";
+const DEVICE: &str =
+    "SELECT account, id, key, name, enrolled_ms, seen_ms, generation, next_generation, revoked FROM device";
 const ENTRY: &str = "SELECT number, device, time_ms, change, chain FROM entry";
-const CHUNK: &str =
-    "SELECT hash, depth, encoding, plain_len, total_bytes, pack, offset, stored_len, damaged, account FROM chunk";
+const CHUNK: &str = "SELECT hash, depth, encoding, plain_len, total_bytes, pack, offset, stored_len, damaged, account FROM chunk";
 /// The queue of a recursive query is first in, first out: parents come before children.
 const TREE: &str = "
 WITH RECURSIVE tree (id, version, parent, name, state) AS (
@@ -39,7 +39,8 @@ pub(super) fn sql_number(number: u64) -> i64 {
 }
 
 fn own_number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    row.get::<_, i64>(column).map(|number| u64::try_from(number).unwrap_or(0))
+    row.get::<_, i64>(column)
+        .map(|number| u64::try_from(number).unwrap_or(0))
 }
 
 fn conversion(column: usize, what: &'static str) -> rusqlite::Error {
@@ -79,7 +80,11 @@ fn stored_entry(row: &Row<'_>) -> rusqlite::Result<StoredEntry> {
         time_ms: own_number(row, 2)?,
         change: decode_change(change).ok_or_else(|| conversion(3, "a damaged change"))?,
     };
-    Ok(StoredEntry { entry, chain: Hash(row.get(4)?), len })
+    Ok(StoredEntry {
+        entry,
+        chain: Hash(row.get(4)?),
+        len,
+    })
 }
 
 fn chunk(row: &Row<'_>) -> rusqlite::Result<ChunkRow> {
@@ -89,7 +94,11 @@ fn chunk(row: &Row<'_>) -> rusqlite::Result<ChunkRow> {
         encoding: encoding_of(row.get(2)?).ok_or_else(|| conversion(2, "an unknown encoding"))?,
         plain_len: row.get(3)?,
         total_bytes: own_number(row, 4)?,
-        place: Place { pack: row.get(5)?, offset: own_number(row, 6)?, stored_len: row.get(7)? },
+        place: Place {
+            pack: row.get(5)?,
+            offset: own_number(row, 6)?,
+            stored_len: row.get(7)?,
+        },
         damaged: row.get(8)?,
     })
 }
@@ -145,12 +154,17 @@ impl View<'_> {
 impl Records for View<'_> {
     fn epoch(&self) -> Result<Epoch> {
         let epoch = self.value("SELECT epoch FROM store", [])?;
-        epoch.map(Epoch).ok_or_else(|| StoreError::Damaged { what: "the store's epoch".into() })
+        epoch.map(Epoch).ok_or_else(|| StoreError::Damaged {
+            what: "the store's epoch".into(),
+        })
     }
 
     fn flushed(&self) -> Result<Mark> {
         let mark = self.one("SELECT flushed_pack, flushed_len FROM store", [], |row| {
-            Ok(Mark { pack: row.get(0)?, len: own_number(row, 1)? })
+            Ok(Mark {
+                pack: row.get(0)?,
+                len: own_number(row, 1)?,
+            })
         })?;
         Ok(mark.unwrap_or_default())
     }
@@ -172,7 +186,11 @@ impl Records for View<'_> {
     }
 
     fn devices(&self, account: AccountKey) -> Result<Vec<DeviceRow>> {
-        self.all(&format!("{DEVICE} WHERE account = ?1 ORDER BY ordinal"), [account.0], device)
+        self.all(
+            &format!("{DEVICE} WHERE account = ?1 ORDER BY ordinal"),
+            [account.0],
+            device,
+        )
     }
 
     fn item(&self, account: AccountKey, id: NodeId) -> Result<Option<(Version, Node)>> {
@@ -187,7 +205,9 @@ impl Records for View<'_> {
 
     fn child(&self, account: AccountKey, parent: NodeId, name: &Name) -> Result<Option<NodeId>> {
         let sql = "SELECT id FROM node WHERE account = ?1 AND parent = ?2 AND name = ?3";
-        Ok(self.value(sql, (account.0, parent.0, name.as_bytes()))?.map(NodeId))
+        Ok(self
+            .value(sql, (account.0, parent.0, name.as_bytes()))?
+            .map(NodeId))
     }
 
     fn has_children(&self, account: AccountKey, parent: NodeId) -> Result<bool> {
@@ -239,11 +259,15 @@ impl Records for View<'_> {
         let failed = || StoreError::sql("read the journal");
         let sql = format!("{ENTRY} WHERE account = ?1 AND number > ?2 ORDER BY number");
         let mut statement = self.0.prepare_cached(&sql).map_err(failed())?;
-        let mut rows = statement.query((account.0, sql_number(after.0))).map_err(failed())?;
+        let mut rows = statement
+            .query((account.0, sql_number(after.0)))
+            .map_err(failed())?;
         let mut entries: Vec<StoredEntry> = Vec::new();
         let mut len = 0;
         while entries.len() < n_max {
-            let Some(row) = rows.next().map_err(failed())? else { break };
+            let Some(row) = rows.next().map_err(failed())? else {
+                break;
+            };
             let next = stored_entry(row).map_err(failed())?;
             len += next.len;
             if len_max < len && !entries.is_empty() {
@@ -285,20 +309,27 @@ impl Records for View<'_> {
     }
 
     fn version_at(&self, account: AccountKey, time_ms: u64) -> Result<Version> {
-        let sql = "SELECT number FROM entry WHERE account = ?1 AND time_ms <= ?2 ORDER BY number DESC LIMIT 1";
+        let sql =
+            "SELECT number FROM entry WHERE account = ?1 AND time_ms <= ?2 ORDER BY number DESC LIMIT 1";
         let found = self.one(sql, (account.0, sql_number(time_ms)), |row| own_number(row, 0))?;
         Ok(Version(found.unwrap_or(0)))
     }
 
     fn chunk(&self, account: AccountKey, hash: &Hash) -> Result<Option<ChunkRow>> {
-        self.one(&format!("{CHUNK} WHERE account = ?1 AND hash = ?2"), (account.0, hash.0), chunk)
+        self.one(
+            &format!("{CHUNK} WHERE account = ?1 AND hash = ?2"),
+            (account.0, hash.0),
+            chunk,
+        )
     }
 
     fn chunks_behind(&self, mark: Mark, visit: &mut dyn FnMut(AccountKey, ChunkRow)) -> Result<()> {
         let failed = || StoreError::sql("read the chunks");
         let sql = format!("{CHUNK} WHERE (pack, offset) >= (?1, ?2) ORDER BY pack, offset");
         let mut statement = self.0.prepare_cached(&sql).map_err(failed())?;
-        let mut rows = statement.query((mark.pack, sql_number(mark.len))).map_err(failed())?;
+        let mut rows = statement
+            .query((mark.pack, sql_number(mark.len)))
+            .map_err(failed())?;
         while let Some(row) = rows.next().map_err(failed())? {
             let account = AccountKey(row.get(9).map_err(failed())?);
             visit(account, chunk(row).map_err(failed())?);

@@ -39,12 +39,17 @@ impl Draft for View<'_> {
     }
 
     fn set_account_id(&self, account: AccountKey, id_hash: &Hash) -> Result<()> {
-        self.run("UPDATE account SET id_hash = ?2 WHERE account = ?1", (account.0, id_hash.0)).map(|_| ())
+        self.run(
+            "UPDATE account SET id_hash = ?2 WHERE account = ?1",
+            (account.0, id_hash.0),
+        )
+        .map(|_| ())
     }
 
     fn set_head(&self, account: AccountKey, head: Version, chain: &Hash) -> Result<()> {
         let sql = "UPDATE account SET head = ?2, chain = ?3 WHERE account = ?1";
-        self.run(sql, (account.0, sql_number(head.0), chain.0)).map(|_| ())
+        self.run(sql, (account.0, sql_number(head.0), chain.0))
+            .map(|_| ())
     }
 
     fn add_device(&self, account: AccountKey, device: &NewDevice, time_ms: u64) -> Result<()> {
@@ -52,7 +57,14 @@ impl Draft for View<'_> {
             (account, id, key, name, enrolled_ms, seen_ms, generation, next_generation, revoked)
             VALUES (?1, ?2, ?3, ?4, ?5, ?5, zeroblob(16), ?6, 0)";
         let time_ms = sql_number(time_ms);
-        let params = (account.0, device.id.0, device.key, &device.name, time_ms, device.next_generation);
+        let params = (
+            account.0,
+            device.id.0,
+            device.key,
+            &device.name,
+            time_ms,
+            device.next_generation,
+        );
         self.run(sql, params).map(|_| ())
     }
 
@@ -63,7 +75,8 @@ impl Draft for View<'_> {
 
     fn set_seen(&self, account: AccountKey, device: DeviceId, time_ms: u64) -> Result<()> {
         let sql = "UPDATE device SET seen_ms = ?3 WHERE account = ?1 AND id = ?2";
-        self.run(sql, (account.0, device.0, sql_number(time_ms))).map(|_| ())
+        self.run(sql, (account.0, device.0, sql_number(time_ms)))
+            .map(|_| ())
     }
 
     fn rename_device(&self, account: AccountKey, device: DeviceId, name: &str) -> Result<bool> {
@@ -92,7 +105,9 @@ impl Draft for View<'_> {
         for (id, node) in nodes {
             let parent = node.as_ref().map(|node| node.parent.0);
             let name = node.as_ref().map(|node| node.name.as_bytes());
-            let state = node.as_ref().map(|node| encode_state(&node.kind, node.mark.as_ref()));
+            let state = node
+                .as_ref()
+                .map(|node| encode_state(&node.kind, node.mark.as_ref()));
             let params = params![account.0, id.0, sql_number(version.0), parent, name, state];
             let sql = "INSERT INTO node VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (account, id) DO UPDATE
                 SET version = ?3, parent = ?4, name = ?5, state = ?6";
@@ -106,7 +121,17 @@ impl Draft for View<'_> {
         let change = encode_change(&entry.change);
         let sql = "INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let number = sql_number(entry.number.0);
-        self.run(sql, (account.0, number, entry.device.0, sql_number(entry.time_ms), &change, chain.0))?;
+        self.run(
+            sql,
+            (
+                account.0,
+                number,
+                entry.device.0,
+                sql_number(entry.time_ms),
+                &change,
+                chain.0,
+            ),
+        )?;
         Ok(change.len())
     }
 
@@ -133,6 +158,10 @@ impl Draft for View<'_> {
     }
 
     fn drop_chunk(&self, account: AccountKey, hash: &Hash) -> Result<()> {
-        self.run("DELETE FROM chunk WHERE account = ?1 AND hash = ?2", (account.0, hash.0)).map(|_| ())
+        self.run(
+            "DELETE FROM chunk WHERE account = ?1 AND hash = ?2",
+            (account.0, hash.0),
+        )
+        .map(|_| ())
     }
 }
