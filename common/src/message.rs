@@ -392,6 +392,8 @@ pub enum Failure {
     ServerFault,
     /// The last device cannot be revoked.
     LastDevice,
+    /// The bytes of a chunk are not what its name says. Nothing of the frame was taken.
+    Mismatch,
 }
 
 /// A device of the account.
