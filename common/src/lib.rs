@@ -4,11 +4,13 @@
 mod bounded;
 pub mod certificate;
 pub mod check;
+pub mod chunk;
 pub mod codec;
 pub mod file;
 pub mod fingerprint;
 pub mod identity;
 pub mod limits;
+pub mod link;
 pub mod list;
 pub mod message;
 pub mod tls;

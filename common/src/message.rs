@@ -446,7 +446,7 @@ pub enum Encoding {
 }
 
 /// A chunk that travels with a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Attachment {
     /// What the frame says of it.
     pub head: AttachmentHead,
