@@ -25,6 +25,7 @@ mod palette;
 mod pane;
 mod questions;
 mod run;
+mod signals;
 mod terminal;
 #[cfg(test)]
 mod tests;

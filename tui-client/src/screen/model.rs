@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sync_engine::{DeviceId, NodeId, RelPath, Version};
 
 use super::ScreenOptions;
-use super::account::Account;
+use super::account::{Account, masked};
 use super::attention::Attention;
 use super::confirm::{Confirm, Pending, Undo};
 use super::cursor::Cursor;
@@ -332,6 +332,15 @@ impl Model {
             Some(Popup::Rename { .. } | Popup::Palette(_)) => vec![Context::Typing],
             None if self.filtering => vec![Context::Typing],
             None => vec![Context::Pane(self.focus), Context::Global],
+        }
+    }
+
+    /// Returns a secret as it may be shown now.
+    pub(crate) fn secret(&self, secret: &str) -> String {
+        if self.masked {
+            masked(secret, self.options.theme.pick("•", "*"))
+        } else {
+            self.options.theme.safe(secret)
         }
     }
 
