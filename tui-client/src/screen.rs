@@ -37,7 +37,7 @@ mod update;
 mod view;
 
 pub use first::{Join, Prefill, Setup, first_start};
-pub use keys::{Key, KeyTable, KeysError};
+pub use keys::{Action, Key, KeyTable, KeysError};
 pub use run::run;
 pub use theme::{Theme, ThemeError};
 

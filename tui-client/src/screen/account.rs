@@ -35,7 +35,13 @@ impl fmt::Debug for Account {
 
 /// Replaces every letter and digit, so that only the shape is left.
 pub(crate) fn masked(secret: &str, star: &str) -> String {
-    let shape = |c: char| if c.is_alphanumeric() { star.to_owned() } else { c.to_string() };
+    let shape = |c: char| {
+        if c.is_alphanumeric() {
+            star.to_owned()
+        } else {
+            c.to_string()
+        }
+    };
     secret.chars().map(shape).collect()
 }
 
@@ -72,9 +78,17 @@ mod tests {
 
     #[test]
     fn a_link_makes_a_square_code() {
-        let link = format!("holdfast://nas.local:7733/{}#{}", "7K3M9-".repeat(7), "ab".repeat(32));
+        let link = format!(
+            "holdfast://nas.local:7733/{}#{}",
+            "7K3M9-".repeat(7),
+            "ab".repeat(32)
+        );
         let lines = qr_lines(&link).expect("a link fits a code");
-        assert!(lines.iter().all(|line| line.chars().count() == lines[0].chars().count()));
+        assert!(
+            lines
+                .iter()
+                .all(|line| line.chars().count() == lines[0].chars().count())
+        );
         assert_eq!(lines.len(), lines[0].chars().count().div_ceil(2));
         assert!(lines.len() <= 30, "{} lines", lines.len());
     }

@@ -61,7 +61,10 @@ impl Attention {
         let brake = self.brake.iter().map(Entry::Brake);
         let standing = self.standing.iter().map(Entry::Standing);
         let errors = self.errors.iter().map(Entry::Error);
-        let blocked = self.blocked.iter().map(|(path, reason)| Entry::Blocked(path, reason));
+        let blocked = self
+            .blocked
+            .iter()
+            .map(|(path, reason)| Entry::Blocked(path, reason));
         brake.chain(standing).chain(errors).chain(blocked)
     }
 
@@ -76,7 +79,9 @@ impl Attention {
     /// Takes an error in; one that is told again is counted.
     pub(crate) fn error(&mut self, trouble: Trouble, now_ms: u64) {
         let before = self.errors.iter().position(|error| error.trouble == trouble);
-        let times = before.and_then(|at| self.errors.remove(at)).map_or(1, |error| error.times + 1);
+        let times = before
+            .and_then(|at| self.errors.remove(at))
+            .map_or(1, |error| error.times + 1);
         self.errors.push_front(Error {
             time_ms: now_ms,
             times,
@@ -88,7 +93,9 @@ impl Attention {
     /// Takes an error off the list. Answers whether the entry was one.
     pub(crate) fn dismiss(&mut self, index: usize) -> bool {
         let before = usize::from(self.brake.is_some()) + usize::from(self.standing.is_some());
-        index.checked_sub(before).is_some_and(|at| self.errors.remove(at).is_some())
+        index
+            .checked_sub(before)
+            .is_some_and(|at| self.errors.remove(at).is_some())
     }
 
     /// Takes in that a path is blocked, or no more.
@@ -148,7 +155,10 @@ mod tests {
         attention.block(path("c"), None);
         assert_eq!(attention.len(), 2);
         attention.block(path("a"), None);
-        assert_eq!(attention.entries().next(), Some(Entry::Blocked(&path("b"), "still no")));
+        assert_eq!(
+            attention.entries().next(),
+            Some(Entry::Blocked(&path("b"), "still no"))
+        );
         assert!(!attention.dismiss(0), "only errors are dismissed");
     }
 }

@@ -104,7 +104,8 @@ impl Feed {
                 return false;
             }
             let unnumbered = |line: &&mut Line| {
-                let same = matches!(line.event, Event::Change { kind, version: None, .. } if kind == change.kind);
+                let same =
+                    matches!(line.event, Event::Change { kind, version: None, .. } if kind == change.kind);
                 same && line.path == change.path
             };
             if let Some(line) = self.lines.iter_mut().chain(&mut self.held).find(unnumbered) {
@@ -131,7 +132,11 @@ impl Feed {
 
     /// Adds a line on top. Answers whether it is shown.
     pub(crate) fn add(&mut self, line: Line) -> bool {
-        let lines = if self.frozen { &mut self.held } else { &mut self.lines };
+        let lines = if self.frozen {
+            &mut self.held
+        } else {
+            &mut self.lines
+        };
         lines.push_front(line);
         lines.truncate(LINES_MAX);
         !self.frozen

@@ -56,7 +56,11 @@ pub enum Join {
 ///
 /// # Errors
 /// When the terminal cannot be set up, written to or read.
-pub async fn first_start<P>(prefill: Prefill, theme: Theme, probe: P) -> Result<Option<Setup>, super::ScreenError>
+pub async fn first_start<P>(
+    prefill: Prefill,
+    theme: Theme,
+    probe: P,
+) -> Result<Option<Setup>, super::ScreenError>
 where
     P: AsyncFn(String) -> Result<Fingerprint, Trouble>,
 {

@@ -58,7 +58,8 @@ impl Input {
     /// Types a text, without the characters that would change how it is shown.
     pub(crate) fn paste(&mut self, text: &str) {
         let room = LEN_MAX.saturating_sub(self.before.chars().count() + self.after.chars().count());
-        self.before.extend(text.chars().filter(|c| !is_deceptive(*c)).take(room));
+        self.before
+            .extend(text.chars().filter(|c| !is_deceptive(*c)).take(room));
     }
 
     /// Does what a key says.
@@ -91,13 +92,19 @@ impl Input {
 
 /// Returns where the last grapheme starts.
 fn last_grapheme(text: &str) -> usize {
-    let last = Span::raw(text).styled_graphemes(Style::new()).last().map_or(0, |g| g.symbol.len());
+    let last = Span::raw(text)
+        .styled_graphemes(Style::new())
+        .last()
+        .map_or(0, |g| g.symbol.len());
     text.len() - last
 }
 
 /// Returns where the first grapheme ends.
 fn first_grapheme(text: &str) -> usize {
-    Span::raw(text).styled_graphemes(Style::new()).next().map_or(0, |g| g.symbol.len())
+    Span::raw(text)
+        .styled_graphemes(Style::new())
+        .next()
+        .map_or(0, |g| g.symbol.len())
 }
 
 #[cfg(test)]

@@ -14,7 +14,10 @@ mod table;
 /// What a key asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each is described in the table, which the help prints")]
+#[expect(
+    missing_docs,
+    reason = "each is described in the table, which the help prints"
+)]
 pub enum Action {
     Down,
     Up,
@@ -83,7 +86,7 @@ pub(crate) enum Context {
 }
 
 /// A key with its modifiers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key {
     code: KeyCode,
     modifiers: KeyModifiers,
@@ -128,8 +131,15 @@ impl KeyTable {
     /// When a text is no key, or a key would do two things in one place.
     pub fn with_keys(mut self, keys: &BTreeMap<Action, Vec<String>>) -> Result<Self, KeysError> {
         for (action, names) in keys {
-            let parsed = names.iter().map(|name| Key::parse(name)).collect::<Result<Vec<_>, _>>()?;
-            for binding in self.bindings.iter_mut().filter(|binding| binding.action == *action) {
+            let parsed = names
+                .iter()
+                .map(|name| Key::parse(name))
+                .collect::<Result<Vec<_>, _>>()?;
+            for binding in self
+                .bindings
+                .iter_mut()
+                .filter(|binding| binding.action == *action)
+            {
                 binding.keys.clone_from(&parsed);
                 if *action == Action::Quit {
                     binding.keys.push(Key::ctrl('c'));
@@ -155,12 +165,14 @@ impl KeyTable {
 
     /// Returns the bindings of a context, in the order of the table.
     pub(crate) fn of(&self, context: Context) -> impl Iterator<Item = &Binding> {
-        self.bindings.iter().filter(move |binding| binding.context == context)
+        self.bindings
+            .iter()
+            .filter(move |binding| binding.context == context)
     }
 
     /// Returns a key that is bound twice in one context.
     fn twice(&self) -> Option<Key> {
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = std::collections::HashSet::new();
         self.bindings
             .iter()
             .flat_map(|binding| binding.keys.iter().map(|key| (binding.context, *key)))
@@ -178,7 +190,10 @@ impl Key {
         let unknown = || KeysError::UnknownKey(text.to_owned());
         let mut modifiers = KeyModifiers::NONE;
         let mut rest = text;
-        while let Some((prefix, tail)) = rest.split_once('-').filter(|(prefix, tail)| !prefix.is_empty() && !tail.is_empty()) {
+        while let Some((prefix, tail)) = rest
+            .split_once('-')
+            .filter(|(prefix, tail)| !prefix.is_empty() && !tail.is_empty())
+        {
             modifiers |= match prefix {
                 "ctrl" => KeyModifiers::CONTROL,
                 "alt" => KeyModifiers::ALT,
@@ -194,7 +209,13 @@ impl Key {
                 .iter()
                 .find(|(name, _, _)| *name == rest)
                 .map(|(_, _, code)| *code)
-                .or_else(|| rest.strip_prefix('f')?.parse().ok().filter(|n| (1..=12).contains(n)).map(KeyCode::F))
+                .or_else(|| {
+                    rest.strip_prefix('f')?
+                        .parse()
+                        .ok()
+                        .filter(|n| (1..=12).contains(n))
+                        .map(KeyCode::F)
+                })
                 .ok_or_else(unknown)?,
         };
         Ok(Self { code, modifiers })
@@ -213,7 +234,9 @@ impl Key {
         let code = match event.code {
             KeyCode::Tab if event.modifiers.contains(KeyModifiers::SHIFT) => KeyCode::BackTab,
             // Some terminals send the capital letter of a control key.
-            KeyCode::Char(c) if modifiers.contains(KeyModifiers::CONTROL) => KeyCode::Char(c.to_ascii_lowercase()),
+            KeyCode::Char(c) if modifiers.contains(KeyModifiers::CONTROL) => {
+                KeyCode::Char(c.to_ascii_lowercase())
+            }
             code => code,
         };
         // AltGr arrives on Windows as Ctrl and Alt together; what it typed counts.
@@ -292,9 +315,15 @@ mod tests {
     #[test]
     fn a_key_for_two_actions_is_refused() {
         let keys = BTreeMap::from([(Action::Quit, vec!["j".to_owned()])]);
-        assert!(matches!(KeyTable::default().with_keys(&keys), Err(KeysError::Twice(_))));
+        assert!(matches!(
+            KeyTable::default().with_keys(&keys),
+            Err(KeysError::Twice(_))
+        ));
         let keys = BTreeMap::from([(Action::Quit, vec!["hyper-j".to_owned()])]);
-        assert!(matches!(KeyTable::default().with_keys(&keys), Err(KeysError::UnknownKey(_))));
+        assert!(matches!(
+            KeyTable::default().with_keys(&keys),
+            Err(KeysError::UnknownKey(_))
+        ));
     }
 
     #[test]

@@ -104,7 +104,11 @@ pub(crate) fn list_and_detail(model: &Model, which: Pane) -> Option<(Rect, Rect)
         Pane::Attention => 8,
         Pane::Tree | Pane::Feed | Pane::History | Pane::Devices | Pane::Transfers => 0,
     };
-    let detail = if inner.height >= 6 && model.len(which) > 0 { wanted.min(inner.height - 3) } else { 0 };
+    let detail = if inner.height >= 6 && model.len(which) > 0 {
+        wanted.min(inner.height - 3)
+    } else {
+        0
+    };
     let [list, detail] = Layout::vertical([Constraint::Fill(1), Constraint::Length(detail)]).areas(inner);
     Some((list, detail))
 }
@@ -123,10 +127,14 @@ pub(crate) fn tabs(model: &Model, width: u16) -> Vec<(Pane, u16, String)> {
         n => format!(" {}:{n} ", pane.index() + 1),
     };
     let all: usize = Pane::TABS.iter().map(|pane| text::width(&long(*pane))).sum();
-    let mut x = 1;
+    let mut x = 1_u16;
     let mut tabs = Vec::new();
     for pane in Pane::TABS {
-        let title = if all <= room || pane == model.tab { long(pane) } else { short(pane) };
+        let title = if all <= room || pane == model.tab {
+            long(pane)
+        } else {
+            short(pane)
+        };
         let wide = u16::try_from(text::width(&title)).unwrap_or(u16::MAX);
         tabs.push((pane, x, title));
         x = x.saturating_add(wide);
@@ -158,7 +166,7 @@ pub(crate) struct Hint {
 
 /// Returns the hints that fit into the footer.
 pub(crate) fn hints(model: &Model) -> Vec<Hint> {
-    let mut x = 1;
+    let mut x = 1_u16;
     let mut hints = Vec::new();
     let contexts = model.contexts();
     let bindings: Vec<&Binding> = contexts
@@ -211,12 +219,18 @@ pub(crate) fn popup_inner(model: &Model) -> Option<Rect> {
 pub(crate) fn hit(model: &Model, column: u16, row: u16) -> Hit {
     let at = Position::new(column, row);
     if let Some(area) = popup(model) {
-        return if area.contains(at) { popup_hit(model, at) } else { Hit::Nothing };
+        return if area.contains(at) {
+            popup_hit(model, at)
+        } else {
+            Hit::Nothing
+        };
     }
     let areas = layout(model);
     if areas.footer.contains(at) && model.toast.is_none() {
         let hints = hints(model);
-        let hint = hints.iter().find(|hint| (hint.x..hint.x + hint.width).contains(&column));
+        let hint = hints
+            .iter()
+            .find(|hint| (hint.x..hint.x + hint.width).contains(&column));
         return hint.map_or(Hit::Nothing, |hint| Hit::Action(hint.action));
     }
     if let Some(area) = areas.tab.filter(|area| area.contains(at) && row == area.y) {
@@ -225,9 +239,9 @@ pub(crate) fn hit(model: &Model, column: u16, row: u16) -> Hit {
         return tab.map_or(Hit::Pane(model.tab), |(pane, _, _)| Hit::Pane(*pane));
     }
     for which in [Pane::Tree, model.tab] {
-        let Some(area) = pane(model, which).filter(|area| area.contains(at)) else {
+        if pane(model, which).is_none_or(|area| !area.contains(at)) {
             continue;
-        };
+        }
         if let Some((list, _)) = list_and_detail(model, which)
             && list.contains(at)
         {
@@ -236,7 +250,6 @@ pub(crate) fn hit(model: &Model, column: u16, row: u16) -> Hit {
                 return Hit::Row(which, index);
             }
         }
-        let _ = area;
         return Hit::Pane(which);
     }
     Hit::Nothing
@@ -250,7 +263,8 @@ fn popup_hit(model: &Model, at: Position) -> Hit {
     let hit = match &model.popup {
         Some(Popup::Confirm(confirm)) => {
             let first = usize::from(inner.height).saturating_sub(confirm.answers.len());
-            line.checked_sub(first).filter(|index| *index < confirm.answers.len())
+            line.checked_sub(first)
+                .filter(|index| *index < confirm.answers.len())
         }
         Some(Popup::Palette(palette)) => line
             .checked_sub(2)
@@ -270,7 +284,10 @@ pub(crate) fn settle(model: &mut Model) {
     let Some(inner) = popup_inner(model) else {
         return;
     };
-    let lines = model.popup.as_ref().map_or(0, |popup| usize::from(view::popup_size(model, popup).1));
+    let lines = model
+        .popup
+        .as_ref()
+        .map_or(0, |popup| usize::from(view::popup_size(model, popup).1));
     let height = usize::from(inner.height);
     match &mut model.popup {
         Some(Popup::Help(cursor) | Popup::Account(cursor) | Popup::Report { cursor, .. }) => {

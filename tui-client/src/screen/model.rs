@@ -226,7 +226,10 @@ impl Model {
             return (0..len).collect();
         }
         let texts = self.texts(pane);
-        let hits = texts.iter().enumerate().filter(|(_, text)| text.to_lowercase().contains(&filter));
+        let hits = texts
+            .iter()
+            .enumerate()
+            .filter(|(_, text)| text.to_lowercase().contains(&filter));
         hits.map(|(index, _)| index).collect()
     }
 
@@ -265,17 +268,35 @@ impl Model {
         use super::attention::Entry;
         match pane {
             Pane::Tree => Vec::new(),
-            Pane::Feed => self.feed.lines().iter().map(|line| format!("{} {}", line.path, line.device)).collect(),
+            Pane::Feed => self
+                .feed
+                .lines()
+                .iter()
+                .map(|line| format!("{} {}", line.path, line.device))
+                .collect(),
             Pane::Conflicts => {
                 let conflicts = self.conflicts.iter().flatten();
-                conflicts.map(|conflict| format!("{} {}", conflict.that.path, conflict.device)).collect()
+                conflicts
+                    .map(|conflict| format!("{} {}", conflict.that.path, conflict.device))
+                    .collect()
             }
             Pane::History => {
                 let items = self.history.items.iter().flatten();
-                items.map(|item| format!("{} {} {}", item.version, item.path, item.device)).collect()
+                items
+                    .map(|item| format!("{} {} {}", item.version, item.path, item.device))
+                    .collect()
             }
-            Pane::Devices => self.devices.iter().flatten().map(|device| device.name.clone()).collect(),
-            Pane::Transfers => self.transfers.all().map(|transfer| transfer.path.to_string()).collect(),
+            Pane::Devices => self
+                .devices
+                .iter()
+                .flatten()
+                .map(|device| device.name.clone())
+                .collect(),
+            Pane::Transfers => self
+                .transfers
+                .all()
+                .map(|transfer| transfer.path.to_string())
+                .collect(),
             Pane::Attention => {
                 let entries = self.attention.entries();
                 entries
@@ -362,7 +383,13 @@ impl Model {
         // '2 min ago' grows old by the minute, but only while there is something that recent to be seen.
         let newest_ms = match self.tab {
             Pane::Feed => self.feed.lines().front().map(|line| line.time_ms),
-            Pane::History => self.history.items.iter().flatten().next().map(|item| item.time_ms),
+            Pane::History => self
+                .history
+                .items
+                .iter()
+                .flatten()
+                .next()
+                .map(|item| item.time_ms),
             Pane::Devices => self.devices.iter().flatten().map(|device| device.seen_ms).max(),
             Pane::Attention => self.attention.entries().next().map(|_| self.now_ms),
             Pane::Conflicts | Pane::Transfers | Pane::Tree => None,
@@ -371,6 +398,9 @@ impl Model {
             .map(|newest_ms| self.now_ms.saturating_sub(newest_ms))
             .filter(|age_ms| *age_ms < 3_600_000)
             .map(|age_ms| 60_000 - age_ms % 60_000);
-        [moving, retry, ageing, self.questions.due_ms()].into_iter().flatten().min()
+        [moving, retry, ageing, self.questions.due_ms()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

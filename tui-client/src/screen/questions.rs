@@ -24,7 +24,8 @@ impl Questions {
 
     /// Takes what is to be asked now.
     pub(crate) fn take(&mut self, now_ms: u64) -> Vec<Ask> {
-        self.asked.retain(|(_, at_ms)| *at_ms <= now_ms && now_ms - at_ms < PAUSE_MS);
+        self.asked
+            .retain(|(_, at_ms)| *at_ms <= now_ms && now_ms - at_ms < PAUSE_MS);
         let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.wanted)
             .into_iter()
             .partition(|ask| !self.flying.contains(ask) && self.asked.iter().all(|(other, _)| other != ask));
@@ -34,19 +35,17 @@ impl Questions {
         due
     }
 
-    /// Notes that an answer came. Tells whether a newer one is wanted already.
+    /// Notes that an answer came.
     pub(crate) fn answered(&mut self, ask: &Ask) {
         self.flying.retain(|other| other != ask);
     }
 
-    /// Tells whether an answer is being waited for.
-    pub(crate) fn is_open(&self, ask: &Ask) -> bool {
-        self.flying.contains(ask) || self.wanted.contains(ask)
-    }
-
     /// Returns how long to wait until something can be asked.
     pub(crate) fn due_ms(&self) -> Option<u64> {
-        self.wanted.iter().any(|ask| !self.flying.contains(ask)).then_some(PAUSE_MS)
+        self.wanted
+            .iter()
+            .any(|ask| !self.flying.contains(ask))
+            .then_some(PAUSE_MS)
     }
 }
 

@@ -63,7 +63,10 @@ pub async fn run(client: Client, options: ScreenOptions) -> Result<Exit, ScreenE
         let wake = if dirty {
             Some(frame_at)
         } else {
-            screen.model.due_ms().map(|due_ms| now + Duration::from_millis(due_ms))
+            screen
+                .model
+                .due_ms()
+                .map(|due_ms| now + Duration::from_millis(due_ms))
         };
         let mut timer = false;
         tokio::select! {
@@ -119,7 +122,11 @@ impl Screen {
                     }
                     Effect::Copy(text) => guard.copy(&text)?,
                     Effect::Open(path) => {
-                        messages.extend(open(&path).err().map(|error| Message::OpenFailed(error.to_string())));
+                        messages.extend(
+                            open(&path)
+                                .err()
+                                .map(|error| Message::OpenFailed(error.to_string())),
+                        );
                     }
                     Effect::Edit(path) => messages.extend(self.edit(guard, &path).await?),
                     Effect::Quit(exit) => return Ok(Some(exit)),
@@ -146,7 +153,9 @@ impl Screen {
             Err(error) => Some(error.to_string()),
         };
         let resized = Message::Resize { columns, rows };
-        Ok(std::iter::once(resized).chain(failed.map(Message::OpenFailed)).collect())
+        Ok(std::iter::once(resized)
+            .chain(failed.map(Message::OpenFailed))
+            .collect())
     }
 }
 

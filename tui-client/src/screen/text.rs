@@ -50,7 +50,11 @@ pub(crate) fn cut_start(text: &str, columns: usize, ellipsis: &str) -> String {
         kept.push(grapheme);
     }
     kept.reverse();
-    let mut out = if columns > 0 { ellipsis.to_owned() } else { String::new() };
+    let mut out = if columns > 0 {
+        ellipsis.to_owned()
+    } else {
+        String::new()
+    };
     out.extend(kept);
     out
 }
@@ -100,7 +104,10 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
 }
 
 fn graphemes(text: &str) -> Vec<String> {
-    Span::raw(text).styled_graphemes(Style::new()).map(|g| g.symbol.to_owned()).collect()
+    Span::raw(text)
+        .styled_graphemes(Style::new())
+        .map(|g| g.symbol.to_owned())
+        .collect()
 }
 
 /// Writes a size: three digits and a decimal unit.
@@ -170,13 +177,20 @@ pub(crate) fn moment(time_ms: u64, now_ms: u64, zone: &TimeZone) -> String {
     let (Some(time), Some(now)) = (zoned(time_ms, zone), zoned(now_ms, zone)) else {
         return "?".to_owned();
     };
-    let format = if time.date() == now.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+    let format = if time.date() == now.date() {
+        "%H:%M"
+    } else {
+        "%Y-%m-%d %H:%M"
+    };
     time.strftime(format).to_string()
 }
 
 /// Writes a moment as date and time to the second.
 pub(crate) fn stamp(time_ms: u64, zone: &TimeZone) -> String {
-    zoned(time_ms, zone).map_or_else(|| "?".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string())
+    zoned(time_ms, zone).map_or_else(
+        || "?".to_owned(),
+        |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+    )
 }
 
 fn zoned(time_ms: u64, zone: &TimeZone) -> Option<jiff::Zoned> {

@@ -112,7 +112,11 @@ impl Theme {
     }
 
     fn foreground(&self, colour: Color) -> Style {
-        if self.colour { Style::new().fg(colour) } else { Style::new() }
+        if self.colour {
+            Style::new().fg(colour)
+        } else {
+            Style::new()
+        }
     }
 
     pub(crate) fn text(&self) -> Style {
@@ -152,7 +156,8 @@ impl Theme {
     }
 
     pub(crate) fn directory(&self) -> Style {
-        self.foreground(self.palette.directory).add_modifier(Modifier::BOLD)
+        self.foreground(self.palette.directory)
+            .add_modifier(Modifier::BOLD)
     }
 
     /// The style laid over the selected row of the focused list.
@@ -164,7 +169,9 @@ impl Theme {
                 .add_modifier(Modifier::BOLD)
                 .remove_modifier(Modifier::DIM)
         } else {
-            Style::new().add_modifier(Modifier::REVERSED).remove_modifier(Modifier::DIM)
+            Style::new()
+                .add_modifier(Modifier::REVERSED)
+                .remove_modifier(Modifier::DIM)
         }
     }
 
@@ -192,7 +199,13 @@ impl Theme {
         }
         shown
             .chars()
-            .map(|c| if c.is_ascii() { c.to_string() } else { c.escape_unicode().to_string() })
+            .map(|c| {
+                if c.is_ascii() {
+                    c.to_string()
+                } else {
+                    c.escape_unicode().to_string()
+                }
+            })
             .collect()
     }
 
@@ -269,7 +282,12 @@ mod tests {
     fn a_theme_file_is_checked() {
         let theme = Theme::plain(false, true);
         let colours = |part: &str, colour: &str| BTreeMap::from([(part.to_owned(), colour.to_owned())]);
-        assert!(theme.clone().with_colours(&colours("accent", "light-blue")).is_ok());
+        assert!(
+            theme
+                .clone()
+                .with_colours(&colours("accent", "light-blue"))
+                .is_ok()
+        );
         assert_eq!(
             theme.clone().with_colours(&colours("sky", "blue")),
             Err(ThemeError::UnknownPart("sky".to_owned()))

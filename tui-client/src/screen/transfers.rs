@@ -49,7 +49,9 @@ struct Rate {
 impl Rate {
     fn add(&mut self, now_ms: u64, bytes: u64) {
         match self.samples.back_mut() {
-            Some((at_ms, sum)) if now_ms.saturating_sub(*at_ms) < WINDOW_MS / SAMPLES_MAX as u64 => *sum += bytes,
+            Some((at_ms, sum)) if now_ms.saturating_sub(*at_ms) < WINDOW_MS / SAMPLES_MAX as u64 => {
+                *sum += bytes
+            }
             _ => self.samples.push_back((now_ms, bytes)),
         }
         while self.samples.len() > SAMPLES_MAX {
@@ -58,7 +60,10 @@ impl Rate {
     }
 
     fn bytes_per_second(&self, now_ms: u64) -> u64 {
-        let fresh = self.samples.iter().filter(|(at_ms, _)| now_ms.saturating_sub(*at_ms) < WINDOW_MS);
+        let fresh = self
+            .samples
+            .iter()
+            .filter(|(at_ms, _)| now_ms.saturating_sub(*at_ms) < WINDOW_MS);
         let (first_ms, sum) = fresh.fold((now_ms, 0_u64), |(first_ms, sum), (at_ms, bytes)| {
             (first_ms.min(*at_ms), sum.saturating_add(*bytes))
         });
@@ -150,7 +155,10 @@ impl Transfers {
 
     /// Returns the rates up and down, in bytes a second.
     pub(crate) fn rates(&self, now_ms: u64) -> (u64, u64) {
-        (self.up.bytes_per_second(now_ms), self.down.bytes_per_second(now_ms))
+        (
+            self.up.bytes_per_second(now_ms),
+            self.down.bytes_per_second(now_ms),
+        )
     }
 
     /// Tells whether something on the screen changes as time goes on.

@@ -74,9 +74,12 @@ impl Tree {
     /// Returns the paths of the marked nodes that are listed.
     pub(crate) fn marked_paths(&self) -> Vec<RelPath> {
         let rows = self.rows.iter();
-        rows.filter(|row| self.item(**row).is_some_and(|item| self.marked.contains(&item.id)))
-            .filter_map(|row| self.path(*row))
-            .collect()
+        rows.filter(|row| {
+            self.item(**row)
+                .is_some_and(|item| self.marked.contains(&item.id))
+        })
+        .filter_map(|row| self.path(*row))
+        .collect()
     }
 
     fn dir_path(&self, dir: NodeId) -> Option<RelPath> {
@@ -123,17 +126,35 @@ impl Tree {
         while let Some(dir) = todo.pop() {
             self.open.insert(dir);
             let items = self.listings.get(&dir).map_or(&[][..], |listing| &listing.items);
-            todo.extend(items.iter().filter(|item| item.kind == ItemKind::Dir).map(|item| item.id));
+            todo.extend(
+                items
+                    .iter()
+                    .filter(|item| item.kind == ItemKind::Dir)
+                    .map(|item| item.id),
+            );
         }
         self.rebuild(cursor)
     }
 
     /// Takes a listing in. Answers the listings to ask for: of open directories that are not known.
-    pub(crate) fn listed(&mut self, dir: NodeId, mut items: Vec<ListItem>, cursor: &mut Cursor) -> Vec<NodeId> {
+    pub(crate) fn listed(
+        &mut self,
+        dir: NodeId,
+        mut items: Vec<ListItem>,
+        cursor: &mut Cursor,
+    ) -> Vec<NodeId> {
         items.sort_by_cached_key(|item| {
-            (item.kind != ItemKind::Dir, item.name.to_string().to_lowercase(), item.name.clone())
+            (
+                item.kind != ItemKind::Dir,
+                item.name.to_string().to_lowercase(),
+                item.name.clone(),
+            )
         });
-        let place = if dir == NodeId::ROOT { None } else { self.place_of(dir) };
+        let place = if dir == NodeId::ROOT {
+            None
+        } else {
+            self.place_of(dir)
+        };
         if dir != NodeId::ROOT && place.is_none() {
             return Vec::new();
         }
@@ -191,7 +212,10 @@ impl Tree {
             }
             touched.push(at);
             let inside = self.listings.iter().find(|(_, listing)| {
-                listing.place.as_ref().is_some_and(|(above, own)| *above == at && own == name)
+                listing
+                    .place
+                    .as_ref()
+                    .is_some_and(|(above, own)| *above == at && own == name)
             });
             match inside {
                 Some((id, _)) => at = *id,
@@ -250,7 +274,11 @@ impl Tree {
             }
         }
         let ask = self.rebuild(cursor);
-        if let Some(index) = self.rows.iter().position(|row| self.item(*row).is_some_and(|item| item.id == at)) {
+        if let Some(index) = self
+            .rows
+            .iter()
+            .position(|row| self.item(*row).is_some_and(|item| item.id == at))
+        {
             cursor.selected = index;
         }
         ask
@@ -268,7 +296,10 @@ impl Tree {
         self.rows = rows;
         if let Some(id) = selected
             && self.item_at(cursor.selected).is_none_or(|item| item.id != id)
-            && let Some(at) = self.rows.iter().position(|row| self.item(*row).is_some_and(|item| item.id == id))
+            && let Some(at) = self
+                .rows
+                .iter()
+                .position(|row| self.item(*row).is_some_and(|item| item.id == id))
         {
             cursor.selected = at;
         }
@@ -284,7 +315,8 @@ impl Tree {
         }
         let items = self.listings.get(&dir).map_or(&[][..], |listing| &listing.items);
         for (index, item) in items.iter().enumerate() {
-            let matches = self.filter.is_empty() || item.name.to_string().to_lowercase().contains(&self.filter);
+            let matches =
+                self.filter.is_empty() || item.name.to_string().to_lowercase().contains(&self.filter);
             let at = rows.len();
             rows.push(Row {
                 dir,
@@ -313,7 +345,9 @@ impl Tree {
     /// Returns the place of the directory around a row.
     pub(crate) fn above(&self, index: usize) -> Option<usize> {
         let row = self.rows.get(index)?;
-        self.rows[..index].iter().rposition(|other| other.depth < row.depth)
+        self.rows[..index]
+            .iter()
+            .rposition(|other| other.depth < row.depth)
     }
 }
 
@@ -334,18 +368,28 @@ mod tests {
     }
 
     fn shown(tree: &Tree) -> Vec<String> {
-        tree.rows().iter().map(|row| tree.path(*row).expect("a path").to_string()).collect()
+        tree.rows()
+            .iter()
+            .map(|row| tree.path(*row).expect("a path").to_string())
+            .collect()
     }
 
     #[test]
     fn a_directory_is_listed_when_it_is_opened() {
         let (mut tree, mut cursor) = (Tree::default(), Cursor::default());
-        tree.listed(NodeId::ROOT, vec![item(1, "b", ItemKind::File), item(2, "d", ItemKind::Dir)], &mut cursor);
+        tree.listed(
+            NodeId::ROOT,
+            vec![item(1, "b", ItemKind::File), item(2, "d", ItemKind::Dir)],
+            &mut cursor,
+        );
         assert_eq!(shown(&tree), ["d", "b"], "directories come first");
         assert_eq!(tree.open(NodeId([2; 16]), &mut cursor), [NodeId([2; 16])]);
         tree.listed(NodeId([2; 16]), vec![item(3, "x", ItemKind::File)], &mut cursor);
         assert_eq!(shown(&tree), ["d", "d/x", "b"]);
-        assert_eq!(tree.touched(&RelPath::parse(b"d/x").expect("a path")), [NodeId::ROOT, NodeId([2; 16])]);
+        assert_eq!(
+            tree.touched(&RelPath::parse(b"d/x").expect("a path")),
+            [NodeId::ROOT, NodeId([2; 16])]
+        );
         assert_eq!(tree.above(1), Some(0));
     }
 
@@ -353,14 +397,25 @@ mod tests {
     fn the_selection_stays_with_its_node() {
         let (mut tree, mut cursor) = (Tree::default(), Cursor { selected: 0, top: 0 });
         tree.listed(NodeId::ROOT, vec![item(1, "m", ItemKind::File)], &mut cursor);
-        tree.listed(NodeId::ROOT, vec![item(1, "m", ItemKind::File), item(2, "a", ItemKind::File)], &mut cursor);
-        assert_eq!(tree.item_at(cursor.selected).map(|item| item.id), Some(NodeId([1; 16])));
+        tree.listed(
+            NodeId::ROOT,
+            vec![item(1, "m", ItemKind::File), item(2, "a", ItemKind::File)],
+            &mut cursor,
+        );
+        assert_eq!(
+            tree.item_at(cursor.selected).map(|item| item.id),
+            Some(NodeId([1; 16]))
+        );
     }
 
     #[test]
     fn a_filter_keeps_the_way_to_what_it_finds() {
         let (mut tree, mut cursor) = (Tree::default(), Cursor::default());
-        tree.listed(NodeId::ROOT, vec![item(2, "d", ItemKind::Dir), item(1, "b", ItemKind::File)], &mut cursor);
+        tree.listed(
+            NodeId::ROOT,
+            vec![item(2, "d", ItemKind::Dir), item(1, "b", ItemKind::File)],
+            &mut cursor,
+        );
         tree.open(NodeId([2; 16]), &mut cursor);
         tree.listed(NodeId([2; 16]), vec![item(3, "Xy", ItemKind::File)], &mut cursor);
         tree.filter("xY", &mut cursor);
@@ -372,11 +427,18 @@ mod tests {
     #[test]
     fn a_path_is_revealed_when_its_listings_arrive() {
         let (mut tree, mut cursor) = (Tree::default(), Cursor::default());
-        tree.listed(NodeId::ROOT, vec![item(1, "a", ItemKind::Dir), item(2, "d", ItemKind::Dir)], &mut cursor);
+        tree.listed(
+            NodeId::ROOT,
+            vec![item(1, "a", ItemKind::Dir), item(2, "d", ItemKind::Dir)],
+            &mut cursor,
+        );
         let ask = tree.reveal(RelPath::parse(b"d/x").expect("a path"), &mut cursor);
         assert_eq!(ask, [NodeId([2; 16])]);
         tree.listed(NodeId([2; 16]), vec![item(3, "x", ItemKind::File)], &mut cursor);
-        assert_eq!(tree.path_at(cursor.selected).map(|path| path.to_string()), Some("d/x".to_owned()));
+        assert_eq!(
+            tree.path_at(cursor.selected).map(|path| path.to_string()),
+            Some("d/x".to_owned())
+        );
     }
 
     #[test]
@@ -396,7 +458,12 @@ mod tests {
         let (mut tree, mut cursor) = (Tree::default(), Cursor::default());
         let items = (0..100_000_u32)
             .map(|n| ListItem {
-                id: NodeId::derive("test", NodeId::ROOT, sync_engine::DeviceId([0; 16]), &n.to_le_bytes()),
+                id: NodeId::derive(
+                    "test",
+                    NodeId::ROOT,
+                    sync_engine::DeviceId([0; 16]),
+                    &n.to_le_bytes(),
+                ),
                 ..item(0, &format!("file {n:06}"), ItemKind::File)
             })
             .collect();

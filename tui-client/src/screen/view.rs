@@ -42,8 +42,15 @@ const ASCII_BORDER: border::Set<'static> = border::Set {
 /// Draws the screen.
 pub(crate) fn view(model: &Model, frame: &mut Frame<'_>) {
     if layout::is_too_small(model) {
-        let quit = model.options.keys.of(keys::Context::Global).find(|line| line.action == keys::Action::Quit);
-        let key = quit.and_then(|line| line.keys.first()).map(ToString::to_string).unwrap_or_default();
+        let quit = model
+            .options
+            .keys
+            .of(keys::Context::Global)
+            .find(|line| line.action == keys::Action::Quit);
+        let key = quit
+            .and_then(|line| line.keys.first())
+            .map(ToString::to_string)
+            .unwrap_or_default();
         too_small(&model.options.theme, frame, &format!("{key} leaves"));
         return;
     }
@@ -60,7 +67,10 @@ pub(crate) fn too_small(theme: &Theme, frame: &mut Frame<'_>, leave: &str) {
     let (columns, rows) = layout::SIZE_MIN;
     let lines = vec![
         Line::styled(format!("At least {columns} x {rows} is needed"), theme.bold()),
-        Line::styled(format!("this is {} x {}; {leave}", area.width, area.height), theme.dim()),
+        Line::styled(
+            format!("this is {} x {}; {leave}", area.width, area.height),
+            theme.dim(),
+        ),
     ];
     let middle = area.centered_vertically(Constraint::Length(2));
     frame.render_widget(Paragraph::new(lines).centered(), middle);
@@ -69,14 +79,22 @@ pub(crate) fn too_small(theme: &Theme, frame: &mut Frame<'_>, leave: &str) {
 /// Returns the border of a pane or window.
 pub(crate) fn frame_block(theme: &Theme, focused: bool) -> Block<'static> {
     let block = Block::bordered().border_style(if focused { theme.accent() } else { theme.dim() });
-    if theme.ascii { block.border_set(ASCII_BORDER) } else { block.border_type(BorderType::Rounded) }
+    if theme.ascii {
+        block.border_set(ASCII_BORDER)
+    } else {
+        block.border_type(BorderType::Rounded)
+    }
 }
 
 /// Returns an answer that can be chosen.
 pub(crate) fn answer_line(theme: &Theme, answer: &str, selected: bool) -> Line<'static> {
     let mark = if selected { theme.pick("▌ ", "> ") } else { "  " };
     let line = Line::from(format!("{mark}{} ", theme.safe(answer)));
-    if selected { line.style(theme.selected()) } else { line }
+    if selected {
+        line.style(theme.selected())
+    } else {
+        line
+    }
 }
 
 fn draw_panes(model: &Model, areas: Areas, frame: &mut Frame<'_>) {
@@ -123,7 +141,11 @@ fn below<'a>(block: Block<'a>, model: &Model, pane: Pane, area: Rect) -> Block<'
     }
     let len = model.len(pane);
     if len > layout::list_height(model, pane) {
-        let place = format!(" {} of {} ", text::number(model.cursor(pane).selected as u64 + 1), text::number(len as u64));
+        let place = format!(
+            " {} of {} ",
+            text::number(model.cursor(pane).selected as u64 + 1),
+            text::number(len as u64)
+        );
         block = block.title_bottom(Line::styled(place, theme.dim()).right_aligned());
     }
     block
@@ -142,8 +164,14 @@ fn note(model: &Model, pane: Pane) -> Option<String> {
         Pane::Conflicts if !model.marked_conflicts.is_empty() => {
             Some(format!("{} marked", model.marked_conflicts.len()))
         }
-        Pane::Devices if !model.marked_devices.is_empty() => Some(format!("{} marked", model.marked_devices.len())),
-        Pane::History => model.history.path.as_ref().map(|path| theme.safe(&path.to_string())),
+        Pane::Devices if !model.marked_devices.is_empty() => {
+            Some(format!("{} marked", model.marked_devices.len()))
+        }
+        Pane::History => model
+            .history
+            .path
+            .as_ref()
+            .map(|path| theme.safe(&path.to_string())),
         _ => None,
     }
 }

@@ -66,7 +66,10 @@ pub(super) enum Outcome {
 /// The answers of a question that is not typed; the first is marked at first.
 pub(super) fn answers(stage: Stage) -> &'static [&'static str] {
     match stage {
-        Stage::NewOrJoin => &["Start a new account with this folder", "Join an account that I have the ID or link of"],
+        Stage::NewOrJoin => &[
+            "Start a new account with this folder",
+            "Join an account that I have the ID or link of",
+        ],
         Stage::Compare => &["No, leave", "Yes, it is the same: trust this server"],
         Stage::Refused => &["Leave"],
         Stage::Server | Stage::Folder | Stage::Id | Stage::Reaching => &[],

@@ -41,7 +41,9 @@ where
             // Whoever went back does not wait for the answer any more.
             probing = None;
         }
-        guard.terminal.draw(|frame| super::view::view(&form, &theme, frame))?;
+        guard
+            .terminal
+            .draw(|frame| super::view::view(&form, &theme, frame))?;
         outcome = tokio::select! {
             event = next_event(&mut events) => match heard(event?) {
                 Some(Message::Key(key)) => pressed(&mut form, &keys, key, home.as_deref()),

@@ -40,13 +40,18 @@ pub(super) fn view(form: &Form, theme: &Theme, frame: &mut Frame<'_>) {
             lines.push(Line::styled(format!("{lead} {part}"), theme.bad()));
         }
     }
-    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(4).min(whole.height);
+    let height = u16::try_from(lines.len())
+        .unwrap_or(u16::MAX)
+        .saturating_add(4)
+        .min(whole.height);
     let area = whole.centered(Constraint::Length(columns), Constraint::Length(height));
     frame.render_widget(Clear, area);
     let hints = match form.stage {
         Stage::Server | Stage::Folder | Stage::Id => " Enter takes it   Esc goes back   Ctrl-C leaves ",
         Stage::Reaching => " Esc goes back   Ctrl-C leaves ",
-        Stage::NewOrJoin | Stage::Compare | Stage::Refused => " Up, Down, Enter   Esc goes back   Ctrl-C leaves ",
+        Stage::NewOrJoin | Stage::Compare | Stage::Refused => {
+            " Up, Down, Enter   Esc goes back   Ctrl-C leaves "
+        }
     };
     let block = view::frame_block(theme, true)
         .title_top(Line::styled(" Welcome to Holdfast ", theme.accent()))
@@ -58,7 +63,11 @@ pub(super) fn view(form: &Form, theme: &Theme, frame: &mut Frame<'_>) {
     let shown: Vec<Line<'_>> = lines.split_off(over);
     frame.render_widget(Paragraph::new(shown), inner);
     if matches!(form.stage, Stage::Server | Stage::Folder | Stage::Id) {
-        let x = 2 + width(&cut_start(&theme.safe(form.input.before()), room - 3, theme.ellipsis()));
+        let x = 2 + width(&cut_start(
+            &theme.safe(form.input.before()),
+            room - 3,
+            theme.ellipsis(),
+        ));
         let y = input_at.saturating_sub(over);
         frame.set_cursor_position(Position::new(
             inner.x + u16::try_from(x).unwrap_or(0),
@@ -125,7 +134,11 @@ fn question(form: &Form, theme: &Theme, room: usize) -> Vec<Line<'static>> {
         ),
     };
     let mut lines = vec![Line::styled(theme.safe(title), theme.bold())];
-    lines.extend(wrap(&theme.safe(more), room).into_iter().map(|line| Line::styled(line, theme.dim())));
+    lines.extend(
+        wrap(&theme.safe(more), room)
+            .into_iter()
+            .map(|line| Line::styled(line, theme.dim())),
+    );
     lines.push(Line::default());
     match (form.stage, form.found, form.expected) {
         (Stage::Compare, Some(found), _) => {
@@ -152,7 +165,10 @@ fn fingerprint_lines(fingerprint: Fingerprint) -> impl Iterator<Item = String> {
         .chunks(4)
         .map(|group| String::from_utf8_lossy(group).into_owned())
         .collect();
-    let lines: Vec<String> = groups.chunks(8).map(|line| format!("  {}", line.join(" "))).collect();
+    let lines: Vec<String> = groups
+        .chunks(8)
+        .map(|line| format!("  {}", line.join(" ")))
+        .collect();
     lines.into_iter()
 }
 
@@ -163,7 +179,11 @@ fn input_line(form: &Form, theme: &Theme, room: usize) -> Option<Line<'static>> 
     let before = cut_start(&theme.safe(form.input.before()), room - 3, theme.ellipsis());
     let text = form.input.text();
     let after = theme.safe(&text[form.input.before().len()..]);
-    let after = crate::screen::text::cut(&after, (room - 2).saturating_sub(width(&before)), theme.ellipsis());
+    let after = crate::screen::text::cut(
+        &after,
+        (room - 2).saturating_sub(width(&before)),
+        theme.ellipsis(),
+    );
     Some(Line::from(vec![
         Span::styled(theme.pick("› ", "> "), theme.accent()),
         Span::styled(before, theme.bold()),
@@ -173,5 +193,7 @@ fn input_line(form: &Form, theme: &Theme, room: usize) -> Option<Line<'static>> 
 
 fn choices(form: &Form, theme: &Theme) -> Vec<Line<'static>> {
     let answers = answers(form.stage).iter().enumerate();
-    answers.map(|(index, answer)| view::answer_line(theme, answer, index == form.selected)).collect()
+    answers
+        .map(|(index, answer)| view::answer_line(theme, answer, index == form.selected))
+        .collect()
 }

@@ -18,7 +18,11 @@ pub(super) fn os_name(name: &Name) -> Option<OsString> {
 
 /// Returns the command that opens a path with the desktop's program.
 pub(super) fn opener(path: &Path) -> Command {
-    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let program = if cfg!(target_os = "macos") {
+        "open"
+    } else {
+        "xdg-open"
+    };
     let mut command = Command::new(program);
     command.arg(path);
     command

@@ -83,7 +83,12 @@ fn act_in_pane(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
         Action::Mask => model.masked = !model.masked,
         Action::CopyLink => copy_link(model, effects),
         Action::CopyId => copy_id(model, effects),
-        Action::Rescan => order(model, Ask::Rescan, "looking at the whole folder and the server anew", effects),
+        Action::Rescan => order(
+            model,
+            Ask::Rescan,
+            "looking at the whole folder and the server anew",
+            effects,
+        ),
         Action::Verify => order(model, Ask::Verify, "checked", effects),
         Action::Undo => ask::undo(model),
         _ => act_on_selected(model, action, effects),
@@ -96,7 +101,11 @@ fn act_on_selected(model: &mut Model, action: Action, effects: &mut Vec<Effect>)
         Action::Expand => expand(model),
         Action::Close => close(model),
         Action::ExpandAll => {
-            if let Some(dir) = model.tree.item_at(model.cursor(Pane::Tree).selected).map(|item| item.id) {
+            if let Some(dir) = model
+                .tree
+                .item_at(model.cursor(Pane::Tree).selected)
+                .map(|item| item.id)
+            {
                 let missing = model.tree.open_all(dir, &mut model.cursors[Pane::Tree.index()]);
                 model.want_listings(missing);
             }
@@ -192,7 +201,11 @@ fn next_match(model: &mut Model, back: bool) {
 
 fn enter(model: &mut Model) {
     match model.focus {
-        Pane::Tree => match model.tree.item_at(model.cursor(Pane::Tree).selected).map(|item| (item.id, item.kind)) {
+        Pane::Tree => match model
+            .tree
+            .item_at(model.cursor(Pane::Tree).selected)
+            .map(|item| (item.id, item.kind))
+        {
             Some((dir, ItemKind::Dir)) if model.tree.is_open(dir) => {
                 model.tree.close(dir, &mut model.cursors[Pane::Tree.index()]);
             }
@@ -205,7 +218,9 @@ fn enter(model: &mut Model) {
         },
         Pane::Conflicts => ask::resolve(model, None),
         Pane::History => ask::restore(model),
-        Pane::Attention if matches!(selected_entry(model), Some(Entry::Brake(_))) => ask::release_brake(model),
+        Pane::Attention if matches!(selected_entry(model), Some(Entry::Brake(_))) => {
+            ask::release_brake(model)
+        }
         Pane::Feed | Pane::Transfers | Pane::Attention => {
             if let Some(path) = selected_paths(model).into_iter().next() {
                 reveal(model, path);
@@ -227,12 +242,19 @@ fn reveal(model: &mut Model, path: RelPath) {
 
 fn expand(model: &mut Model) {
     let cursor = &mut model.cursors[Pane::Tree.index()];
-    let Some((dir, ItemKind::Dir)) = model.tree.item_at(cursor.selected).map(|item| (item.id, item.kind)) else {
+    let Some((dir, ItemKind::Dir)) = model
+        .tree
+        .item_at(cursor.selected)
+        .map(|item| (item.id, item.kind))
+    else {
         return;
     };
     if model.tree.is_open(dir) {
         let rows = model.tree.rows();
-        if rows.get(cursor.selected + 1).is_some_and(|row| row.depth > rows[cursor.selected].depth) {
+        if rows
+            .get(cursor.selected + 1)
+            .is_some_and(|row| row.depth > rows[cursor.selected].depth)
+        {
             cursor.selected += 1;
         }
         return;
@@ -243,7 +265,11 @@ fn expand(model: &mut Model) {
 
 fn close(model: &mut Model) {
     let cursor = &mut model.cursors[Pane::Tree.index()];
-    match model.tree.item_at(cursor.selected).map(|item| (item.id, item.kind)) {
+    match model
+        .tree
+        .item_at(cursor.selected)
+        .map(|item| (item.id, item.kind))
+    {
         Some((dir, ItemKind::Dir)) if model.tree.is_open(dir) => model.tree.close(dir, cursor),
         _ => cursor.selected = model.tree.above(cursor.selected).unwrap_or(cursor.selected),
     }
@@ -252,7 +278,10 @@ fn close(model: &mut Model) {
 fn mark(model: &mut Model) {
     match model.focus {
         Pane::Tree => {
-            if let Some(id) = model.tree.item_at(model.cursor(Pane::Tree).selected).map(|item| item.id)
+            if let Some(id) = model
+                .tree
+                .item_at(model.cursor(Pane::Tree).selected)
+                .map(|item| item.id)
                 && !model.tree.marked.remove(&id)
             {
                 model.tree.marked.insert(id);
@@ -285,19 +314,22 @@ fn selected_paths(model: &Model) -> Vec<RelPath> {
         Pane::Tree => model.tree_path(),
         Pane::Feed => {
             let at = model.selected(Pane::Feed);
-            at.and_then(|at| model.feed.lines().get(at)).map(|line| line.path.clone())
+            at.and_then(|at| model.feed.lines().get(at))
+                .map(|line| line.path.clone())
         }
         Pane::Conflicts => {
             let conflict = model.conflict();
             return conflict.map_or_else(Vec::new, |conflict| {
                 let that = std::iter::once(conflict.that.path.clone());
-                that.chain(conflict.this.as_ref().map(|this| this.path.clone())).collect()
+                that.chain(conflict.this.as_ref().map(|this| this.path.clone()))
+                    .collect()
             });
         }
         Pane::History => model.past().map(|past| past.path.clone()),
         Pane::Transfers => {
             let at = model.selected(Pane::Transfers);
-            at.and_then(|at| model.transfers.all().nth(at)).map(|transfer| transfer.path.clone())
+            at.and_then(|at| model.transfers.all().nth(at))
+                .map(|transfer| transfer.path.clone())
         }
         Pane::Attention => match selected_entry(model) {
             Some(Entry::Blocked(path, _)) => Some(path.clone()),
@@ -323,8 +355,7 @@ fn copy(model: &mut Model, effects: &mut Vec<Effect>) {
             if model.focus == Pane::Conflicts {
                 paths.truncate(1);
             }
-            let lines: Vec<String> =
-                paths.iter().map(ToString::to_string).collect();
+            let lines: Vec<String> = paths.iter().map(ToString::to_string).collect();
             lines.join("\n")
         }
     };
@@ -350,7 +381,10 @@ fn copy_secret(model: &mut Model, secret: Option<String>, what: &str, effects: &
     match secret {
         Some(secret) => {
             effects.push(Effect::Copy(secret));
-            model.say(format!("copied {what}: whoever has it can join this account"), true);
+            model.say(
+                format!("copied {what}: whoever has it can join this account"),
+                true,
+            );
         }
         None => model.say(format!("{what} is not known yet"), false),
     }
@@ -377,7 +411,10 @@ fn edit(model: &mut Model, effects: &mut Vec<Effect>) {
     };
     let path = match model.focus {
         Pane::Tree if is_file(model) => model.tree_path(),
-        Pane::Conflicts => model.conflict().and_then(|conflict| conflict.this.as_ref()).map(|this| this.path.clone()),
+        Pane::Conflicts => model
+            .conflict()
+            .and_then(|conflict| conflict.this.as_ref())
+            .map(|this| this.path.clone()),
         _ => None,
     };
     match path.and_then(|path| opener::os_path(&model.options.folder, &path)) {
@@ -387,7 +424,9 @@ fn edit(model: &mut Model, effects: &mut Vec<Effect>) {
 }
 
 fn dismiss(model: &mut Model) {
-    let dismissed = model.selected(Pane::Attention).is_some_and(|at| model.attention.dismiss(at));
+    let dismissed = model
+        .selected(Pane::Attention)
+        .is_some_and(|at| model.attention.dismiss(at));
     if !dismissed {
         model.say("this stays until its cause is gone", false);
     }

@@ -22,7 +22,9 @@ pub(super) fn answer(model: &mut Model, ask: &Ask, answer: Answer) {
         Answer::List(items) => {
             if let Ask::List { dir } = ask {
                 let dir = dir.unwrap_or(NodeId::ROOT);
-                let missing = model.tree.listed(dir, items, &mut model.cursors[Pane::Tree.index()]);
+                let missing = model
+                    .tree
+                    .listed(dir, items, &mut model.cursors[Pane::Tree.index()]);
                 model.want_listings(missing);
             }
         }
@@ -35,18 +37,32 @@ pub(super) fn answer(model: &mut Model, ask: &Ask, answer: Answer) {
         },
         Answer::Conflicts(conflicts) => {
             let selected = model.conflict().map(|conflict| conflict.that.id);
-            model.marked_conflicts.retain(|id| conflicts.iter().any(|conflict| conflict.that.id == *id));
+            model
+                .marked_conflicts
+                .retain(|id| conflicts.iter().any(|conflict| conflict.that.id == *id));
             model.conflicts = Some(conflicts);
             reselect(model, Pane::Conflicts, |model, at| {
-                model.conflicts.as_ref().and_then(|all| all.get(at)).map(|conflict| conflict.that.id) == selected
+                model
+                    .conflicts
+                    .as_ref()
+                    .and_then(|all| all.get(at))
+                    .map(|conflict| conflict.that.id)
+                    == selected
             });
         }
         Answer::Devices(devices) => {
             let selected = model.device().map(|device| device.id);
-            model.marked_devices.retain(|id| devices.iter().any(|device| device.id == *id));
+            model
+                .marked_devices
+                .retain(|id| devices.iter().any(|device| device.id == *id));
             model.devices = Some(devices);
             reselect(model, Pane::Devices, |model, at| {
-                model.devices.as_ref().and_then(|all| all.get(at)).map(|device| device.id) == selected
+                model
+                    .devices
+                    .as_ref()
+                    .and_then(|all| all.get(at))
+                    .map(|device| device.id)
+                    == selected
             });
         }
         Answer::Report { sound, lines } => report(model, ask, sound, lines),
@@ -71,14 +87,22 @@ fn take_status(model: &mut Model, status: Status) {
     model.attention.standing.clone_from(&status.trouble);
     model.attention.blocked(status.blocked.clone());
     model.attention.brake = status.brake.map(|(removals, nodes)| {
-        let reason = model.attention.brake.as_ref().map_or_else(String::new, |brake| brake.reason.clone());
+        let reason = model
+            .attention
+            .brake
+            .as_ref()
+            .map_or_else(String::new, |brake| brake.reason.clone());
         Brake {
             removals,
             nodes,
             reason,
         }
     });
-    if model.conflicts.as_ref().is_some_and(|conflicts| conflicts.len() as u64 != status.conflicts) {
+    if model
+        .conflicts
+        .as_ref()
+        .is_some_and(|conflicts| conflicts.len() as u64 != status.conflicts)
+    {
         model.questions.want(Ask::Conflicts);
     }
     model.status = Some(status);

@@ -27,8 +27,10 @@ pub(super) fn undo(model: &mut Model) {
 /// Asks how the marked conflicts, or the selected one, shall end.
 pub(super) fn resolve(model: &mut Model, choice: Option<Choice>) {
     let all = model.conflicts.iter().flatten();
-    let mut chosen: Vec<ConflictItem> =
-        all.filter(|conflict| model.marked_conflicts.contains(&conflict.that.id)).cloned().collect();
+    let mut chosen: Vec<ConflictItem> = all
+        .filter(|conflict| model.marked_conflicts.contains(&conflict.that.id))
+        .cloned()
+        .collect();
     if chosen.is_empty() {
         chosen.extend(model.conflict().cloned());
     }
@@ -38,7 +40,10 @@ pub(super) fn resolve(model: &mut Model, choice: Option<Choice>) {
         many => format!("{} conflicts", many.len()),
     };
     let before = model.version;
-    let choices = choice.map_or_else(|| vec![Choice::This, Choice::That, Choice::Both], |choice| vec![choice]);
+    let choices = choice.map_or_else(
+        || vec![Choice::This, Choice::That, Choice::Both],
+        |choice| vec![choice],
+    );
     let mut lines = Vec::new();
     let mut deeds = Vec::new();
     for choice in choices {
@@ -53,17 +58,31 @@ pub(super) fn resolve(model: &mut Model, choice: Option<Choice>) {
 fn effect_of(choice: Choice, chosen: &[ConflictItem]) -> (&'static str, String) {
     let n = chosen.len() as u64;
     let copies = text::count(n, "conflict cop").replace("cops", "copies");
-    let copies = if n == 1 { "1 conflict copy".to_owned() } else { copies };
-    let devices: std::collections::BTreeSet<&str> = chosen.iter().map(|conflict| conflict.device.as_str()).collect();
+    let copies = if n == 1 {
+        "1 conflict copy".to_owned()
+    } else {
+        copies
+    };
+    let devices: std::collections::BTreeSet<&str> =
+        chosen.iter().map(|conflict| conflict.device.as_str()).collect();
     let devices: Vec<&str> = devices.into_iter().take(3).collect();
     let devices = devices.join(", ");
     match choice {
-        Choice::This => ("Keep this", format!("Keep this: {copies} (of {devices}) will be deleted.")),
+        Choice::This => (
+            "Keep this",
+            format!("Keep this: {copies} (of {devices}) will be deleted."),
+        ),
         Choice::That => (
             "Keep that",
-            format!("Keep that: {} will get the bytes of {devices}.", text::count(n, "file")),
+            format!(
+                "Keep that: {} will get the bytes of {devices}.",
+                text::count(n, "file")
+            ),
         ),
-        Choice::Both => ("Keep both", "Keep both: nothing is deleted; both stay as files of their own.".to_owned()),
+        Choice::Both => (
+            "Keep both",
+            "Keep both: nothing is deleted; both stay as files of their own.".to_owned(),
+        ),
     }
 }
 
@@ -114,11 +133,18 @@ pub(super) fn restore(model: &mut Model) {
         // Of a deletion, what was there before it is wanted.
         ChangeKind::Deleted => (
             Version(past.version.0.saturating_sub(1)),
-            format!("Brings back {} as it was before it was deleted ({when}).", past.path),
+            format!(
+                "Brings back {} as it was before it was deleted ({when}).",
+                past.path
+            ),
         ),
-        ChangeKind::Created | ChangeKind::Edited | ChangeKind::Attributes | ChangeKind::Moved => {
-            (past.version, format!("Brings back {} as of version {} ({when}).", past.path, past.version))
-        }
+        ChangeKind::Created | ChangeKind::Edited | ChangeKind::Attributes | ChangeKind::Moved => (
+            past.version,
+            format!(
+                "Brings back {} as of version {} ({when}).",
+                past.path, past.version
+            ),
+        ),
     };
     let deed = Deed {
         asks: vec![Ask::Restore {
@@ -140,7 +166,10 @@ fn undo_of_restore(model: &Model, past: &LogItem) -> Option<Undo> {
         return None;
     }
     Some(Undo {
-        says: format!("Brings back {} as of version {}, before the restore.", newest.path, newest.version),
+        says: format!(
+            "Brings back {} as of version {}, before the restore.",
+            newest.path, newest.version
+        ),
         asks: vec![Ask::Restore {
             path: newest.path.clone(),
             at: Moment::Version(newest.version),
@@ -163,7 +192,10 @@ pub(super) fn rename(model: &mut Model) {
 /// Asks whether to shut out the marked devices, or the selected one.
 pub(super) fn revoke(model: &mut Model) {
     let all = model.devices.iter().flatten();
-    let mut chosen: Vec<_> = all.filter(|device| model.marked_devices.contains(&device.id)).cloned().collect();
+    let mut chosen: Vec<_> = all
+        .filter(|device| model.marked_devices.contains(&device.id))
+        .cloned()
+        .collect();
     if chosen.is_empty() {
         chosen.extend(model.device().cloned());
     }
@@ -174,15 +206,23 @@ pub(super) fn revoke(model: &mut Model) {
     }
     let names: Vec<&str> = chosen.iter().map(|device| device.name.as_str()).collect();
     let mut lines = vec![
-        format!("Shuts out {}: {}.", text::count(chosen.len() as u64, "device"), names.join(", ")),
+        format!(
+            "Shuts out {}: {}.",
+            text::count(chosen.len() as u64, "device"),
+            names.join(", ")
+        ),
         "It gets and sends nothing any more; the files that it has stay on it.".to_owned(),
-        "Only an enrolment with the account's ID lets it in again. If it is lost, replace the ID as well.".to_owned(),
+        "Only an enrolment with the account's ID lets it in again. If it is lost, replace the ID as well."
+            .to_owned(),
     ];
     if chosen.iter().any(|device| device.here) {
         lines.push("One of them is THIS device: it stops synchronising at once.".to_owned());
     }
     let deed = Deed {
-        asks: chosen.iter().map(|device| Ask::RevokeDevice { device: device.id }).collect(),
+        asks: chosen
+            .iter()
+            .map(|device| Ask::RevokeDevice { device: device.id })
+            .collect(),
         said: format!("shut out: {}", names.join(", ")),
         undo: None,
     };
@@ -192,7 +232,8 @@ pub(super) fn revoke(model: &mut Model) {
 /// Asks whether to replace the account's ID.
 pub(super) fn replace_id(model: &mut Model) {
     let lines = vec![
-        "Gives the account another ID. The old ID and all old pairing links enrol nobody any more.".to_owned(),
+        "Gives the account another ID. The old ID and all old pairing links enrol nobody any more."
+            .to_owned(),
         "Devices that are enrolled already go on without a break.".to_owned(),
     ];
     let deed = Deed {

@@ -10,7 +10,8 @@ use crate::screen::model::{Model, Popup};
 
 /// Does what a key asks for in the open window.
 pub(super) fn act_in_window(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
-    let page = layout::popup_inner(model).map_or(1, |inner| isize::try_from(inner.height.max(1)).unwrap_or(1));
+    let page =
+        layout::popup_inner(model).map_or(1, |inner| isize::try_from(inner.height.max(1)).unwrap_or(1));
     match action {
         Action::Back => {
             model.popup = None;
@@ -111,4 +112,3 @@ fn copy(model: &mut Model, effects: &mut Vec<Effect>) {
         _ => (),
     }
 }
-

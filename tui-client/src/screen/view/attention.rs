@@ -15,7 +15,8 @@ use crate::screen::text;
 /// Draws the list and what is known of the selected entry.
 pub(super) fn draw(model: &Model, frame: &mut Frame<'_>) {
     if model.len(Pane::Attention) == 0 {
-        let more = "Errors, blocked files and stopped plans appear here, with what was done and what you can do.";
+        let more =
+            "Errors, blocked files and stopped plans appear here, with what was done and what you can do.";
         list::draw_empty(model, Pane::Attention, frame, "Nothing needs you.", more);
         return;
     }
@@ -34,14 +35,31 @@ fn line(model: &Model, entry: Entry<'_>, columns: usize) -> Line<'static> {
     let theme = &model.options.theme;
     let (glyph, style, what, note) = match entry {
         Entry::Brake(brake) => {
-            let what = format!("{} would be removed or overwritten", text::count(brake.removals, "node"));
+            let what = format!(
+                "{} would be removed or overwritten",
+                text::count(brake.removals, "node")
+            );
             (theme.pick("■", "#"), theme.bad(), what, "brake".to_owned())
         }
-        Entry::Standing(trouble) => (theme.pick("✗", "x"), theme.bad(), trouble.what.clone(), "stopped".to_owned()),
+        Entry::Standing(trouble) => (
+            theme.pick("✗", "x"),
+            theme.bad(),
+            trouble.what.clone(),
+            "stopped".to_owned(),
+        ),
         Entry::Error(error) => {
-            let times = if error.times > 1 { format!("{} times, ", error.times) } else { String::new() };
+            let times = if error.times > 1 {
+                format!("{} times, ", error.times)
+            } else {
+                String::new()
+            };
             let note = format!("{times}{}", text::ago(model.now_ms, error.time_ms));
-            (theme.pick("▲", "!"), theme.warn(), error.trouble.what.clone(), note)
+            (
+                theme.pick("▲", "!"),
+                theme.warn(),
+                error.trouble.what.clone(),
+                note,
+            )
         }
         Entry::Blocked(path, reason) => {
             let what = format!("{path}: {reason}");
@@ -82,9 +100,17 @@ fn detail(model: &Model, entry: Entry<'_>, columns: usize) -> Vec<Line<'static>>
     let theme = &model.options.theme;
     let mut lines = vec![Line::styled(theme.pick("─", "-").repeat(columns), theme.dim())];
     for (word, part) in ["what", "done", "to do"].into_iter().zip(parts) {
-        for (i, line) in text::wrap(&theme.safe(&part), columns.saturating_sub(9)).into_iter().take(3).enumerate() {
+        for (i, line) in text::wrap(&theme.safe(&part), columns.saturating_sub(9))
+            .into_iter()
+            .take(3)
+            .enumerate()
+        {
             let head = if i == 0 { word } else { "" };
-            let style = if word == "to do" { theme.text() } else { theme.dim() };
+            let style = if word == "to do" {
+                theme.text()
+            } else {
+                theme.dim()
+            };
             lines.push(Line::from(vec![
                 Span::styled(format!(" {head:<6} "), theme.accent()),
                 Span::styled(line, style),

@@ -24,13 +24,19 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>) {
 
 fn line(model: &Model, device: &DeviceItem, columns: usize) -> Line<'static> {
     let theme = &model.options.theme;
-    let mark = if model.marked_devices.contains(&device.id) { theme.pick("◆", "#") } else { " " };
+    let mark = if model.marked_devices.contains(&device.id) {
+        theme.pick("◆", "#")
+    } else {
+        " "
+    };
     let (glyph, style, word) = match (device.revoked, device.online) {
         (true, _) => (theme.pick("✗", "x"), theme.bad(), "shut out".to_owned()),
         (false, true) => (theme.pick("●", "*"), theme.good(), "connected".to_owned()),
-        (false, false) => {
-            (theme.pick("○", "o"), theme.dim(), format!("seen {}", text::ago(model.now_ms, device.seen_ms)))
-        }
+        (false, false) => (
+            theme.pick("○", "o"),
+            theme.dim(),
+            format!("seen {}", text::ago(model.now_ms, device.seen_ms)),
+        ),
     };
     let left = vec![
         Span::styled(mark, theme.accent()),

@@ -18,7 +18,11 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>) {
         return;
     }
     list::draw(model, Pane::Feed, frame, |index, columns| {
-        model.feed.lines().get(index).map(|entry| line(model, entry, columns))
+        model
+            .feed
+            .lines()
+            .get(index)
+            .map(|entry| line(model, entry, columns))
     });
 }
 
@@ -63,7 +67,10 @@ fn line(model: &Model, line: &Line, columns: usize) -> TextLine<'static> {
     if columns >= 36 {
         right.push(Span::styled(format!("  {device:<10}"), theme.dim()));
     }
-    right.push(Span::styled(text::right(&text::ago(model.now_ms, line.time_ms), 11), theme.dim()));
+    right.push(Span::styled(
+        text::right(&text::ago(model.now_ms, line.time_ms), 11),
+        theme.dim(),
+    ));
     let middle = Flexible {
         text: &path,
         style: theme.text(),

@@ -13,8 +13,18 @@ pub(super) fn draw(model: &Model, header: Rect, banner_area: Rect, frame: &mut F
     let theme = &model.options.theme;
     let first = Rect::new(header.x, header.y, header.width, 1);
     let second = Rect::new(header.x, header.y + 1, header.width, 1);
-    both_ends(state_spans(model, usize::from(header.width)), rate_spans(model), first, frame);
-    both_ends(id_spans(model), server_spans(model, usize::from(header.width)), second, frame);
+    both_ends(
+        state_spans(model, usize::from(header.width)),
+        rate_spans(model),
+        first,
+        frame,
+    );
+    both_ends(
+        id_spans(model),
+        server_spans(model, usize::from(header.width)),
+        second,
+        frame,
+    );
     if let Some(banner) = banner(model) {
         let mark = theme.pick("▲", "!");
         let shown = format!(" {mark} {}", theme.safe(&banner));
@@ -55,7 +65,9 @@ fn state_spans(model: &Model, columns: usize) -> Vec<Span<'static>> {
     };
     let (glyph, style) = theme.state(state);
     let pending = (status.pending > 0).then(|| format!("{} waiting", text::number(status.pending)));
-    let scanning = model.scanning.map(|nodes| format!("{} looked at", text::number(nodes)));
+    let scanning = model
+        .scanning
+        .map(|nodes| format!("{} looked at", text::number(nodes)));
     let (word, more) = match state {
         State::Synced => ("synced", scanning),
         State::Syncing => ("syncing", pending.or(scanning)),
@@ -63,7 +75,10 @@ fn state_spans(model: &Model, columns: usize) -> Vec<Span<'static>> {
         State::Halted => ("halted", None),
         State::Error => ("error", None),
     };
-    spans.push(Span::styled(format!("{glyph} {word}"), style.add_modifier(ratatui::style::Modifier::BOLD)));
+    spans.push(Span::styled(
+        format!("{glyph} {word}"),
+        style.add_modifier(ratatui::style::Modifier::BOLD),
+    ));
     if let Some(more) = more {
         spans.push(Span::raw(format!("  {}", theme.safe(&more))));
     }
@@ -84,8 +99,15 @@ fn offline(model: &Model) -> Option<String> {
     match &model.connection {
         Connection::Disconnected { reason, retry_ms } => {
             let seconds = retry_ms.saturating_sub(model.now_ms).div_ceil(1000);
-            let retry = if seconds > 0 { format!(", again in {}", text::left(seconds)) } else { String::new() };
-            Some(format!("{}{retry}", text::cut(reason, 40, model.options.theme.ellipsis())))
+            let retry = if seconds > 0 {
+                format!(", again in {}", text::left(seconds))
+            } else {
+                String::new()
+            };
+            Some(format!(
+                "{}{retry}",
+                text::cut(reason, 40, model.options.theme.ellipsis())
+            ))
         }
         Connection::Unknown | Connection::Connected => None,
     }
@@ -116,19 +138,31 @@ fn id_spans(model: &Model) -> Vec<Span<'static>> {
 fn server_spans(model: &Model, columns: usize) -> Vec<Span<'static>> {
     let theme = &model.options.theme;
     // The ID comes first; what it leaves is the server's.
-    let id = model.account.id.as_ref().map_or(13, |id| text::width(&model.secret(id)));
+    let id = model
+        .account
+        .id
+        .as_ref()
+        .map_or(13, |id| text::width(&model.secret(id)));
     let room = columns.saturating_sub(id + 8);
     let (glyph, style) = match model.connection {
         Connection::Connected => (theme.pick("●", "*"), theme.good()),
         Connection::Unknown | Connection::Disconnected { .. } => (theme.pick("○", "o"), theme.warn()),
     };
-    let pinned = if model.options.pinned { "pinned" } else { "not pinned" };
+    let pinned = if model.options.pinned {
+        "pinned"
+    } else {
+        "not pinned"
+    };
     let server = theme.safe(&model.account.server);
     let mut spans = vec![Span::styled(format!("{glyph} "), style)];
     let wide = text::width(&server) + pinned.len() + 4;
     if wide <= room {
         spans.push(Span::raw(format!("{server} ")));
-        let style = if model.options.pinned { theme.good() } else { theme.warn() };
+        let style = if model.options.pinned {
+            theme.good()
+        } else {
+            theme.warn()
+        };
         spans.push(Span::styled(format!("{pinned} "), style));
     } else if room >= 10 {
         spans.push(Span::raw(text::cut(&server, room - 4, theme.ellipsis())));

@@ -28,7 +28,11 @@ pub(super) fn draw(
     let shown = if filtered { model.shown(pane) } else { Vec::new() };
     let columns = usize::from(area.width.saturating_sub(2));
     for (y, at) in (cursor.top..len).take(usize::from(area.height)).enumerate() {
-        let whole = if filtered { shown.get(at).copied() } else { Some(at) };
+        let whole = if filtered {
+            shown.get(at).copied()
+        } else {
+            Some(at)
+        };
         let Some(line) = whole.and_then(|whole| row(whole, columns)) else {
             continue;
         };
@@ -43,7 +47,11 @@ pub(super) fn draw(
         let mut spans = vec![Span::styled(gutter, theme.accent())];
         spans.extend(line.spans);
         if selected {
-            let over = if focused { theme.selected() } else { theme.resting() };
+            let over = if focused {
+                theme.selected()
+            } else {
+                theme.resting()
+            };
             for span in &mut spans {
                 span.style = span.style.patch(over);
             }
@@ -60,11 +68,18 @@ pub(super) fn draw_empty(model: &Model, pane: Pane, frame: &mut Frame<'_>, title
     };
     let theme = &model.options.theme;
     let filtered = !model.filter(pane).is_empty();
-    let (title, more) = if filtered { ("Nothing matches.", "Esc shows all again.") } else { (title, more) };
+    let (title, more) = if filtered {
+        ("Nothing matches.", "Esc shows all again.")
+    } else {
+        (title, more)
+    };
     let room = usize::from(area.width.saturating_sub(4)).min(60);
     let mut lines = vec![Line::from(theme.safe(title)).centered()];
     let more = text::wrap(&theme.safe(more), room);
-    lines.extend(more.into_iter().map(|line| Line::styled(line, theme.dim()).centered()));
+    lines.extend(
+        more.into_iter()
+            .map(|line| Line::styled(line, theme.dim()).centered()),
+    );
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height);
     let y = area.y + (area.height - height) / 3;
     frame.render_widget(Paragraph::new(lines), Rect::new(area.x, y, area.width, height));
@@ -90,7 +105,11 @@ pub(super) fn row(
 ) -> Line<'static> {
     let taken: usize = left.iter().chain(&right).map(Span::width).sum();
     let room = columns.saturating_sub(taken);
-    let cut = if middle.cut_start { text::cut_start } else { text::cut };
+    let cut = if middle.cut_start {
+        text::cut_start
+    } else {
+        text::cut
+    };
     let shown = cut(middle.text, room, theme.ellipsis());
     let gap = room.saturating_sub(text::width(&shown));
     let mut spans = left;

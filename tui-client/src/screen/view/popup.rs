@@ -25,7 +25,10 @@ const PALETTE_ROWS: usize = 12;
 pub(crate) fn popup_size(model: &Model, popup: &Popup) -> (u16, u16) {
     let room = room(model);
     let (columns, lines) = match popup {
-        Popup::Palette(palette) => (room.min(COLUMNS), palette.found().len().clamp(1, PALETTE_ROWS) + 2),
+        Popup::Palette(palette) => (
+            room.min(COLUMNS),
+            palette.found().len().clamp(1, PALETTE_ROWS) + 2,
+        ),
         Popup::Rename { .. } => (room.min(48), 3),
         Popup::Help(_) | Popup::Account(_) | Popup::Report { .. } | Popup::Confirm(_) => {
             let lines = lines(model, popup);
@@ -33,7 +36,10 @@ pub(crate) fn popup_size(model: &Model, popup: &Popup) -> (u16, u16) {
             (widest.clamp(28, room), lines.len())
         }
     };
-    (u16::try_from(columns).unwrap_or(u16::MAX), u16::try_from(lines).unwrap_or(u16::MAX))
+    (
+        u16::try_from(columns).unwrap_or(u16::MAX),
+        u16::try_from(lines).unwrap_or(u16::MAX),
+    )
 }
 
 /// Returns the columns that a window can have inside.
@@ -57,7 +63,11 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>) {
         Popup::Rename { was, .. } => format!("Rename {}", theme.safe(was)),
         Popup::Palette(_) => "What to do?".to_owned(),
     };
-    let title = text::cut(&title, usize::from(area.width.saturating_sub(4)), theme.ellipsis());
+    let title = text::cut(
+        &title,
+        usize::from(area.width.saturating_sub(4)),
+        theme.ellipsis(),
+    );
     frame.render_widget(Clear, area);
     let mut block = frame_block(theme, true).title_top(Line::styled(format!(" {title} "), theme.accent()));
     if let Popup::Help(cursor) | Popup::Account(cursor) | Popup::Report { cursor, .. } = popup {
@@ -65,7 +75,8 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>) {
         let seen = usize::from(inner.height);
         if lines > seen {
             let last = (cursor.top + seen).min(lines);
-            block = block.title_bottom(Line::styled(format!(" {last} of {lines} "), theme.dim()).right_aligned());
+            block =
+                block.title_bottom(Line::styled(format!(" {last} of {lines} "), theme.dim()).right_aligned());
         }
     }
     frame.render_widget(block, area);
@@ -96,7 +107,11 @@ fn lines(model: &Model, popup: &Popup) -> Vec<Line<'static>> {
         Popup::Report { lines, .. } => {
             let theme = &model.options.theme;
             let width = room(model).min(COLUMNS);
-            lines.iter().flat_map(|line| text::wrap(&theme.safe(line), width)).map(Line::from).collect()
+            lines
+                .iter()
+                .flat_map(|line| text::wrap(&theme.safe(line), width))
+                .map(Line::from)
+                .collect()
         }
         Popup::Confirm(confirm) => confirm_lines(model, confirm),
         Popup::Rename { .. } | Popup::Palette(_) => Vec::new(),
@@ -116,7 +131,9 @@ fn help_lines(model: &Model) -> Vec<Line<'static>> {
         (model.focus.title().to_owned(), Context::Pane(model.focus)),
         ("Everywhere".to_owned(), Context::Global),
     ];
-    let others = crate::screen::pane::Pane::ALL.into_iter().filter(|pane| *pane != model.focus);
+    let others = crate::screen::pane::Pane::ALL
+        .into_iter()
+        .filter(|pane| *pane != model.focus);
     let others = others.map(|pane| (pane.title().to_owned(), Context::Pane(pane)));
     for (title, context) in sections.into_iter().chain(others) {
         if !lines.is_empty() {
@@ -127,7 +144,10 @@ fn help_lines(model: &Model) -> Vec<Line<'static>> {
             for (i, part) in text::wrap(binding.help, width).into_iter().enumerate() {
                 let keys = if i == 0 { keys_of(binding) } else { String::new() };
                 lines.push(Line::from(vec![
-                    Span::styled(format!("  {} ", text::fit(&keys, 16, theme.ellipsis())), theme.bold()),
+                    Span::styled(
+                        format!("  {} ", text::fit(&keys, 16, theme.ellipsis())),
+                        theme.bold(),
+                    ),
                     Span::raw(part),
                 ]));
             }
@@ -144,14 +164,32 @@ fn account_lines(model: &Model) -> Vec<Line<'static>> {
     let mut fact = |word: &str, value: String| {
         for (i, part) in text::wrap(&value, width).into_iter().enumerate() {
             let head = if i == 0 { word } else { "" };
-            lines.push(Line::from(vec![Span::styled(format!("{head:<13}"), theme.dim()), Span::raw(part)]));
+            lines.push(Line::from(vec![
+                Span::styled(format!("{head:<13}"), theme.dim()),
+                Span::raw(part),
+            ]));
         }
     };
     let unknown = || "not known yet".to_owned();
-    fact("ID", account.id.as_ref().map_or_else(unknown, |id| model.secret(id)));
-    fact("Link", account.link.as_ref().map_or_else(unknown, |link| model.secret(link)));
+    fact(
+        "ID",
+        account.id.as_ref().map_or_else(unknown, |id| model.secret(id)),
+    );
+    fact(
+        "Link",
+        account
+            .link
+            .as_ref()
+            .map_or_else(unknown, |link| model.secret(link)),
+    );
     fact("Server", theme.safe(&account.server));
-    fact("Fingerprint", account.fingerprint.as_ref().map_or_else(unknown, |print| theme.safe(print)));
+    fact(
+        "Fingerprint",
+        account
+            .fingerprint
+            .as_ref()
+            .map_or_else(unknown, |print| theme.safe(print)),
+    );
     fact("This device", theme.safe(&account.device));
     lines.push(Line::default());
     let known = account.link.as_ref().filter(|_| !model.masked && !theme.ascii);
@@ -163,15 +201,23 @@ fn account_lines(model: &Model) -> Vec<Line<'static>> {
             let wide = code.first().map_or(0, |line| text::width(line));
             let quiet = Line::from(Span::styled(" ".repeat(wide + 4), style)).centered();
             lines.push(quiet.clone());
-            let rows = code.into_iter().map(|row| Line::from(Span::styled(format!("  {row}  "), style)).centered());
+            let rows = code
+                .into_iter()
+                .map(|row| Line::from(Span::styled(format!("  {row}  "), style)).centered());
             lines.extend(rows);
             lines.push(quiet);
         }
-        Some(_) => lines.push(Line::styled("Make the terminal larger to see the QR code.", theme.dim())),
+        Some(_) => lines.push(Line::styled(
+            "Make the terminal larger to see the QR code.",
+            theme.dim(),
+        )),
         None if model.masked => lines.push(Line::styled("Hidden. i shows it.", theme.dim())),
         None => (),
     }
-    lines.push(Line::styled("Whoever has the ID or the link can join this account.", theme.warn()));
+    lines.push(Line::styled(
+        "Whoever has the ID or the link can join this account.",
+        theme.warn(),
+    ));
     lines
 }
 
@@ -185,7 +231,10 @@ fn fits(model: &Model, code: &[String], lines: usize) -> bool {
 fn confirm_lines(model: &Model, confirm: &Confirm) -> Vec<Line<'static>> {
     let theme = &model.options.theme;
     let width = room(model).min(COLUMNS);
-    let said = confirm.lines.iter().flat_map(|line| text::wrap(&theme.safe(line), width));
+    let said = confirm
+        .lines
+        .iter()
+        .flat_map(|line| text::wrap(&theme.safe(line), width));
     let mut lines: Vec<Line<'static>> = said.map(Line::from).collect();
     lines.push(Line::default());
     let answers = confirm.answers.iter().enumerate();
@@ -199,7 +248,11 @@ fn draw_input(model: &Model, input: &Input, area: Rect, frame: &mut Frame<'_>) {
     let before = text::cut_start(&theme.safe(input.before()), room, theme.ellipsis());
     let whole = input.text();
     let after = theme.safe(&whole[input.before().len()..]);
-    let after = text::cut(&after, room.saturating_sub(text::width(&before)), theme.ellipsis());
+    let after = text::cut(
+        &after,
+        room.saturating_sub(text::width(&before)),
+        theme.ellipsis(),
+    );
     let x = area.x + 2 + u16::try_from(text::width(&before)).unwrap_or(0);
     let line = Line::from(vec![
         Span::styled(theme.pick("› ", "> "), theme.accent()),
@@ -212,7 +265,12 @@ fn draw_input(model: &Model, input: &Input, area: Rect, frame: &mut Frame<'_>) {
 
 fn draw_palette(model: &Model, palette: &Palette, inner: Rect, frame: &mut Frame<'_>) {
     let theme = &model.options.theme;
-    draw_input(model, &palette.input, Rect::new(inner.x, inner.y, inner.width, 1).intersection(inner), frame);
+    draw_input(
+        model,
+        &palette.input,
+        Rect::new(inner.x, inner.y, inner.width, 1).intersection(inner),
+        frame,
+    );
     let rows = usize::from(inner.height.saturating_sub(2));
     let columns = usize::from(inner.width);
     if palette.found().len() == 0 {
@@ -222,14 +280,26 @@ fn draw_palette(model: &Model, palette: &Palette, inner: Rect, frame: &mut Frame
     let entries = palette.found().enumerate().skip(palette.cursor.top).take(rows);
     for (y, (index, binding)) in entries.enumerate() {
         let keys = keys_of(binding);
-        let help = text::fit(binding.help, columns.saturating_sub(text::width(&keys) + 3), theme.ellipsis());
-        let mark = if index == palette.cursor.selected { theme.pick("▌", ">") } else { " " };
+        let help = text::fit(
+            binding.help,
+            columns.saturating_sub(text::width(&keys) + 3),
+            theme.ellipsis(),
+        );
+        let mark = if index == palette.cursor.selected {
+            theme.pick("▌", ">")
+        } else {
+            " "
+        };
         let line = Line::from(vec![
             Span::styled(mark, theme.accent()),
             Span::raw(help),
             Span::styled(format!(" {keys} "), theme.dim()),
         ]);
-        let line = if index == palette.cursor.selected { line.patch_style(theme.selected()) } else { line };
+        let line = if index == palette.cursor.selected {
+            line.patch_style(theme.selected())
+        } else {
+            line
+        };
         let y = inner.y + 2 + u16::try_from(y).unwrap_or(0);
         frame.render_widget(line, Rect::new(inner.x, y, inner.width, 1));
     }

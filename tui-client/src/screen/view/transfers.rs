@@ -17,12 +17,17 @@ const BAR_COLUMNS: usize = 16;
 /// Draws the transfers.
 pub(super) fn draw(model: &Model, frame: &mut Frame<'_>) {
     if model.len(Pane::Transfers) == 0 {
-        let more = "What is sent or fetched appears here with its true bytes. Small files travel with their change.";
+        let more =
+            "What is sent or fetched appears here with its true bytes. Small files travel with their change.";
         list::draw_empty(model, Pane::Transfers, frame, "Nothing is on its way.", more);
         return;
     }
     list::draw(model, Pane::Transfers, frame, |index, columns| {
-        model.transfers.all().nth(index).map(|transfer| line(model, transfer, columns))
+        model
+            .transfers
+            .all()
+            .nth(index)
+            .map(|transfer| line(model, transfer, columns))
     });
 }
 
@@ -36,29 +41,48 @@ fn line(model: &Model, transfer: &Transfer, columns: usize) -> Line<'static> {
     let mut right = Vec::new();
     if transfer.is_done() {
         right.push(Span::raw(text::right(&text::size(transfer.total_bytes), 10)));
-        right.push(Span::styled(format!("  {} ", theme.pick("✓", "done")), theme.good()));
-        right.push(Span::styled(text::right(&text::ago(model.now_ms, transfer.moved_ms), 10), theme.dim()));
+        right.push(Span::styled(
+            format!("  {} ", theme.pick("✓", "done")),
+            theme.good(),
+        ));
+        right.push(Span::styled(
+            text::right(&text::ago(model.now_ms, transfer.moved_ms), 10),
+            theme.dim(),
+        ));
     } else {
         if columns >= 44 {
             right.push(Span::raw("  "));
             right.extend(bar(theme, transfer.thousandths(), style));
         }
-        right.push(Span::raw(format!(" {} %", text::right(&(transfer.thousandths() / 10).to_string(), 3))));
+        right.push(Span::raw(format!(
+            " {} %",
+            text::right(&(transfer.thousandths() / 10).to_string(), 3)
+        )));
         if columns >= 70 {
-            let bytes = format!("{} of {}", text::size(transfer.done_bytes), text::size(transfer.total_bytes));
+            let bytes = format!(
+                "{} of {}",
+                text::size(transfer.done_bytes),
+                text::size(transfer.total_bytes)
+            );
             right.push(Span::styled(text::right(&bytes, 20), theme.dim()));
         }
         if columns >= 56 {
             let rate = transfer.bytes_per_second(model.now_ms);
             right.push(Span::raw(text::right(&format!("{}/s", text::size(rate)), 12)));
         }
-        let left = transfer.left_s(model.now_ms).map_or_else(|| "stalled".to_owned(), text::left);
+        let left = transfer
+            .left_s(model.now_ms)
+            .map_or_else(|| "stalled".to_owned(), text::left);
         right.push(Span::styled(text::right(&left, 12), theme.dim()));
     }
     let path = theme.safe(&transfer.path.to_string());
     let middle = Flexible {
         text: &path,
-        style: if transfer.is_done() { theme.dim() } else { theme.text() },
+        style: if transfer.is_done() {
+            theme.dim()
+        } else {
+            theme.text()
+        },
         cut_start: true,
     };
     list::row(theme, columns, left, &middle, right)
@@ -79,7 +103,10 @@ fn bar(theme: &Theme, thousandths: u64, style: ratatui::style::Style) -> [Span<'
     let mut full = "█".repeat(eighths / 8);
     full.push_str(EIGHTHS[eighths % 8]);
     let rest = BAR_COLUMNS - text::width(&full);
-    [Span::styled(full, style), Span::styled("·".repeat(rest), theme.dim())]
+    [
+        Span::styled(full, style),
+        Span::styled("·".repeat(rest), theme.dim()),
+    ]
 }
 
 #[cfg(test)]

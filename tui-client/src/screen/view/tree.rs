@@ -33,7 +33,11 @@ fn line(model: &Model, item: &ListItem, depth: usize, columns: usize) -> Line<'s
     let open = model.tree.is_open(item.id);
     // The depth is shown as far as there is room for a name beside it.
     let indent = (depth * 2).min(columns / 3);
-    let mark = if model.tree.marked.contains(&item.id) { theme.pick("◆", "#") } else { " " };
+    let mark = if model.tree.marked.contains(&item.id) {
+        theme.pick("◆", "#")
+    } else {
+        " "
+    };
     let left = vec![
         Span::styled(mark, theme.accent()),
         Span::raw(" ".repeat(indent)),
@@ -47,7 +51,11 @@ fn line(model: &Model, item: &ListItem, depth: usize, columns: usize) -> Line<'s
         (ItemKind::Dir | ItemKind::Symlink, None) => String::new(),
         (ItemKind::File, None) => text::size(item.size_bytes),
     };
-    let note_style = if running.is_some() || item.kind == ItemKind::Dir { glyph_style } else { theme.dim() };
+    let note_style = if running.is_some() || item.kind == ItemKind::Dir {
+        glyph_style
+    } else {
+        theme.dim()
+    };
     let right = vec![
         Span::styled(format!(" {} ", text::right(&note, 7)), note_style),
         Span::styled(format!("{glyph} "), glyph_style),
@@ -68,7 +76,11 @@ fn line(model: &Model, item: &ListItem, depth: usize, columns: usize) -> Line<'s
 
 /// Returns a node's state, and how far it is when it is on its way: a transfer is newer than the listing.
 fn state_now(model: &Model, item: &ListItem) -> (ItemState, Option<u64>) {
-    let active = model.transfers.active().iter().find(|transfer| transfer.id == item.id);
+    let active = model
+        .transfers
+        .active()
+        .iter()
+        .find(|transfer| transfer.id == item.id);
     match active {
         Some(transfer) => {
             let state = match transfer.direction {
