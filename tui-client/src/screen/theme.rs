@@ -72,6 +72,20 @@ impl Theme {
         }
     }
 
+    /// Returns this theme with ASCII only, if so wanted; what the environment demands stays.
+    #[must_use]
+    pub fn with_ascii(mut self, ascii: bool) -> Self {
+        self.ascii |= ascii;
+        self
+    }
+
+    /// Returns this theme without colours, if so wanted; what the environment demands stays.
+    #[must_use]
+    pub fn with_colour(mut self, colour: bool) -> Self {
+        self.colour &= colour;
+        self
+    }
+
     /// Returns a theme that depends on nothing outside: for tests and pictures.
     #[must_use]
     pub fn plain(ascii: bool, colour: bool) -> Self {
