@@ -2,7 +2,7 @@
 //! ask through the local socket, one JSON value a line each way; both get the same answers.
 
 use serde::{Deserialize, Serialize};
-use sync_engine::{DeviceId, NodeId, RelPath, Version};
+use sync_engine::{DeviceId, Name, NodeId, RelPath, Version};
 
 use crate::notice::{Notice, Trouble};
 
@@ -200,8 +200,8 @@ pub struct Identity {
 pub struct ListItem {
     /// The node.
     pub id: NodeId,
-    /// Its name, safe to show.
-    pub name: String,
+    /// Its name; `Display` makes it safe to show.
+    pub name: Name,
     /// What it is.
     pub kind: ItemKind,
     /// Its size, of a file, in bytes.

@@ -16,3 +16,4 @@ pub mod rules;
 pub mod socket;
 pub mod state;
 pub mod transfer;
+pub mod screen;

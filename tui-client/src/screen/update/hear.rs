@@ -1,0 +1,133 @@
+//! What the client tells, taken in.
+
+use crate::control::Ask;
+use crate::notice::Notice;
+use crate::screen::attention::Brake;
+use crate::screen::feed::{Event, Line};
+use crate::screen::model::{Connection, Model};
+use crate::screen::pane::Pane;
+
+/// Takes a notice in.
+pub(super) fn notice(model: &mut Model, notice: Notice) {
+    match notice {
+        Notice::Account {
+            id,
+            device,
+            server,
+            fingerprint,
+        } => {
+            model.account.id = Some(id);
+            model.account.device = device;
+            model.account.server = server;
+            model.account.fingerprint = Some(fingerprint);
+            model.questions.want(Ask::Identity);
+        }
+        Notice::Connected { server } => {
+            model.connection = Connection::Connected;
+            model.account.server = server;
+            model.questions.want(Ask::Status);
+            model.questions.want(Ask::Devices);
+        }
+        Notice::Disconnected { reason, retry_ms } => {
+            model.connection = Connection::Disconnected {
+                reason,
+                retry_ms: model.now_ms.saturating_add(retry_ms),
+            };
+            model.questions.want(Ask::Status);
+        }
+        Notice::Scanning { nodes } => model.scanning = Some(nodes),
+        Notice::Change(change) => {
+            model.version = model.version.max(change.version.unwrap_or_default());
+            touch(model, &change.path);
+            if let Some(from) = &change.from {
+                touch(model, from);
+            }
+            if model.history.path.as_ref() == Some(&change.path)
+                && let Some(path) = model.history.path.clone()
+            {
+                model.questions.want(Ask::History { path });
+            }
+            let added = model.feed.change(change, model.now_ms);
+            hold_place(model, usize::from(added));
+        }
+        Notice::Conflict {
+            path,
+            with,
+            device,
+            resolved,
+        } => {
+            touch(model, &path);
+            if let Some(with) = &with {
+                touch(model, with);
+            }
+            model.questions.want(Ask::Conflicts);
+            model.questions.want(Ask::Status);
+            let added = model.feed.add(Line {
+                time_ms: model.now_ms,
+                event: Event::Conflict { resolved },
+                path,
+                from: with,
+                device,
+                remark: None,
+            });
+            hold_place(model, usize::from(added));
+        }
+        Notice::Blocked { path, reason } => {
+            touch(model, &path);
+            model.attention.block(path, reason);
+            model.questions.want(Ask::Status);
+        }
+        Notice::Brake { removals: 0, .. } => {
+            model.attention.brake = None;
+            model.questions.want(Ask::Status);
+        }
+        Notice::Brake {
+            removals,
+            nodes,
+            reason,
+        } => {
+            model.attention.brake = Some(Brake {
+                removals,
+                nodes,
+                reason,
+            });
+            model.questions.want(Ask::Status);
+        }
+        Notice::Progress(progress) => model.transfers.progress(progress, model.now_ms),
+        Notice::Synced { version } => {
+            model.version = model.version.max(version);
+            model.scanning = None;
+            model.transfers.settle();
+            model.questions.want(Ask::Status);
+            let restless = model.tree.restless();
+            model.want_listings(restless);
+        }
+        Notice::Syncing { pending } => {
+            model.scanning = None;
+            if let Some(status) = &mut model.status {
+                status.pending = pending;
+            }
+            model.questions.want(Ask::Status);
+        }
+        Notice::Error(trouble) => {
+            model.attention.error(trouble, model.now_ms);
+            model.questions.want(Ask::Status);
+        }
+    }
+}
+
+/// Wants the listings that a change at a path touches.
+fn touch(model: &mut Model, path: &sync_engine::RelPath) {
+    let touched = model.tree.touched(path);
+    model.want_listings(touched);
+}
+
+/// Keeps the feed's selection on its line when lines come in above; at the top it stays at the top.
+pub(super) fn hold_place(model: &mut Model, added: usize) {
+    let unfiltered = model.filter(Pane::Feed).is_empty();
+    let cursor = &mut model.cursors[Pane::Feed.index()];
+    if cursor.selected > 0 && unfiltered {
+        cursor.selected += added;
+        cursor.top += added;
+    }
+}
