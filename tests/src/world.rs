@@ -11,7 +11,7 @@ use tempfile::TempDir;
 pub struct World {
     /// The server.
     pub server: ServerProcess,
-    link: Option<String>,
+    join: Option<Join>,
     home: TempDir,
 }
 
@@ -33,7 +33,7 @@ impl World {
         let server = ServerProcess::start(&home.path().join("server"), options)?;
         Ok(Self {
             server,
-            link: None,
+            join: None,
             home,
         })
     }
@@ -74,8 +74,8 @@ impl World {
         let mut device = self.prepare(name)?;
         device.start()?;
         device.wait_synced()?;
-        if self.link.is_none() {
-            self.link = Some(device.link()?);
+        if self.join.is_none() {
+            self.join = Some(Join::Link(device.link()?));
         }
         Ok(device)
     }
@@ -85,19 +85,21 @@ impl World {
     /// # Errors
     /// When the directories cannot be made.
     pub fn prepare(&self, name: &str) -> Result<Device> {
-        let join = match &self.link {
-            None => Join::New(self.address()),
-            Some(link) => Join::Link(link.clone()),
-        };
+        let join = self.join.clone().unwrap_or_else(|| Join::New(self.address()));
         Device::prepare(self.home(), name, join)
     }
 
-    /// Adopts the account of a device that was started by hand, for those that follow.
+    /// Lets the devices that follow join the account of one that was started by hand. They go to the server directly,
+    /// whichever way that device goes.
     ///
     /// # Errors
-    /// When the device cannot tell the link.
+    /// When the device cannot tell the ID.
     pub fn adopt(&mut self, device: &Device) -> Result<()> {
-        self.link = Some(device.link()?);
+        self.join = Some(Join::Id {
+            server: self.address(),
+            id: device.id()?,
+            fingerprint: self.server.fingerprint().to_owned(),
+        });
         Ok(())
     }
 }
