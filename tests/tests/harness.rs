@@ -113,7 +113,7 @@ mod on_unix {
 
     #[test]
     fn a_process_that_is_dropped_is_gone() -> Result<()> {
-        let process = Process::start("sh", &mut shell("echo $$; exec cat /dev/zero >/dev/null"))?;
+        let process = Process::start("sh", &mut shell("echo $$; exec tail -f /dev/null"))?;
         let pid = process
             .stdout
             .wait(0, Duration::from_secs(10), |line| line.parse::<i32>().ok());
@@ -130,7 +130,7 @@ mod on_unix {
         assert!(
             run(
                 "sh",
-                &mut shell("exec cat /dev/zero >/dev/null"),
+                &mut shell("exec tail -f /dev/null"),
                 Duration::from_millis(50)
             )
             .is_err()
