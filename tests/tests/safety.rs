@@ -1,6 +1,5 @@
 //! The brake, missing folders, blocked nodes, and one client for one folder.
 
-use crate::support::{expected, picture};
 use anyhow::{Context as _, Result};
 use std::fs;
 use tests::{Device, World, settle};
@@ -115,28 +114,33 @@ fn a_second_client_on_one_folder_is_refused_and_the_first_goes_on() -> Result<()
 }
 
 #[cfg(unix)]
-#[test]
-fn a_pipe_in_the_folder_is_blocked_and_everything_else_goes_on() -> Result<()> {
-    let (_world, [mut first, second]) = World::with_devices()?;
-    first.write("a.txt", "a")?;
-    let pipe = first.path("pipe");
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &pipe,
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::from_raw_mode(0o600),
-        0,
-    )?;
-    first.wait_for("blocked", |event| {
-        event.is("blocked") && event.text("path") == "pipe"
-    })?;
-    tests::settle_apart(&[&first, &second], |trees| {
-        trees[1].contains_key(b"a.txt".as_slice())
-    })?;
-    assert_eq!(picture(&second)?, expected([("a.txt", "a")]));
-    first.stop()?;
-    first.once(&[])?.with_code(3)?;
-    fs::remove_file(&pipe)?;
-    first.once(&[])?.with_code(0)?;
-    Ok(())
+mod on_unix {
+    use super::*;
+    use crate::support::{expected, picture};
+
+    #[test]
+    fn a_pipe_in_the_folder_is_blocked_and_everything_else_goes_on() -> Result<()> {
+        let (_world, [mut first, second]) = World::with_devices()?;
+        first.write("a.txt", "a")?;
+        let pipe = first.path("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from_raw_mode(0o600),
+            0,
+        )?;
+        first.wait_for("blocked", |event| {
+            event.is("blocked") && event.text("path") == "pipe"
+        })?;
+        tests::settle_apart(&[&first, &second], |trees| {
+            trees[1].contains_key(b"a.txt".as_slice())
+        })?;
+        assert_eq!(picture(&second)?, expected([("a.txt", "a")]));
+        first.stop()?;
+        first.once(&[])?.with_code(3)?;
+        fs::remove_file(&pipe)?;
+        first.once(&[])?.with_code(0)?;
+        Ok(())
+    }
 }

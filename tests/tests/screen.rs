@@ -1,5 +1,6 @@
 //! The full-screen client, once for real in a pseudo-terminal.
 
+use crate::support::{apart, expected, picture};
 use anyhow::{Context as _, Result, bail};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use std::io::{Read as _, Write};
@@ -95,6 +96,11 @@ impl Terminal {
         })
     }
 
+    fn wait_gone(&self, text: &str) -> Result<()> {
+        let is_gone = |shown: &Shown| !shown.parser.screen().contents().contains(text);
+        self.wait(&format!("anything but '{text}'"), is_gone)
+    }
+
     fn press(&mut self, keys: &str) -> Result<()> {
         self.keys.write_all(keys.as_bytes())?;
         Ok(self.keys.flush()?)
@@ -137,11 +143,44 @@ fn the_screen_shows_the_id_and_changes_of_another_device_and_leaves_the_terminal
     first.write("letter to Ada.txt", "Dear Ada")?;
     terminal.wait_text("letter to Ada.txt")?;
     terminal.press("?")?;
+    terminal.wait_text("Leaves the screen")?;
+    // An escape that is followed by a letter at once would be another key.
     terminal.press("\u{1b}")?;
+    terminal.wait_gone("Leaves the screen")?;
     terminal.press("q")?;
     assert_eq!(terminal.finish()?, 0);
     assert_eq!(watcher.read("letter to Ada.txt")?, "Dear Ada");
-    // The world must outlive the screen.
+    world.server.terminate()?;
+    Ok(())
+}
+
+#[test]
+fn a_conflict_appears_on_the_screen_and_is_resolved_there() -> Result<()> {
+    let (mut world, [first, mut second]) = World::with_devices()?;
+    let watcher = world.prepare("watcher")?;
+    let mut terminal = Terminal::open(&watcher, &first.link()?)?;
+    first.write("plan.txt", "base")?;
+    terminal.wait_text("plan.txt")?;
+    tests::settle(&[&first, &second])?;
+    apart(
+        &first,
+        &mut second,
+        |first| first.write("plan.txt", "of a"),
+        |second| second.write("plan.txt", "of b"),
+    )?;
+
+    terminal.press("3")?;
+    terminal.wait_text("conflict, b")?;
+    terminal.press("T")?;
+    // The safe answer is marked; the other is the next.
+    terminal.wait_text("Cancel")?;
+    terminal.press("\t\r")?;
+    let resolved = |event: &tests::Event| event.is("conflict") && event.0["resolved"] == true;
+    first.wait_for("the end of the conflict", resolved)?;
+    tests::settle(&[&first, &second])?;
+    assert_eq!(picture(&second)?, expected([("plan.txt", "of b")]));
+    terminal.press("q")?;
+    assert_eq!(terminal.finish()?, 0);
     world.server.terminate()?;
     Ok(())
 }
