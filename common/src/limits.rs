@@ -30,6 +30,8 @@ pub const ATTACHMENTS_MAX: usize = 8192;
 pub const ENTRIES_MAX: usize = 8192;
 /// The longest name of a device, in bytes.
 pub const DEVICE_NAME_LEN_MAX: usize = 64;
+/// The longest text with which a program names itself and its version, in bytes.
+pub const AGENT_LEN_MAX: usize = 128;
 /// A content up to this size travels inside the commit and inside the push, in bytes.
 pub const INLINE_LEN_MAX: usize = 64 * 1024;
 /// The most levels of lists above the chunks of a file.

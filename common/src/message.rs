@@ -9,7 +9,9 @@
 use serde::{Deserialize, Serialize};
 use sync_engine::{Change, DeviceId, Entry, Epoch, Hash, Node, NodeId, Rejection, Version};
 
+use crate::bounded;
 use crate::identity::AccountId;
+use crate::limits::{AGENT_LEN_MAX, CHANGES_MAX, DEVICE_NAME_LEN_MAX, ENTRIES_MAX, HASHES_MAX};
 
 /// A number that the asker chooses; the answer repeats it.
 pub type RequestId = u64;
@@ -31,6 +33,7 @@ pub enum Request {
         /// The number of the request.
         request: RequestId,
         /// At most [`crate::limits::CHANGES_MAX`].
+        #[serde(deserialize_with = "bounded::items::<_, _, CHANGES_MAX>")]
         changes: Vec<Change>,
     },
     /// Asks which of these the account lacks. Answered by [`Reply::Missing`].
@@ -38,6 +41,7 @@ pub enum Request {
         /// The number of the request.
         request: RequestId,
         /// Hashes of chunks and lists.
+        #[serde(deserialize_with = "bounded::items::<_, _, HASHES_MAX>")]
         hashes: Vec<Hash>,
     },
     /// Brings the chunks and lists attached. A list may come only after (or in the same frame, behind) all that it
@@ -51,6 +55,7 @@ pub enum Request {
         /// The number of the request.
         request: RequestId,
         /// Their hashes.
+        #[serde(deserialize_with = "bounded::items::<_, _, HASHES_MAX>")]
         hashes: Vec<Hash>,
     },
     /// Asks for the entries that touched a node, newest first. Answered by [`Reply::History`].
@@ -88,6 +93,7 @@ pub enum Request {
         /// The device.
         device: DeviceId,
         /// Its name from now on.
+        #[serde(deserialize_with = "bounded::text::<_, DEVICE_NAME_LEN_MAX>")]
         name: String,
     },
     /// Shuts a device out for good. Answered by [`Reply::Done`] or [`Reply::Failed`].
@@ -115,6 +121,7 @@ pub struct Hello {
     /// The version of the protocol that the client speaks.
     pub protocol: u16,
     /// The client's program and version, for the server's log.
+    #[serde(deserialize_with = "bounded::text::<_, AGENT_LEN_MAX>")]
     pub agent: String,
     /// What the connection is for.
     pub role: Role,
@@ -142,6 +149,7 @@ pub enum Auth {
     /// It is not: make a new account and enrol this device's key in it.
     Register {
         /// The device's name.
+        #[serde(deserialize_with = "bounded::text::<_, DEVICE_NAME_LEN_MAX>")]
         device_name: String,
     },
     /// It knows the account's ID: enrol its key.
@@ -149,6 +157,7 @@ pub enum Auth {
         /// The ID.
         id: AccountId,
         /// The device's name.
+        #[serde(deserialize_with = "bounded::text::<_, DEVICE_NAME_LEN_MAX>")]
         device_name: String,
     },
     /// Its key is enrolled.
@@ -185,6 +194,7 @@ pub enum Reply {
     /// A part of the tree as it is at `cursor`, parents before children. The last part says so.
     Snapshot {
         /// At most [`crate::limits::ENTRIES_MAX`].
+        #[serde(deserialize_with = "bounded::items::<_, _, ENTRIES_MAX>")]
         nodes: Vec<(NodeId, Version, Node)>,
         /// The point that all parts together show.
         cursor: Cursor,
@@ -194,6 +204,7 @@ pub enum Reply {
     /// New entries of the journal, in order. Small contents may be attached.
     Entries {
         /// At most [`crate::limits::ENTRIES_MAX`]. May be empty in answer to `Pull`.
+        #[serde(deserialize_with = "bounded::items::<_, _, ENTRIES_MAX>")]
         entries: Vec<Pushed>,
         /// The chain's hash after the last of them.
         chain: Hash,
@@ -213,6 +224,7 @@ pub enum Reply {
         /// The number of the request.
         request: RequestId,
         /// One for each change.
+        #[serde(deserialize_with = "bounded::items::<_, _, CHANGES_MAX>")]
         outcomes: Vec<Outcome>,
     },
     /// The hashes that the account lacks.
@@ -220,6 +232,7 @@ pub enum Reply {
         /// The number of the request.
         request: RequestId,
         /// Some of those asked for.
+        #[serde(deserialize_with = "bounded::items::<_, _, HASHES_MAX>")]
         hashes: Vec<Hash>,
     },
     /// The chunks of a `Put` are verified and stored; a commit that names them makes them durable.
@@ -227,6 +240,7 @@ pub enum Reply {
         /// The number of the request.
         request: RequestId,
         /// Lists that were not taken, because something that they name is missing.
+        #[serde(deserialize_with = "bounded::items::<_, _, HASHES_MAX>")]
         incomplete: Vec<Hash>,
     },
     /// Chunks, attached.
@@ -234,6 +248,7 @@ pub enum Reply {
         /// The number of the request.
         request: RequestId,
         /// Those that the account does not have, or whose bytes are damaged.
+        #[serde(deserialize_with = "bounded::items::<_, _, HASHES_MAX>")]
         missing: Vec<Hash>,
         /// Whether this is the last part.
         last: bool,
@@ -243,6 +258,7 @@ pub enum Reply {
         /// The number of the request.
         request: RequestId,
         /// Entries.
+        #[serde(deserialize_with = "bounded::items::<_, _, ENTRIES_MAX>")]
         entries: Vec<Entry>,
         /// Whether there are older ones.
         more: bool,
@@ -254,6 +270,7 @@ pub enum Reply {
         /// The entry after which the tree was so.
         version: Version,
         /// Nodes.
+        #[serde(deserialize_with = "bounded::items::<_, _, ENTRIES_MAX>")]
         nodes: Vec<(NodeId, Version, Node)>,
         /// Whether this is the last part.
         last: bool,
@@ -263,6 +280,7 @@ pub enum Reply {
         /// The number of the request.
         request: RequestId,
         /// In the order of their enrolment.
+        #[serde(deserialize_with = "bounded::items::<_, _, ENTRIES_MAX>")]
         devices: Vec<Device>,
     },
     /// The account's new ID.
@@ -297,12 +315,14 @@ pub enum Reply {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
     /// The server's program and version.
+    #[serde(deserialize_with = "bounded::text::<_, AGENT_LEN_MAX>")]
     pub agent: String,
     /// The account's ID, when it was just made.
     pub id: Option<AccountId>,
     /// The device's id in the account.
     pub device: DeviceId,
     /// The device's name as the server has it.
+    #[serde(deserialize_with = "bounded::text::<_, DEVICE_NAME_LEN_MAX>")]
     pub device_name: String,
     /// The store's epoch.
     pub epoch: Epoch,
@@ -372,6 +392,8 @@ pub enum Failure {
     ServerFault,
     /// The last device cannot be revoked.
     LastDevice,
+    /// The bytes of a chunk are not what its name says. Nothing of the frame was taken.
+    Mismatch,
 }
 
 /// A device of the account.
@@ -380,6 +402,7 @@ pub struct Device {
     /// Its id.
     pub id: DeviceId,
     /// Its name.
+    #[serde(deserialize_with = "bounded::text::<_, DEVICE_NAME_LEN_MAX>")]
     pub name: String,
     /// When it was enrolled, in milliseconds since 1970.
     pub enrolled_ms: u64,
@@ -425,7 +448,7 @@ pub enum Encoding {
 }
 
 /// A chunk that travels with a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Attachment {
     /// What the frame says of it.
     pub head: AttachmentHead,

@@ -1,1 +1,24 @@
-//! stub
+//! The server of Holdfast: it keeps accounts, their journals and their chunks, and tells every device of an account
+//! what is new in it. It takes no decision about a folder; whether a change stands is for `sync_engine` to say. This
+//! library runs a server; the program around it only reads its arguments.
+
+mod arguments;
+mod chunk;
+mod connection;
+mod device_name;
+mod feed;
+mod gate;
+mod house;
+mod listener;
+mod options;
+mod program;
+mod running;
+mod store;
+mod trouble;
+mod watch;
+mod writer;
+
+pub use options::{Limits, Listen, Options};
+pub use program::run;
+pub use running::{Running, Server};
+pub use trouble::{StartError, Trouble};

@@ -5,6 +5,8 @@
 
 extern crate alloc;
 
+pub mod admit;
+pub mod chain;
 pub mod change;
 pub mod id;
 pub mod name;
@@ -12,9 +14,11 @@ pub mod node;
 pub mod tree;
 pub mod trees;
 
+pub use admit::{Effects, View, admit};
+pub use chain::{CHAIN_START, chain_next};
 pub use change::{Change, Entry, MoveTo, Rejection};
 pub use id::{DeviceId, Epoch, Hash, NodeId, Version};
 pub use name::{Name, NameError, RelPath};
-pub use node::{ConflictMark, Content, FileState, Kind, Node, Target};
+pub use node::{ConflictMark, Content, FileState, Kind, Node, Target, TargetError};
 pub use tree::{Tree, TreeError};
 pub use trees::{Base, Block, Trees};

@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The longest name, in bytes.
 pub const NAME_LEN_MAX: usize = 255;
-/// The deepest node, counted in names from the root.
+/// How deep a node may be placed, counted in names from the root. The server holds to it; a tree does not, so that one
+/// that grew deeper by moves of whole directories can still be read.
 pub const DEPTH_MAX: usize = 1024;
 /// The name of the client's own directory in the root of each folder. It is never synchronised.
 pub const PRIVATE_NAME: &[u8] = b".holdfast";

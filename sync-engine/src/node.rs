@@ -3,8 +3,9 @@
 use crate::{DeviceId, Hash, Name, NodeId, Version};
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The longest target of a symbolic link, in bytes.
 pub const TARGET_LEN_MAX: usize = 4096;
@@ -32,13 +33,87 @@ pub struct FileState {
     pub mtime_ns: i64,
 }
 
-/// Where a symbolic link points: bytes that are never followed.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target(pub Arc<[u8]>);
+/// Where a symbolic link points: 1 to 4096 bytes without NUL, which are never followed.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target(Arc<[u8]>);
+
+/// Says why bytes are not a [`Target`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// There are no bytes.
+    #[error("a link's target must not be empty")]
+    Empty,
+    /// There are more than [`TARGET_LEN_MAX`] bytes.
+    #[error("a link's target has at most 4096 bytes")]
+    TooLong,
+    /// There is a NUL in it.
+    #[error("a link's target has no NUL in it")]
+    Nul,
+}
+
+impl Target {
+    /// Checks bytes and makes a target of them.
+    ///
+    /// # Errors
+    /// When no system could hold them as a link's target.
+    pub fn new(bytes: &[u8]) -> Result<Self, TargetError> {
+        match bytes {
+            [] => Err(TargetError::Empty),
+            _ if bytes.len() > TARGET_LEN_MAX => Err(TargetError::TooLong),
+            _ if bytes.contains(&0) => Err(TargetError::Nul),
+            _ => Ok(Self(bytes.into())),
+        }
+    }
+
+    /// Returns the bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
+impl Serialize for Target {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Target {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Target;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the bytes of a link's target")
+            }
+
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Target, E> {
+                Target::new(bytes).map_err(E::custom)
+            }
+
+            fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Target, E> {
+                self.visit_bytes(&bytes)
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Target, A::Error> {
+                let mut bytes = Vec::new();
+                while let Some(byte) = seq.next_element()? {
+                    if bytes.len() == TARGET_LEN_MAX {
+                        return Err(de::Error::custom(TargetError::TooLong));
+                    }
+                    bytes.push(byte);
+                }
+                Target::new(&bytes).map_err(de::Error::custom)
+            }
+        }
+        deserializer.deserialize_bytes(Visitor)
     }
 }
 
@@ -137,3 +212,16 @@ impl Node {
 
 /// A device's name as people gave it; shown, never compared.
 pub type DeviceName = String;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_targets_are_refused() {
+        assert_eq!(Target::new(b""), Err(TargetError::Empty));
+        assert_eq!(Target::new(b"a\0b"), Err(TargetError::Nul));
+        assert_eq!(Target::new(&[b'x'; 4097]), Err(TargetError::TooLong));
+        assert!(Target::new(&[b'x'; 4096]).is_ok());
+    }
+}

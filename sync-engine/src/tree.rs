@@ -2,9 +2,8 @@
 //! within a directory (compared as bytes). The only way to change one is [`Tree::edit`], which takes any number of
 //! changes as one and refuses what would leave the tree invalid.
 
-use crate::name::DEPTH_MAX;
 use crate::{Name, Node, NodeId, RelPath, Version};
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -42,9 +41,6 @@ pub enum TreeError {
     /// The root directory cannot be edited.
     #[error("the root cannot be edited")]
     Root,
-    /// The node would be more than [`DEPTH_MAX`] names deep.
-    #[error("node {0} would be too deep")]
-    TooDeep(NodeId),
 }
 
 /// One part of an edit: the node's new item, or nothing to remove it.
@@ -217,33 +213,20 @@ impl Tree {
                 return Err(TreeError::NoParent(id));
             }
             if old.as_ref().is_none_or(|old| old.node.parent != item.node.parent) {
-                self.check_depth(id)?;
+                self.check_above(id)?;
             }
         }
         Ok(())
     }
 
-    fn check_depth(&self, id: NodeId) -> Result<(), TreeError> {
-        let mut n_above = 0;
-        for above in self.ancestors(id) {
-            n_above += 1;
-            if above == id {
+    /// Walks up from a node. In a cycle the walk would not end; then it is longer than there are nodes.
+    fn check_above(&self, id: NodeId) -> Result<(), TreeError> {
+        for (n_above, above) in self.ancestors(id).enumerate() {
+            if above == id || n_above > self.len() {
                 return Err(TreeError::Cycle(id));
             }
-            if n_above > DEPTH_MAX {
-                return Err(if self.loops(id) {
-                    TreeError::Cycle(id)
-                } else {
-                    TreeError::TooDeep(id)
-                });
-            }
         }
         Ok(())
-    }
-
-    fn loops(&self, id: NodeId) -> bool {
-        let mut seen = BTreeSet::new();
-        self.ancestors(id).any(|above| !seen.insert(above))
     }
 
     fn undo(&mut self, before: BTreeMap<NodeId, Option<Item>>) {

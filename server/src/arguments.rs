@@ -1,0 +1,74 @@
+//! What the program is told on its command line.
+
+use clap::{Args, Parser};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::options::{Limits, Listen, Options};
+
+/// The server of Holdfast. It keeps folders and every version of them, and tells every device what is new.
+#[derive(Debug, Parser)]
+#[command(name = "server", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    /// What to serve, and where
+    #[command(flatten)]
+    pub(crate) serve: ServeArguments,
+}
+
+/// What is told of serving, and of making a certificate.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    /// The port to listen on, on every address of this computer; 0 picks a free one [default: 7733]
+    #[arg(conflicts_with = "listen")]
+    pub(crate) port: Option<u16>,
+    /// The address and port to listen on, instead of every address
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// The directory that holds the store; it is made when there is none
+    #[arg(long, value_name = "DIR", default_value = "holdfast-data")]
+    pub(crate) data: PathBuf,
+    /// The directory that holds certificate and key; without them they are made at the first start
+    #[arg(long, value_name = "DIR", default_value = "certs")]
+    pub(crate) certs: PathBuf,
+    /// Take no new accounts; devices may still be added to those that there are
+    #[arg(long)]
+    pub(crate) closed: bool,
+    /// The most connections at a time
+    #[arg(long, value_name = "NUMBER", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) connections: u32,
+    /// How many accounts one address may make within a minute
+    #[arg(long, value_name = "NUMBER", default_value_t = 600)]
+    pub(crate) registrations: u32,
+    /// Make a certificate and its key, print the key's fingerprint, and end
+    #[arg(long, conflicts_with_all = ["port", "listen", "closed"])]
+    pub(crate) gen_cert: bool,
+    /// A name or address of this server to write into the certificate; may be repeated
+    #[arg(long, value_name = "NAME", requires = "gen_cert")]
+    pub(crate) host: Vec<String>,
+    /// Replace a certificate that is there; every device then has to be told the new fingerprint
+    #[arg(long, requires = "gen_cert")]
+    pub(crate) force: bool,
+}
+
+impl ServeArguments {
+    /// Returns the options of the server that is asked for.
+    #[must_use]
+    pub(crate) fn options(&self) -> Options {
+        let listen = match (self.listen, self.port) {
+            (Some(address), _) => Listen::Address(address),
+            (None, Some(port)) => Listen::Everywhere { port },
+            (None, None) => Listen::default(),
+        };
+        Options {
+            listen,
+            data: self.data.clone(),
+            certs: self.certs.clone(),
+            closed: self.closed,
+            limits: Limits {
+                connections_max: self.connections as usize,
+                registrations_per_minute_max: self.registrations,
+                ..Limits::default()
+            },
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Chunks and lists at the door: decoded with a hard limit, hashed, and of lists read what they name, before anything
+//! of them is believed. It is work for a blocking thread.
+
+use bytes::Bytes;
+use common::limits::CHUNK_LEN_MAX;
+use common::list::{Part, decode_unnamed_list, list_hash};
+use common::message::{Attachment, AttachmentHead, Encoding, Form};
+use sync_engine::Hash;
+
+use crate::store::ChunkRow;
+
+/// What a list names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct List {
+    /// How many levels stand above the chunks: 1 if it names chunks, 2 if it names lists of chunks.
+    pub(crate) depth: u8,
+    /// Each part, with how many bytes of the file it stands for.
+    pub(crate) parts: Vec<Part>,
+}
+
+/// A chunk or list whose bytes are what its name says.
+#[derive(Debug, Clone)]
+pub(crate) struct Verified {
+    /// What the frame said of it, all of it true.
+    pub(crate) head: AttachmentHead,
+    /// Its bytes as encoded.
+    pub(crate) bytes: Bytes,
+    /// What it names, if it is a list.
+    pub(crate) list: Option<List>,
+}
+
+/// Says that the bytes of a chunk are not what its name says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the bytes sent as {0} are something else")]
+pub(crate) struct Mismatch(pub(crate) Hash);
+
+/// Verifies what a device has sent.
+pub(crate) fn verify(attachment: Attachment) -> Result<Verified, Mismatch> {
+    let Attachment { head, bytes } = attachment;
+    let depth_of = |list: &Option<List>| list.as_ref().map_or(0, |list| list.depth);
+    let opened = open(head.form, head.encoding, head.plain_len, &bytes, &head.hash);
+    match opened {
+        Some(list) if depth_of(&list) != 0 || head.form == Form::Data => Ok(Verified {
+            head,
+            // The frame's bytes share one allocation, which a chunk that waits to be written would keep alive.
+            bytes: Bytes::copy_from_slice(&bytes),
+            list,
+        }),
+        Some(_) | None => Err(Mismatch(head.hash)),
+    }
+}
+
+/// Tells whether bytes as stored are those that a row of the index names.
+pub(crate) fn is_whole(row: &ChunkRow, stored: &[u8]) -> bool {
+    let form = form_of(row.depth);
+    open(form, row.encoding, row.plain_len, stored, &row.hash)
+        .is_some_and(|list| list.map_or(0, |list| list.depth) == row.depth)
+}
+
+/// Returns the form of what stands at a depth.
+pub(crate) fn form_of(depth: u8) -> Form {
+    if depth == 0 { Form::Data } else { Form::List }
+}
+
+/// Decodes the bytes of a chunk; nothing if they are damaged.
+pub(crate) fn decode(encoding: Encoding, plain_len: u32, stored: &[u8]) -> Option<Vec<u8>> {
+    let plain_len = usize::try_from(plain_len)
+        .ok()
+        .filter(|len| *len <= CHUNK_LEN_MAX)?;
+    let plain = match encoding {
+        Encoding::Plain => stored.to_vec(),
+        Encoding::Zstd => zstd::bulk::decompress(stored, plain_len).ok()?,
+    };
+    (plain.len() == plain_len).then_some(plain)
+}
+
+/// Decodes and hashes; the outer nothing says that the bytes are not what they are said to be.
+fn open(form: Form, encoding: Encoding, plain_len: u32, stored: &[u8], hash: &Hash) -> Option<Option<List>> {
+    let plain = decode(encoding, plain_len, stored)?;
+    match form {
+        Form::Data => (Hash::of(&plain) == *hash).then_some(None),
+        Form::List => open_list(&plain, hash).map(Some),
+    }
+}
+
+fn open_list(plain: &[u8], hash: &Hash) -> Option<List> {
+    if list_hash(plain) != *hash {
+        return None;
+    }
+    let (depth, parts) = decode_unnamed_list(plain).ok()?;
+    Some(List { depth, parts })
+}

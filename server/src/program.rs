@@ -1,0 +1,167 @@
+//! The program: reads its arguments, does what they ask, and says how it ended.
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use common::certificate::{Certificate, CertificateFiles};
+use common::file::IfExists;
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::arguments::{Arguments, ServeArguments};
+use crate::running::Server;
+use crate::trouble::{Trouble, certificate_todo, with_reasons};
+
+/// How the program ends when something failed.
+const FAILED: u8 = 1;
+/// How the program ends when it was called wrongly.
+const WRONG_USAGE: u8 = 2;
+
+/// Runs the program.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => return say_usage(&error),
+    };
+    start_log();
+    match perform(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            eprintln!("{trouble}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn say_usage(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // Nobody may be reading.
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        _ => {
+            let text = error.to_string();
+            let first = text
+                .split("\n\n")
+                .next()
+                .unwrap_or(&text)
+                .trim_start_matches("error: ")
+                .trim();
+            let trouble = Trouble::new(
+                first,
+                "nothing was started or changed",
+                "see `server --help` for what can be said",
+            );
+            eprintln!("{trouble}");
+            ExitCode::from(WRONG_USAGE)
+        }
+    }
+}
+
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // A log that is set up already, by a test, stays.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
+}
+
+fn perform(arguments: &Arguments) -> Result<(), Trouble> {
+    if arguments.serve.gen_cert {
+        make_certificate(&arguments.serve)
+    } else {
+        serve(&arguments.serve)
+    }
+}
+
+fn make_certificate(arguments: &ServeArguments) -> Result<(), Trouble> {
+    let mut names = Certificate::local_names();
+    names.extend(arguments.host.iter().cloned());
+    let if_exists = if arguments.force {
+        IfExists::Replace
+    } else {
+        IfExists::Fail
+    };
+    let files = CertificateFiles::of_server(&arguments.certs);
+    let made = Certificate::create(&files, &names, if_exists).map_err(|error| {
+        Trouble::new(
+            format!(
+                "no certificate was made in {}: {}",
+                arguments.certs.display(),
+                with_reasons(&error)
+            ),
+            "what was there is unchanged",
+            certificate_todo(&error),
+        )
+    })?;
+    print_line(&format!("fingerprint={}", made.fingerprint()))
+}
+
+fn serve(arguments: &ServeArguments) -> Result<(), Trouble> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Trouble::new(
+                format!("the system gave no threads: {error}"),
+                "the server did not start",
+                "see how many processes and threads this user may have",
+            )
+        })?;
+    runtime.block_on(async {
+        let running = Server::start(arguments.options())
+            .await
+            .map_err(|error| error.trouble())?;
+        print_line(&format!(
+            "ready addr={} fingerprint={}",
+            running.local_addr(),
+            running.fingerprint()
+        ))?;
+        tracing::info!(data = %arguments.data.display(), "serving");
+        let result = tokio::select! {
+            trouble = running.failed() => Err(trouble),
+            () = stop_asked_for() => Ok(()),
+        };
+        tracing::info!("stopping");
+        running.shutdown().await;
+        result
+    })
+}
+
+/// Prints a line on standard output, at once.
+pub(crate) fn print_line(line: &str) -> Result<(), Trouble> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .map_err(|error| {
+            Trouble::new(
+                format!("standard output cannot be written: {error}"),
+                "the program ended",
+                "see where its output goes",
+            )
+        })
+}
+
+/// Waits until someone asks the program to stop.
+#[cfg(unix)]
+async fn stop_asked_for() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => (),
+        _ = terminate.recv() => (),
+    }
+}
+
+/// Waits until someone asks the program to stop.
+#[cfg(windows)]
+async fn stop_asked_for() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

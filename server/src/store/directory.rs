@@ -1,0 +1,60 @@
+//! The server's data directory: what lies where in it, and that one server at a time has it.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use super::StoreError;
+use super::system::{make_private_dir, open_locked};
+
+/// A data directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Directory(PathBuf);
+
+/// Held while a server has the directory.
+#[derive(Debug)]
+pub(crate) struct DirectoryLock {
+    /// The lock is on the open file and ends with it, however the process ends.
+    _file: File,
+}
+
+impl Directory {
+    /// Names a data directory.
+    pub(crate) fn new(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// Returns its path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Returns the path of the database.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.0.join("store.db")
+    }
+
+    /// Returns the path of the directory of packs.
+    pub(crate) fn packs(&self) -> PathBuf {
+        self.0.join("packs")
+    }
+
+    /// Tells whether there is a store in it.
+    pub(crate) fn has_store(&self) -> bool {
+        self.database().is_file()
+    }
+
+    /// Makes the directory when there is none, readable by its owner alone.
+    pub(crate) fn make(&self) -> Result<(), StoreError> {
+        for path in [self.0.clone(), self.packs()] {
+            make_private_dir(&path).map_err(StoreError::file("made", &path))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the directory for this process; nothing if another has it.
+    pub(crate) fn lock(&self) -> Result<Option<DirectoryLock>, StoreError> {
+        let path = self.0.join("lock");
+        let file = open_locked(&path).map_err(StoreError::file("locked", &path))?;
+        Ok(file.map(|file| DirectoryLock { _file: file }))
+    }
+}

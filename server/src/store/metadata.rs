@@ -1,0 +1,146 @@
+//! The narrow door to the records. An implementation gives consistent views to any number of readers and one draft at
+//! a time to a writer. Everything is asked for within one account, but for the few questions that find an account.
+
+use sync_engine::{Change, Content, DeviceId, Entry, Epoch, Hash, Name, Node, NodeId, Version};
+
+use super::blobs::Mark;
+use super::{AccountKey, AccountRow, ChunkRow, DeviceRow, KeyHash, NewDevice, StoreError, StoredEntry};
+
+type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// What is told of a node while a tree is read; `false` ends the reading.
+pub(crate) type Visit<'a> = &'a mut dyn FnMut(NodeId, Version, Node) -> bool;
+
+/// Whether a transaction has to be on the disk before it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// It is flushed before it is answered.
+    Flushed,
+    /// It may be lost in a crash of the machine, together with all that comes after it.
+    Later,
+}
+
+/// Opens views and drafts.
+pub(crate) trait Metadata: Send + Sync {
+    /// Runs `work` on a view that does not change meanwhile.
+    fn read<T>(&self, work: impl FnOnce(&dyn Records) -> Result<T>) -> Result<T>;
+
+    /// Runs `work` on a draft and makes it count if `work` succeeds; else nothing has changed.
+    fn write<T>(&self, durability: Durability, work: impl FnOnce(&dyn Draft) -> Result<T>) -> Result<T>;
+}
+
+/// A consistent view of the records.
+pub(crate) trait Records {
+    /// Returns the store's epoch.
+    fn epoch(&self) -> Result<Epoch>;
+    /// Returns how far the packs were flushed when the last durable transaction was made.
+    fn flushed(&self) -> Result<Mark>;
+    /// Returns all accounts, the oldest first.
+    fn accounts(&self) -> Result<Vec<AccountRow>>;
+    /// Returns an account.
+    fn account(&self, account: AccountKey) -> Result<Option<AccountRow>>;
+    /// Finds an account by the hash of its ID.
+    fn account_by_id(&self, id_hash: &Hash) -> Result<Option<AccountRow>>;
+    /// Finds a device by its key.
+    fn device_by_key(&self, key: &KeyHash) -> Result<Option<DeviceRow>>;
+    /// Returns an account's devices in the order of their enrolment.
+    fn devices(&self, account: AccountKey) -> Result<Vec<DeviceRow>>;
+    /// Returns a node that is in the tree.
+    fn item(&self, account: AccountKey, id: NodeId) -> Result<Option<(Version, Node)>>;
+    /// Tells whether a node has, or ever had, this id.
+    fn id_used(&self, account: AccountKey, id: NodeId) -> Result<bool>;
+    /// Returns the node that has a name in a directory.
+    fn child(&self, account: AccountKey, parent: NodeId, name: &Name) -> Result<Option<NodeId>>;
+    /// Tells whether a directory has anything in it.
+    fn has_children(&self, account: AccountKey, parent: NodeId) -> Result<bool>;
+    /// Visits the tree as it is, parents before children.
+    fn tree(&self, account: AccountKey, visit: Visit<'_>) -> Result<()>;
+    /// Visits the tree as it was after an entry, parents before children.
+    fn past_tree(&self, account: AccountKey, at: Version, visit: Visit<'_>) -> Result<()>;
+    /// Returns entries after `after`, in order: at least one if there is one, and about `len_max` bytes at most.
+    fn entries(
+        &self,
+        account: AccountKey,
+        after: Version,
+        n_max: usize,
+        len_max: usize,
+    ) -> Result<Vec<StoredEntry>>;
+    /// Returns the chain's hash at an entry; before the first it is zeros.
+    fn chain(&self, account: AccountKey, at: Version) -> Result<Option<Hash>>;
+    /// Returns the newest entries before `before`, newest first; of one node's, if one is named.
+    fn log(
+        &self,
+        account: AccountKey,
+        node: Option<NodeId>,
+        before: Version,
+        n_max: usize,
+    ) -> Result<Vec<Entry>>;
+    /// Returns the last entry that was taken at or before a time.
+    fn version_at(&self, account: AccountKey, time_ms: u64) -> Result<Version>;
+    /// Returns a chunk or list of this account, damaged or not.
+    fn chunk(&self, account: AccountKey, hash: &Hash) -> Result<Option<ChunkRow>>;
+    /// Visits all chunks and lists that lie behind a mark, in the order in which they lie.
+    fn chunks_behind(&self, mark: Mark, visit: &mut dyn FnMut(AccountKey, ChunkRow)) -> Result<()>;
+
+    /// Tells whether all bytes of a file are in this account. A list is only taken when all that it names is there, so
+    /// one look is enough.
+    fn has_content(&self, account: AccountKey, content: &Content) -> Result<bool> {
+        if content.size_bytes == 0 {
+            return Ok(content.depth == 0 && content.hash == Hash::of(b""));
+        }
+        let row = self.chunk(account, &content.hash)?;
+        Ok(row.is_some_and(|row| {
+            !row.damaged && row.depth == content.depth && row.total_bytes == content.size_bytes
+        }))
+    }
+}
+
+/// A view that can be changed.
+pub(crate) trait Draft: Records {
+    /// Gives the store another epoch.
+    fn set_epoch(&self, epoch: Epoch) -> Result<()>;
+    /// Notes how far the packs are flushed.
+    fn set_flushed(&self, mark: Mark) -> Result<()>;
+    /// Makes an account.
+    fn add_account(&self, id_hash: &Hash, time_ms: u64) -> Result<AccountKey>;
+    /// Gives an account another ID.
+    fn set_account_id(&self, account: AccountKey, id_hash: &Hash) -> Result<()>;
+    /// Moves the end of the journal.
+    fn set_head(&self, account: AccountKey, head: Version, chain: &Hash) -> Result<()>;
+    /// Enrols a device.
+    fn add_device(&self, account: AccountKey, device: &NewDevice, time_ms: u64) -> Result<()>;
+    /// Notes a device's generations.
+    fn set_generation(&self, key: &KeyHash, current: &[u8; 16], next: &[u8; 16]) -> Result<()>;
+    /// Notes when a device was last connected.
+    fn set_seen(&self, account: AccountKey, device: DeviceId, time_ms: u64) -> Result<()>;
+    /// Gives a device another name; tells whether there is such a device.
+    fn rename_device(&self, account: AccountKey, device: DeviceId, name: &str) -> Result<bool>;
+    /// Shuts a device out; tells whether there is such a device.
+    fn revoke_device(&self, account: AccountKey, device: DeviceId) -> Result<bool>;
+    /// Puts nodes where an entry has them, all at once; nothing instead of a node deletes it.
+    fn put_nodes(
+        &self,
+        account: AccountKey,
+        version: Version,
+        nodes: &[(NodeId, Option<Node>)],
+    ) -> Result<()>;
+    /// Appends an entry and says how long its change is as stored.
+    fn add_entry(&self, account: AccountKey, entry: &Entry, chain: &Hash) -> Result<usize>;
+    /// Enters a chunk, or enters it again with another place.
+    fn put_chunk(&self, account: AccountKey, chunk: &ChunkRow) -> Result<()>;
+    /// Notes that a chunk was found damaged at a place.
+    fn mark_damaged(&self, account: AccountKey, hash: &Hash) -> Result<()>;
+    /// Forgets a chunk that was never durable.
+    fn drop_chunk(&self, account: AccountKey, hash: &Hash) -> Result<()>;
+}
+
+/// Returns the nodes that a change is about.
+pub(crate) fn touched(change: &Change) -> Vec<NodeId> {
+    match change {
+        Change::Create { id, .. }
+        | Change::Update { id, .. }
+        | Change::Delete { id, .. }
+        | Change::Mark { id, .. } => vec![*id],
+        Change::Move { moves } => moves.iter().map(|to| to.id).collect(),
+    }
+}

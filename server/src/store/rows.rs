@@ -1,0 +1,102 @@
+//! The values that the store keeps, as plain rows.
+
+use common::message::Encoding;
+use std::time::{SystemTime, UNIX_EPOCH};
+use sync_engine::{DeviceId, Entry, Hash, Version};
+
+use super::Place;
+
+/// An account within this store. It never leaves the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct AccountKey(pub(crate) i64);
+
+/// The SHA-256 of a device's public key, as TLS shows it.
+pub(crate) type KeyHash = [u8; 32];
+
+/// An account.
+#[derive(Debug, Clone)]
+pub(crate) struct AccountRow {
+    /// The account.
+    pub(crate) key: AccountKey,
+    /// The hash of its ID; the ID itself is nowhere.
+    pub(crate) id_hash: Hash,
+    /// The newest entry.
+    pub(crate) head: Version,
+    /// The chain's hash at that entry.
+    pub(crate) chain: Hash,
+    /// When it was made, in milliseconds since 1970.
+    pub(crate) created_ms: u64,
+}
+
+/// A device.
+#[derive(Debug, Clone)]
+pub(crate) struct DeviceRow {
+    /// Its account.
+    pub(crate) account: AccountKey,
+    /// Its id there.
+    pub(crate) id: DeviceId,
+    /// Its key.
+    pub(crate) key: KeyHash,
+    /// Its name.
+    pub(crate) name: String,
+    /// When it was enrolled, in milliseconds since 1970.
+    pub(crate) enrolled_ms: u64,
+    /// When it was last connected, in milliseconds since 1970.
+    pub(crate) seen_ms: u64,
+    /// The generation that it confirmed.
+    pub(crate) generation: [u8; 16],
+    /// The generation that it was told to begin, and has not confirmed yet.
+    pub(crate) next_generation: [u8; 16],
+    /// Whether it is shut out.
+    pub(crate) revoked: bool,
+}
+
+/// A device that is about to be enrolled.
+#[derive(Debug, Clone)]
+pub(crate) struct NewDevice {
+    /// Its id.
+    pub(crate) id: DeviceId,
+    /// Its key.
+    pub(crate) key: KeyHash,
+    /// Its name.
+    pub(crate) name: String,
+    /// The generation that it begins.
+    pub(crate) next_generation: [u8; 16],
+}
+
+/// An entry of a journal with what the store knows of it.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredEntry {
+    /// The entry.
+    pub(crate) entry: Entry,
+    /// The chain's hash at this entry.
+    pub(crate) chain: Hash,
+    /// The length of the change as stored, in bytes: a measure for filling frames.
+    pub(crate) len: usize,
+}
+
+/// A chunk or a list, and where its bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ChunkRow {
+    /// Its name.
+    pub(crate) hash: Hash,
+    /// Zero for a piece of a file; of a list, how many levels stand above the chunks.
+    pub(crate) depth: u8,
+    /// How it is encoded in the pack.
+    pub(crate) encoding: Encoding,
+    /// Its length when decoded, in bytes.
+    pub(crate) plain_len: u32,
+    /// How many bytes of a file it stands for.
+    pub(crate) total_bytes: u64,
+    /// Where it is.
+    pub(crate) place: Place,
+    /// Whether it was found damaged. It then counts as missing, until a device brings it again.
+    pub(crate) damaged: bool,
+}
+
+/// Returns the clock's time in milliseconds since 1970. It is shown to people and decides nothing.
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX))
+}

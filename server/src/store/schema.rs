@@ -1,0 +1,172 @@
+//! The tables, and how a database is opened. The format's number is in the database itself: a newer one is refused,
+//! an older one would be brought forward here.
+
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+use std::time::Duration;
+
+use super::StoreError;
+
+/// Tells a store of Holdfast from other databases ("HFST").
+const APPLICATION_ID: i64 = 0x4846_5354;
+/// The format of the tables below.
+const FORMAT: i64 = 1;
+/// How long one process waits for another's transaction.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Statements kept ready in each connection.
+const STATEMENTS_MAX: usize = 96;
+
+/// Why each table is as it is: `node` holds the tree as it is, and of a deleted node only the id, so that it is never
+/// used again. `node_version` holds each state that a node ever had: from it the tree of any time is read without
+/// replaying the journal. A chunk belongs to one account, so that no account learns what another has.
+const TABLES: &str = "
+CREATE TABLE store (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    epoch BLOB NOT NULL,
+    flushed_pack INTEGER NOT NULL,
+    flushed_len INTEGER NOT NULL
+) STRICT;
+CREATE TABLE account (
+    account INTEGER PRIMARY KEY AUTOINCREMENT,
+    id_hash BLOB NOT NULL UNIQUE,
+    head INTEGER NOT NULL,
+    chain BLOB NOT NULL,
+    created_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE device (
+    ordinal INTEGER PRIMARY KEY AUTOINCREMENT,
+    account INTEGER NOT NULL REFERENCES account,
+    id BLOB NOT NULL,
+    key BLOB NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    enrolled_ms INTEGER NOT NULL,
+    seen_ms INTEGER NOT NULL,
+    generation BLOB NOT NULL,
+    next_generation BLOB NOT NULL,
+    revoked INTEGER NOT NULL,
+    UNIQUE (account, id)
+) STRICT;
+CREATE TABLE node (
+    account INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    version INTEGER NOT NULL,
+    parent BLOB,
+    name BLOB,
+    state BLOB,
+    PRIMARY KEY (account, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX node_place ON node (account, parent, name) WHERE parent IS NOT NULL;
+CREATE TABLE node_version (
+    account INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    version INTEGER NOT NULL,
+    parent BLOB,
+    name BLOB,
+    state BLOB,
+    PRIMARY KEY (account, id, version)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE entry (
+    account INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    device BLOB NOT NULL,
+    time_ms INTEGER NOT NULL,
+    change BLOB NOT NULL,
+    chain BLOB NOT NULL,
+    PRIMARY KEY (account, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE chunk (
+    account INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    depth INTEGER NOT NULL,
+    encoding INTEGER NOT NULL,
+    plain_len INTEGER NOT NULL,
+    total_bytes INTEGER NOT NULL,
+    pack INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    stored_len INTEGER NOT NULL,
+    damaged INTEGER NOT NULL,
+    PRIMARY KEY (account, hash)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX chunk_place ON chunk (pack, offset);
+";
+
+/// Opens the database and makes the tables when there are none.
+pub(super) fn create(path: &Path) -> Result<Connection, StoreError> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
+    let format = number(&connection, "user_version")?;
+    let tables = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| {
+            row.get::<_, i64>(0)
+        })
+        .map_err(|source| not_a_database(path, source))?;
+    if format == 0 && tables == 0 {
+        let mut epoch = [0_u8; 16];
+        getrandom::fill(&mut epoch).map_err(|e| StoreError::Damaged {
+            what: format!("the system's random source ({e})"),
+        })?;
+        let script = format!(
+            "BEGIN IMMEDIATE; {TABLES} INSERT INTO store VALUES (1, x'{}', 0, 0);
+             PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;",
+            sync_engine::Epoch(epoch)
+        );
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL")
+            .and_then(|()| connection.execute_batch(&script))
+            .map_err(StoreError::sql("make its tables"))?;
+    }
+    check(&connection, path)?;
+    Ok(connection)
+}
+
+/// Opens another connection to a database that is there.
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    let connection = connect(path, OpenFlags::empty())?;
+    check(&connection, path)?;
+    Ok(connection)
+}
+
+fn connect(path: &Path, more: OpenFlags) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+    let connection = Connection::open_with_flags(path, flags).map_err(StoreError::sql("be opened"))?;
+    connection
+        .busy_timeout(BUSY_TIMEOUT)
+        .map_err(StoreError::sql("set its waiting time"))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection
+        .execute_batch(
+            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;
+             PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;",
+        )
+        .map_err(|source| not_a_database(path, source))?;
+    Ok(connection)
+}
+
+fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    if number(connection, "application_id")? != APPLICATION_ID {
+        return Err(StoreError::NotAStore {
+            path: path.to_owned(),
+        });
+    }
+    match number(connection, "user_version")? {
+        FORMAT => Ok(()),
+        found => Err(StoreError::TooNew { found, known: FORMAT }),
+    }
+}
+
+fn number(connection: &Connection, pragma: &str) -> Result<i64, StoreError> {
+    connection
+        .pragma_query_value(None, pragma, |row| row.get(0))
+        .map_err(StoreError::sql("say what it is"))
+}
+
+fn not_a_database(path: &Path, source: rusqlite::Error) -> StoreError {
+    match source.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => StoreError::NotAStore {
+            path: path.to_owned(),
+        },
+        Some(_) | None => StoreError::Sql {
+            deed: "be opened",
+            source,
+        },
+    }
+}

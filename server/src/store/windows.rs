@@ -1,0 +1,54 @@
+//! What the store needs of Windows: reading at an offset, private directories, flushing a directory.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::os::windows::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Fills `bytes` from an offset of a file.
+pub(crate) fn read_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.seek_read(bytes, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            n => {
+                bytes = &mut bytes[n..];
+                offset += n as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes a directory and those above it. It inherits who may read it, as is the custom here.
+pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(path)
+}
+
+/// Does nothing: names are durable here when the file is.
+pub(crate) fn flush_dir(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Says yes: who may read a file is inherited from its directory here.
+pub(crate) fn is_private(_metadata: &Metadata) -> bool {
+    true
+}
+
+/// What the system answers when another process has a file open and does not share it.
+const ERROR_SHARING_VIOLATION: i32 = 32;
+
+/// Opens a file for this process alone; nothing if another process has it.
+pub(crate) fn open_locked(path: &Path) -> io::Result<Option<File>> {
+    let opened = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .share_mode(0)
+        .open(path);
+    match opened {
+        Ok(file) => Ok(Some(file)),
+        Err(e) if e.raw_os_error() == Some(ERROR_SHARING_VIOLATION) => Ok(None),
+        Err(e) => Err(e),
+    }
+}

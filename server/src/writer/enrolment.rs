@@ -1,0 +1,152 @@
+//! Who is admitted: the decision over a `Hello`, inside one transaction. An unknown ID, an unknown key and a revoked
+//! one are answered alike, after the same questions to the database.
+
+use common::identity::AccountId;
+use common::message::{Auth, Hello, Refusal, Role};
+use sync_engine::{DeviceId, Version};
+
+use crate::store::{AccountKey, DeviceRow, Draft, KeyHash, NewDevice, StoreError, now_ms};
+
+/// The most devices of an account, revoked ones included.
+const DEVICES_MAX: usize = 1024;
+/// A generation that no device has begun.
+const NO_GENERATION: [u8; 16] = [0; 16];
+
+/// Who calls, and the random things that may be needed for it.
+pub(crate) struct Caller {
+    /// The key that TLS has proved.
+    pub(crate) key: KeyHash,
+    /// What it says.
+    pub(crate) hello: Hello,
+    /// The id that it gets if it is new.
+    pub(crate) new_device: DeviceId,
+    /// The ID of the account if it is new.
+    pub(crate) new_id: AccountId,
+}
+
+/// A device that is admitted.
+#[derive(Debug, Clone)]
+pub(crate) struct Admitted {
+    /// The account.
+    pub(crate) account: AccountKey,
+    /// The newest entry of its journal.
+    pub(crate) head: Version,
+    /// The device.
+    pub(crate) device: DeviceId,
+    /// Its name.
+    pub(crate) device_name: String,
+    /// The account's ID, if it was just made.
+    pub(crate) id: Option<AccountId>,
+}
+
+/// Decides whether a caller is admitted, and enrols it if it is new.
+pub(crate) fn admit_device(
+    draft: &dyn Draft,
+    caller: &Caller,
+    is_closed: bool,
+) -> Result<Result<Admitted, Refusal>, StoreError> {
+    let hello = &caller.hello;
+    let presented = match &hello.auth {
+        Auth::Enrol { id, .. } => id.hash(),
+        Auth::Register { .. } | Auth::Device => caller.new_id.hash(),
+    };
+    let known = draft.device_by_key(&caller.key)?;
+    let account = draft.account_by_id(&presented)?;
+    match (&hello.auth, known) {
+        (_, Some(device)) if device.revoked => Ok(Err(Refusal::NotAdmitted)),
+        (Auth::Device, Some(device)) => readmit(draft, hello, &device, None),
+        (Auth::Enrol { .. }, Some(device)) => match account {
+            Some(account) if account.key == device.account => readmit(draft, hello, &device, None),
+            Some(_) | None => Ok(Err(Refusal::NotAdmitted)),
+        },
+        (Auth::Register { .. }, Some(device)) => repeat_registration(draft, caller, &device),
+        (Auth::Device, None) => Ok(Err(Refusal::NotAdmitted)),
+        (Auth::Enrol { device_name, .. }, None) => match account {
+            Some(account) => enrol(draft, caller, account.key, device_name, None),
+            None => Ok(Err(Refusal::NotAdmitted)),
+        },
+        (Auth::Register { .. }, None) if is_closed => Ok(Err(Refusal::Closed)),
+        (Auth::Register { device_name }, None) => {
+            let account = draft.add_account(&caller.new_id.hash(), now_ms())?;
+            enrol(draft, caller, account, device_name, Some(caller.new_id.clone()))
+        }
+    }
+}
+
+/// Admits a device that is enrolled, if its generation is the present one, or the one that it was told to begin.
+fn readmit(
+    draft: &dyn Draft,
+    hello: &Hello,
+    device: &DeviceRow,
+    id: Option<AccountId>,
+) -> Result<Result<Admitted, Refusal>, StoreError> {
+    let is_pending = hello.generation == device.next_generation;
+    if hello.role == Role::Control {
+        if hello.generation != device.generation && !is_pending {
+            return Ok(Err(Refusal::Cloned));
+        }
+        draft.set_generation(&device.key, &hello.generation, &hello.next_generation)?;
+        draft.set_seen(device.account, device.id, now_ms())?;
+    }
+    welcome(draft, device.account, device.id, device.name.clone(), id)
+}
+
+/// Answers a registration that arrives again. As long as the device has never confirmed its first admission, it may
+/// not have learned its account's ID, which nobody can tell it any more: the account gets another.
+fn repeat_registration(
+    draft: &dyn Draft,
+    caller: &Caller,
+    device: &DeviceRow,
+) -> Result<Result<Admitted, Refusal>, StoreError> {
+    let is_alone = draft.devices(device.account)?.len() == 1;
+    if device.generation != NO_GENERATION || caller.hello.generation != NO_GENERATION || !is_alone {
+        return Ok(Err(Refusal::NotAdmitted));
+    }
+    draft.set_account_id(device.account, &caller.new_id.hash())?;
+    readmit(draft, &caller.hello, device, Some(caller.new_id.clone()))
+}
+
+fn enrol(
+    draft: &dyn Draft,
+    caller: &Caller,
+    account: AccountKey,
+    device_name: &str,
+    id: Option<AccountId>,
+) -> Result<Result<Admitted, Refusal>, StoreError> {
+    if caller.hello.role != Role::Control {
+        return Ok(Err(Refusal::NotAdmitted));
+    }
+    if DEVICES_MAX <= draft.devices(account)?.len() {
+        return Ok(Err(Refusal::Busy));
+    }
+    let device = NewDevice {
+        id: caller.new_device,
+        key: caller.key,
+        name: crate::device_name::cleaned(device_name),
+        next_generation: caller.hello.next_generation,
+    };
+    draft.add_device(account, &device, now_ms())?;
+    welcome(draft, account, device.id, device.name, id)
+}
+
+fn welcome(
+    draft: &dyn Draft,
+    account: AccountKey,
+    device: DeviceId,
+    device_name: String,
+    id: Option<AccountId>,
+) -> Result<Result<Admitted, Refusal>, StoreError> {
+    let row = draft.account(account)?;
+    let head = row
+        .ok_or_else(|| StoreError::Damaged {
+            what: "the table of accounts".into(),
+        })?
+        .head;
+    Ok(Ok(Admitted {
+        account,
+        head,
+        device,
+        device_name,
+        id,
+    }))
+}

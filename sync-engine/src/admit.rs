@@ -1,0 +1,226 @@
+//! The server's admission of a change: checks it against the account's tree as it is and says what it does to which
+//! nodes, or why it is not taken. It reads the tree through [`View`], so that the same rules stand over a database and
+//! over a tree in memory; it never writes. What it admits leaves a valid tree valid.
+
+use crate::name::DEPTH_MAX;
+use crate::{Change, Content, Hash, Kind, MoveTo, Name, Node, NodeId, Rejection, Version};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// The most nodes in one [`Change::Move`].
+pub const MOVES_MAX: usize = 4096;
+
+/// What admission has to know of an account. All answers must be of one moment: of one transaction.
+pub trait View {
+    /// Why the store could not answer.
+    type Error;
+
+    /// Returns a node that exists now, with its version. The root is not asked for.
+    ///
+    /// # Errors
+    /// When the store could not answer.
+    fn item(&self, id: NodeId) -> Result<Option<(Version, Node)>, Self::Error>;
+
+    /// Returns the node that has a name in a directory now.
+    ///
+    /// # Errors
+    /// When the store could not answer.
+    fn child(&self, parent: NodeId, name: &Name) -> Result<Option<NodeId>, Self::Error>;
+
+    /// Tells whether a directory has anything in it now.
+    ///
+    /// # Errors
+    /// When the store could not answer.
+    fn has_children(&self, id: NodeId) -> Result<bool, Self::Error>;
+
+    /// Tells whether a node with this id exists or ever did.
+    ///
+    /// # Errors
+    /// When the store could not answer.
+    fn id_used(&self, id: NodeId) -> Result<bool, Self::Error>;
+
+    /// Tells whether the account's store holds the chunk or list that a content names, with this depth and this size.
+    /// The empty content is not asked for: it has no chunk.
+    ///
+    /// # Errors
+    /// When the store could not answer.
+    fn has_content(&self, content: &Content) -> Result<bool, Self::Error>;
+}
+
+/// What an admitted change does: each node's new value, or nothing when it is deleted. Their new version is the number
+/// of the entry.
+pub type Effects = Vec<(NodeId, Option<Node>)>;
+
+/// Checks a change. The outer error is the store's, the inner one the answer to the device.
+///
+/// Law: applied as one edit to the valid tree that `view` shows, the effects leave a valid tree. A change that was
+/// admitted and applied is rejected when it comes again.
+///
+/// # Errors
+/// When the store could not answer.
+pub fn admit<V: View>(view: &V, change: &Change) -> Result<Result<Effects, Rejection>, V::Error> {
+    match check(view, change) {
+        Ok(effects) => Ok(Ok(effects)),
+        Err(Stop::Rejected(rejection)) => Ok(Err(rejection)),
+        Err(Stop::View(error)) => Err(error),
+    }
+}
+
+enum Stop<E> {
+    Rejected(Rejection),
+    View(E),
+}
+
+impl<E> From<Rejection> for Stop<E> {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+fn check<V: View>(view: &V, change: &Change) -> Result<Effects, Stop<V::Error>> {
+    match change {
+        Change::Create { id, node } => create(view, *id, node),
+        Change::Update { id, base, kind } => {
+            let node = current(view, *id, *base)?;
+            if !node.kind.same_type(kind) {
+                return Err(Rejection::TypeChanged.into());
+            }
+            if kind.is_dir() {
+                return Err(Rejection::Malformed.into());
+            }
+            check_content(view, kind)?;
+            let kind = kind.clone();
+            Ok([(*id, Some(Node { kind, ..node }))].into())
+        }
+        Change::Move { moves } => relocate(view, moves),
+        Change::Delete { id, base } => {
+            let node = current(view, *id, *base)?;
+            if node.kind.is_dir() && view.has_children(*id).map_err(Stop::View)? {
+                return Err(Rejection::NotEmpty.into());
+            }
+            Ok([(*id, None)].into())
+        }
+        Change::Mark { id, base, mark } => {
+            let node = current(view, *id, *base)?;
+            if mark.as_ref().is_some_and(|mark| mark.with == *id) {
+                return Err(Rejection::Malformed.into());
+            }
+            let mark = mark.clone();
+            Ok([(*id, Some(Node { mark, ..node }))].into())
+        }
+    }
+}
+
+/// Returns the node if it is still at the version that the change was based on.
+fn current<V: View>(view: &V, id: NodeId, base: Version) -> Result<Node, Stop<V::Error>> {
+    if id == NodeId::ROOT {
+        return Err(Rejection::Malformed.into());
+    }
+    match view.item(id).map_err(Stop::View)? {
+        Some((version, node)) if version == base => Ok(node),
+        Some((version, _)) => Err(Rejection::Stale(Some(version)).into()),
+        None => Err(Rejection::Stale(None).into()),
+    }
+}
+
+fn create<V: View>(view: &V, id: NodeId, node: &Node) -> Result<Effects, Stop<V::Error>> {
+    if id == NodeId::ROOT || node.mark.as_ref().is_some_and(|mark| mark.with == id) {
+        return Err(Rejection::Malformed.into());
+    }
+    if view.id_used(id).map_err(Stop::View)? {
+        return Err(Rejection::IdUsed.into());
+    }
+    check_parent(view, node.parent)?;
+    if let Some(other) = view.child(node.parent, &node.name).map_err(Stop::View)? {
+        return Err(Rejection::NameTaken(other).into());
+    }
+    check_above(view, id, node.parent, &BTreeMap::new())?;
+    check_content(view, &node.kind)?;
+    Ok([(id, Some(node.clone()))].into())
+}
+
+fn relocate<V: View>(view: &V, moves: &[MoveTo]) -> Result<Effects, Stop<V::Error>> {
+    if moves.is_empty() || moves.len() > MOVES_MAX {
+        return Err(Rejection::Malformed.into());
+    }
+    let parents: BTreeMap<NodeId, NodeId> = moves.iter().map(|to| (to.id, to.parent)).collect();
+    if parents.len() != moves.len() {
+        return Err(Rejection::Malformed.into());
+    }
+    let mut effects = Vec::with_capacity(moves.len());
+    let mut places = BTreeMap::new();
+    for to in moves {
+        let node = current(view, to.id, to.base)?;
+        if let Some(other) = places.insert((to.parent, &to.name), to.id) {
+            return Err(Rejection::NameTaken(other).into());
+        }
+        let (parent, name) = (to.parent, to.name.clone());
+        effects.push((to.id, Some(Node { parent, name, ..node })));
+    }
+    for to in moves {
+        check_parent(view, to.parent)?;
+        match view.child(to.parent, &to.name).map_err(Stop::View)? {
+            Some(other) if !parents.contains_key(&other) => {
+                return Err(Rejection::NameTaken(other).into());
+            }
+            Some(_) | None => (),
+        }
+        check_above(view, to.id, to.parent, &parents)?;
+    }
+    Ok(effects)
+}
+
+fn check_parent<V: View>(view: &V, parent: NodeId) -> Result<(), Stop<V::Error>> {
+    if parent == NodeId::ROOT {
+        return Ok(());
+    }
+    match view.item(parent).map_err(Stop::View)? {
+        Some((_, node)) if node.kind.is_dir() => Ok(()),
+        Some(_) | None => Err(Rejection::NoParent.into()),
+    }
+}
+
+/// Walks from the place that a node is to have up to the root, as things will be after all `moved` have moved.
+fn check_above<V: View>(
+    view: &V,
+    id: NodeId,
+    parent: NodeId,
+    moved: &BTreeMap<NodeId, NodeId>,
+) -> Result<(), Stop<V::Error>> {
+    let mut above = parent;
+    for _ in 0..DEPTH_MAX {
+        if above == NodeId::ROOT {
+            return Ok(());
+        }
+        if above == id {
+            return Err(Rejection::Cycle.into());
+        }
+        above = match moved.get(&above) {
+            Some(parent) => *parent,
+            None => match view.item(above).map_err(Stop::View)? {
+                Some((_, node)) => node.parent,
+                None => return Err(Rejection::NoParent.into()),
+            },
+        };
+    }
+    Err(Rejection::TooDeep.into())
+}
+
+fn check_content<V: View>(view: &V, kind: &Kind) -> Result<(), Stop<V::Error>> {
+    let Some(content) = kind.file().map(|file| &file.content) else {
+        return Ok(());
+    };
+    if content.size_bytes == 0 {
+        let is_empty = content.depth == 0 && content.hash == Hash::of(b"");
+        return if is_empty {
+            Ok(())
+        } else {
+            Err(Rejection::Malformed.into())
+        };
+    }
+    if view.has_content(content).map_err(Stop::View)? {
+        Ok(())
+    } else {
+        Err(Rejection::MissingContent(content.hash).into())
+    }
+}
