@@ -43,6 +43,22 @@ impl Tokens {
         self.0.remove(token);
     }
 
+    /// Forgets the tokens in a file, or in all files of a directory, that somebody is about to replace or delete.
+    ///
+    /// # Errors
+    /// When something there cannot be read.
+    pub fn retire_under(&mut self, path: &Path) -> Result<()> {
+        let found = match fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_dir() => contents(path)?,
+            Ok(metadata) if metadata.is_file() => vec![fs::read_to_string(path)?],
+            Ok(_) | Err(_) => Vec::new(),
+        };
+        for token in found.iter().flat_map(|content| content.lines()) {
+            self.retire(token);
+        }
+        Ok(())
+    }
+
     /// Checks that each token is in some file of each of the folders.
     ///
     /// # Errors
