@@ -1,0 +1,166 @@
+//! A real server on a free port of this computer, with a store in a directory of its own.
+
+use crate::binaries::binaries;
+use crate::process::{END_TIMEOUT, Finished, Process, run};
+use anyhow::{Context as _, Result, bail};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// A server has to be ready within this time.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a test wants of a server beyond the usual.
+#[derive(Debug, Clone, Default)]
+pub struct ServerOptions {
+    /// More arguments of its command line.
+    pub args: Vec<String>,
+}
+
+/// A server process; ended when dropped. Its store outlives it, so that it can be started again.
+#[derive(Debug)]
+pub struct ServerProcess {
+    home: PathBuf,
+    options: ServerOptions,
+    address: SocketAddr,
+    fingerprint: String,
+    process: Option<Process>,
+}
+
+impl ServerProcess {
+    /// Starts a server whose store and certificate are in `home`, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not get ready; the error shows what it wrote.
+    pub fn start(home: &Path, options: ServerOptions) -> Result<Self> {
+        std::fs::create_dir_all(home)?;
+        let mut server = Self {
+            home: home.to_owned(),
+            options,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            fingerprint: String::new(),
+            process: None,
+        };
+        server.start_again()?;
+        Ok(server)
+    }
+
+    /// Starts it again where it was, on the same port.
+    ///
+    /// # Errors
+    /// When it does not get ready; the error shows what it wrote.
+    pub fn start_again(&mut self) -> Result<()> {
+        self.process = None;
+        let mut command = Command::new(&binaries()?.server);
+        command
+            .args(["--listen", &self.address.to_string()])
+            .arg("--data")
+            .arg(self.data())
+            .arg("--certs")
+            .arg(self.certs())
+            .args(&self.options.args)
+            .current_dir(&self.home);
+        let process = Process::start("the server", &mut command)?;
+        let ready = process.stdout.wait(0, READY_TIMEOUT, Ready::parse);
+        let Some(ready) = ready else {
+            bail!("the server did not get ready\n{}", process.output());
+        };
+        self.address = ready.address;
+        self.fingerprint = ready.fingerprint;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Ends it in good order and starts it again.
+    ///
+    /// # Errors
+    /// When it does not end, or does not get ready.
+    pub fn restart(&mut self) -> Result<()> {
+        self.terminate()?;
+        self.start_again()
+    }
+
+    /// Ends it in good order.
+    ///
+    /// # Errors
+    /// When it did not run or does not end in time.
+    pub fn terminate(&mut self) -> Result<Finished> {
+        let process = self.process.take().context("the server does not run")?;
+        process.terminate();
+        process.finish(END_TIMEOUT)
+    }
+
+    /// Ends it at once, wherever it is.
+    ///
+    /// # Errors
+    /// When it did not run.
+    pub fn kill(&mut self) -> Result<Finished> {
+        let process = self.process.take().context("the server does not run")?;
+        process.kill();
+        process.finish(END_TIMEOUT)
+    }
+
+    /// Where it listens; the same after each start.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The fingerprint of its key, as it printed it.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// The directory of its store.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.home.join("data")
+    }
+
+    /// The directory of its certificate and key.
+    #[must_use]
+    pub fn certs(&self) -> PathBuf {
+        self.home.join("certs")
+    }
+
+    /// Runs one of the commands that look after a store.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn admin(&self, args: &[&str]) -> Result<Finished> {
+        let mut command = Command::new(&binaries()?.server);
+        command
+            .args(args)
+            .arg("--data")
+            .arg(self.data())
+            .current_dir(&self.home);
+        run("the server's command", &mut command, Duration::from_secs(60))
+    }
+
+    /// Returns all that it wrote since it was started last.
+    #[must_use]
+    pub fn output(&self) -> String {
+        self.process.as_ref().map(Process::output).unwrap_or_default()
+    }
+}
+
+/// The line that says that a server is ready.
+struct Ready {
+    address: SocketAddr,
+    fingerprint: String,
+}
+
+impl Ready {
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        if words.next() != Some("ready") {
+            return None;
+        }
+        Some(Self {
+            address: words.next()?.strip_prefix("addr=")?.parse().ok()?,
+            fingerprint: words.next()?.strip_prefix("fingerprint=")?.to_owned(),
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! Stores and databases that are lost, old or damaged: nothing is deleted for it, on no device.
+
+use crate::support::{n_conflicts, picture};
+use anyhow::Result;
+use std::fs;
+use std::path::Path;
+use tests::{Device, Tokens, World, settle};
+
+/// Returns the paths of the client's database, whatever belongs to it included.
+fn database(device: &Device) -> Result<Vec<std::path::PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(device.folder.join(".holdfast"))? {
+        let path = entry?.path();
+        if path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"state.db"))
+        {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+fn two_with_files() -> Result<(World, Device, Device, Tokens)> {
+    let (world, [first, second]) = World::with_devices()?;
+    let mut tokens = Tokens::new();
+    for n in 0..12 {
+        tokens.write(&first.path(&format!("box {}/{n}.txt", n % 3)))?;
+    }
+    settle(&[&first, &second])?;
+    Ok((world, first, second, tokens))
+}
+
+#[test]
+fn a_lost_database_is_rebuilt_without_a_deletion_or_a_conflict() -> Result<()> {
+    let (_world, first, mut second, tokens) = two_with_files()?;
+    let before = picture(&first)?;
+    second.kill()?;
+    for path in database(&second)? {
+        fs::remove_file(path)?;
+    }
+    second.start()?;
+    settle(&[&first, &second])?;
+    assert_eq!(picture(&first)?, before);
+    assert_eq!(n_conflicts(&first)?, 0);
+    tokens.all_in(&[&first.folder, &second.folder])
+}
+
+#[test]
+fn a_damaged_database_is_put_aside_and_rebuilt() -> Result<()> {
+    let (_world, first, mut second, tokens) = two_with_files()?;
+    second.kill()?;
+    for path in database(&second)? {
+        let len = fs::metadata(&path)?.len();
+        fs::write(&path, vec![0xa5; usize::try_from(len)?])?;
+    }
+    second.start()?;
+    settle(&[&first, &second])?;
+    assert_eq!(n_conflicts(&first)?, 0);
+    tokens.all_in(&[&first.folder, &second.folder])
+}
+
+#[test]
+fn a_server_put_back_to_an_older_store_heals_and_deletes_nothing() -> Result<()> {
+    let (mut world, first, second, mut tokens) = two_with_files()?;
+    world.server.terminate()?;
+    let backup = world.home().join("backup");
+    copy_dir(&world.server.data(), &backup)?;
+    world.server.start_again()?;
+    for n in 0..5 {
+        tokens.write(&first.path(&format!("after the backup/{n}.txt")))?;
+    }
+    first.rename("box 1", "crate 1")?;
+    settle(&[&first, &second])?;
+    let before = first.tree()?;
+
+    world.server.terminate()?;
+    fs::remove_dir_all(world.server.data())?;
+    copy_dir(&backup, &world.server.data())?;
+    world.server.start_again()?;
+    settle(&[&first, &second])?;
+    let after = first.tree()?;
+    assert!(
+        before.keys().all(|path| after.contains_key(path)),
+        "{:?}",
+        after.keys()
+    );
+    tokens.all_in(&[&first.folder, &second.folder])?;
+    let third = world.device("c")?;
+    settle(&[&first, &second, &third])?;
+    tokens.all_in(&[&third.folder])
+}
+
+fn copy_dir(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let goal = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_dir(&entry.path(), &goal)?;
+        } else {
+            fs::copy(entry.path(), goal)?;
+        }
+    }
+    // Whoever copies a store as root keeps it as private as it was.
+    Ok(fs::set_permissions(to, fs::metadata(from)?.permissions())?)
+}
+
+#[test]
+fn a_folder_that_was_copied_with_its_state_is_not_taken_for_the_original() -> Result<()> {
+    let (world, mut first, second, tokens) = two_with_files()?;
+    first.stop()?;
+    let copy = world.home().join("copy");
+    copy_dir(&first.folder, &copy.join("a").join("folder"))?;
+    copy_dir(&first.config, &copy.join("a").join("config"))?;
+    first.start()?;
+    first.write("from the original.txt", "1")?;
+    first.wait_synced()?;
+    let clone = Device::prepare(&copy, "a", tests::Join::New(world.address()))?;
+    let finished = clone.once(&[])?;
+    assert!(
+        matches!(finished.code, Some(1 | 5)),
+        "the copy was admitted: {finished:?}"
+    );
+    settle(&[&first, &second])?;
+    tokens.all_in(&[&first.folder, &second.folder])
+}
+
+#[test]
+fn a_second_server_on_one_store_is_refused() -> Result<()> {
+    let world = World::start()?;
+    let mut command = std::process::Command::new(&tests::binaries::binaries()?.server);
+    command
+        .args(["--listen", "127.0.0.1:0"])
+        .arg("--data")
+        .arg(world.server.data())
+        .arg("--certs")
+        .arg(world.server.certs());
+    let finished = tests::process::run("a second server", &mut command, tests::device::PATIENCE)?;
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! The history: every version stays, and comes back as a new change.
+
+use crate::support::{expected, picture};
+use anyhow::{Context as _, Result};
+use tests::{Device, World, settle};
+
+/// Returns the versions of a path, the oldest first.
+fn versions(device: &Device, path: &str) -> Result<Vec<u64>> {
+    let history = device.json("history", &[path])?;
+    let mut versions: Vec<u64> = history.iter().filter_map(|item| item.number("version")).collect();
+    versions.sort_unstable();
+    Ok(versions)
+}
+
+#[test]
+fn each_version_of_a_file_is_listed_and_comes_back() -> Result<()> {
+    let (_world, [first, second]) = World::with_devices()?;
+    for n in 1..=3 {
+        first.write("plan.txt", format!("version {n}"))?;
+        settle(&[&first, &second])?;
+    }
+    let versions = versions(&second, "plan.txt")?;
+    assert_eq!(versions.len(), 3);
+    for (n_before, version) in versions.iter().enumerate() {
+        let args = ["plan.txt", "--version", &version.to_string()];
+        second.command("restore", &args)?.ok()?;
+        settle(&[&first, &second])?;
+        assert_eq!(first.read("plan.txt")?, format!("version {}", n_before + 1));
+    }
+    Ok(())
+}
+
+#[test]
+fn an_older_version_can_be_put_beside_the_new_one() -> Result<()> {
+    let (_world, [first, second]) = World::with_devices()?;
+    for text in ["old", "new"] {
+        first.write("plan.txt", text)?;
+        settle(&[&first, &second])?;
+    }
+    let oldest = versions(&first, "plan.txt")?
+        .first()
+        .context("no version")?
+        .to_string();
+    first
+        .command(
+            "restore",
+            &["plan.txt", "--version", &oldest, "--to", "plan as it was.txt"],
+        )?
+        .ok()?;
+    settle(&[&first, &second])?;
+    assert_eq!(
+        picture(&second)?,
+        expected([("plan as it was.txt", "old"), ("plan.txt", "new")])
+    );
+    Ok(())
+}
+
+#[test]
+fn a_deleted_directory_comes_back_with_all_that_was_in_it() -> Result<()> {
+    let (_world, [first, second]) = World::with_devices()?;
+    first.write("album/one.txt", "1")?;
+    first.write("album/deep/two.txt", "2")?;
+    settle(&[&first, &second])?;
+    let before = picture(&first)?;
+    let status = first.json("status", &[])?;
+    let version = status
+        .first()
+        .and_then(|status| status.number("version").or(status.number("journal")));
+    let version = version.context("status tells no journal number")?.to_string();
+    second.delete("album")?;
+    settle(&[&first, &second])?;
+    assert!(picture(&first)?.is_empty());
+    first
+        .command("restore", &["album", "--version", &version])?
+        .ok()?;
+    settle(&[&first, &second])?;
+    assert_eq!(picture(&second)?, before);
+    Ok(())
+}
+
+#[test]
+fn the_log_tells_what_was_done_and_by_which_device() -> Result<()> {
+    let (_world, [first, second]) = World::with_devices()?;
+    first.write("a.txt", "a")?;
+    settle(&[&first, &second])?;
+    second.rename("a.txt", "b.txt")?;
+    settle(&[&first, &second])?;
+    let log = first.json("log", &[])?;
+    let newest = log.first().context("the log is empty")?;
+    assert_eq!(
+        (newest.text("device"), newest.text("kind")),
+        ("b", "moved"),
+        "{log:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_version_that_never_was_is_refused_and_changes_nothing() -> Result<()> {
+    let (_world, [first]) = World::with_devices()?;
+    first.write("a.txt", "a")?;
+    first.wait_synced()?;
+    first
+        .command("restore", &["a.txt", "--version", "999999"])?
+        .with_code(1)?;
+    first
+        .command("restore", &["missing.txt", "--version", "1"])?
+        .with_code(1)?;
+    first.command("restore", &["a.txt"])?.with_code(2)?;
+    assert_eq!(picture(&first)?, expected([("a.txt", "a")]));
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! How devices come to an account, and how they leave it.
+
+use crate::support::{expected, n_conflicts, picture};
+use anyhow::{Context as _, Result};
+use tests::{Device, Join, World, settle};
+
+#[test]
+fn a_full_folder_that_joins_a_full_account_makes_the_union_of_both() -> Result<()> {
+    let (world, [first]) = World::with_devices()?;
+    let mut world = world;
+    first.write("shared.txt", "same")?;
+    first.write("differs.txt", "of a")?;
+    first.write("album/a.txt", "a")?;
+    first.wait_synced()?;
+    let mut second = world.prepare("b")?;
+    second.write("shared.txt", "same")?;
+    second.write("differs.txt", "of b")?;
+    second.write("album/b.txt", "b")?;
+    second.start()?;
+    settle(&[&first, &second])?;
+    assert_eq!(
+        picture(&first)?,
+        expected([
+            ("album/", ""),
+            ("album/a.txt", "a"),
+            ("album/b.txt", "b"),
+            ("differs.txt", "of a"),
+            ("differs (conflict, b).txt", "of b"),
+            ("shared.txt", "same"),
+        ])
+    );
+    assert_eq!(n_conflicts(&second)?, 1);
+    let third = world.device("c")?;
+    settle(&[&first, &second, &third])?;
+    Ok(())
+}
+
+#[test]
+fn an_account_is_told_at_first_contact_and_kept_from_then_on() -> Result<()> {
+    let (_world, [mut first]) = World::with_devices()?;
+    let told = first.wait_for("account", |event| event.is("account"))?;
+    let id = told.text("id").to_owned();
+    assert_eq!(first.id()?, id);
+    first.stop()?;
+    first.start()?;
+    let told_again = first.wait_for("account", |event| event.is("account"))?;
+    assert_eq!(told_again.text("id"), id);
+    Ok(())
+}
+
+#[test]
+fn an_id_and_a_fingerprint_are_as_good_as_the_link() -> Result<()> {
+    let (world, [first]) = World::with_devices()?;
+    first.write("a.txt", "a")?;
+    let join = Join::Id {
+        server: world.address(),
+        id: first.id()?.to_lowercase(),
+        fingerprint: world.server.fingerprint().to_uppercase(),
+    };
+    let second = Device::join(world.home(), "b", join)?;
+    settle(&[&first, &second])?;
+    Ok(())
+}
+
+#[test]
+fn two_accounts_on_one_server_know_nothing_of_each_other() -> Result<()> {
+    let (world, [first]) = World::with_devices()?;
+    let stranger = Device::join(world.home(), "stranger", Join::New(world.address()))?;
+    first.write("mine.txt", "same bytes")?;
+    stranger.write("theirs.txt", "same bytes")?;
+    first.wait_synced()?;
+    stranger.wait_synced()?;
+    assert_eq!(picture(&first)?, expected([("mine.txt", "same bytes")]));
+    assert_eq!(picture(&stranger)?, expected([("theirs.txt", "same bytes")]));
+    assert_ne!(first.id()?, stranger.id()?);
+    let devices = first.json("devices", &[])?;
+    assert_eq!(devices.len(), 1, "{devices:?}");
+    Ok(())
+}
+
+#[test]
+fn a_revoked_device_is_shut_out_and_keeps_its_files() -> Result<()> {
+    let (_world, [first, mut second]) = World::with_devices()?;
+    first.write("a.txt", "a")?;
+    settle(&[&first, &second])?;
+    first.command("devices", &["revoke", "b"])?.ok()?;
+    assert_eq!(second.finish()?.code, Some(5));
+    first.write("later.txt", "later")?;
+    first.wait_synced()?;
+    second.once(&[])?.with_code(5)?;
+    assert_eq!(picture(&second)?, expected([("a.txt", "a")]));
+    Ok(())
+}
+
+#[test]
+fn a_replaced_id_admits_new_devices_and_the_old_one_does_not() -> Result<()> {
+    let (world, [first]) = World::with_devices()?;
+    let join = |id: String| Join::Id {
+        server: world.address(),
+        id,
+        fingerprint: world.server.fingerprint().to_owned(),
+    };
+    let old = first.id()?;
+    first.command("devices", &["replace-id"])?.ok()?;
+    let new = first.id()?;
+    assert_ne!(old, new);
+    let late = Device::prepare(world.home(), "late", join(old))?;
+    late.once(&[])?.with_code(5)?;
+    let second = Device::join(world.home(), "b", join(new))?;
+    first.write("a.txt", "a")?;
+    settle(&[&first, &second])?;
+    Ok(())
+}
+
+#[test]
+fn devices_are_listed_with_their_names() -> Result<()> {
+    let (_world, [first, second]) = World::with_devices()?;
+    second.wait_synced()?;
+    let devices = first.json("devices", &[])?;
+    let mut names: Vec<&str> = devices.iter().map(|device| device.text("name")).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["a", "b"]);
+    Ok(())
+}
+
+#[test]
+fn the_link_names_the_server_the_account_and_the_fingerprint() -> Result<()> {
+    let (world, [first]) = World::with_devices()?;
+    let link = first.link()?;
+    let rest = link.strip_prefix("holdfast://").context("another scheme")?;
+    let (address, rest) = rest.split_once('/').context("no path")?;
+    let (id, fingerprint) = rest.split_once('#').context("no fragment")?;
+    assert_eq!(address, world.address());
+    assert_eq!(id, first.id()?);
+    assert_eq!(fingerprint, world.server.fingerprint());
+    Ok(())
+}

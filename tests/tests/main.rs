@@ -1,0 +1,21 @@
+//! The end-to-end tests: real servers and clients over TLS on this computer, and the rules of the repository. One
+//! binary, so that the programs are built once.
+
+mod chaos;
+mod conflicts;
+mod contents;
+mod damage;
+mod directories;
+mod edits;
+mod harness;
+mod history;
+mod joining;
+mod live;
+mod names;
+mod places;
+mod rules;
+mod safety;
+mod screen;
+mod support;
+mod transfers;
+mod trust;

@@ -1,0 +1,146 @@
+//! The brake, missing folders, blocked nodes, and one client for one folder.
+
+use anyhow::{Context as _, Result};
+use std::fs;
+use tests::{Device, World, settle};
+
+/// More files than the brake lets go without a question.
+const MANY: usize = 80;
+
+fn fill(device: &Device) -> Result<()> {
+    for n in 0..MANY {
+        device.write(&format!("{n}.txt"), n.to_string())?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_mass_deletion_waits_for_a_person_and_goes_on_when_confirmed() -> Result<()> {
+    let (_world, [first, second]) = World::with_devices()?;
+    fill(&first)?;
+    settle(&[&first, &second])?;
+    for n in 0..MANY {
+        first.delete(&format!("{n}.txt"))?;
+    }
+    first.wait_for("brake", |event| event.is("brake"))?;
+    let status = first.json("status", &[])?;
+    assert_eq!(status.first().context("no status")?.text("state"), "halted");
+    first.command("wait", &["--timeout", "1"])?.with_code(1)?;
+    assert!(MANY / 4 < second.tree()?.len(), "the brake came too late");
+    first.command("confirm", &[])?.ok()?;
+    settle(&[&first, &second])?;
+    assert!(second.tree()?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn what_is_new_goes_on_while_the_brake_is_on() -> Result<()> {
+    let (_world, [mut first, second]) = World::with_devices()?;
+    fill(&first)?;
+    settle(&[&first, &second])?;
+    first.stop()?;
+    for n in 0..MANY {
+        first.delete(&format!("{n}.txt"))?;
+    }
+    first.write("new.txt", "new")?;
+    let mark = second.events()?.mark();
+    first.launch()?;
+    first.wait_for("brake", |event| event.is("brake"))?;
+    second.wait_after(mark, "the new file", |event| {
+        event.is("change") && event.text("path") == "new.txt"
+    })?;
+    assert_eq!(second.tree()?.len(), MANY + 1);
+    Ok(())
+}
+
+#[test]
+fn a_renamed_directory_with_many_files_does_not_touch_the_brake() -> Result<()> {
+    let (_world, [first, second]) = World::with_devices()?;
+    for n in 0..MANY {
+        first.write(&format!("album/{n}.txt"), n.to_string())?;
+    }
+    settle(&[&first, &second])?;
+    first.rename("album", "pictures")?;
+    settle(&[&first, &second])?;
+    assert!(!first.events()?.all().iter().any(|event| event.is("brake")));
+    Ok(())
+}
+
+#[test]
+fn a_folder_that_vanishes_is_not_an_empty_folder() -> Result<()> {
+    let (_world, [mut first, second]) = World::with_devices()?;
+    fill(&first)?;
+    settle(&[&first, &second])?;
+    let mark = first.events()?.mark();
+    let away = first.folder.with_extension("away");
+    fs::rename(&first.folder, &away)?;
+    first.wait_after(mark, "a halt", |event| event.is("brake") || event.is("error"))?;
+    second.wait_synced()?;
+    assert_eq!(second.tree()?.len(), MANY);
+    fs::rename(&away, &first.folder)?;
+    first.kill()?;
+    first.start()?;
+    let tree = settle(&[&first, &second])?;
+    assert_eq!(tree.len(), MANY);
+    Ok(())
+}
+
+#[test]
+fn an_empty_folder_in_the_place_of_a_full_one_deletes_nothing() -> Result<()> {
+    let (_world, [mut first, second]) = World::with_devices()?;
+    fill(&first)?;
+    settle(&[&first, &second])?;
+    first.stop()?;
+    fs::rename(&first.folder, first.folder.with_extension("away"))?;
+    fs::create_dir(&first.folder)?;
+    // Whether it joins anew or refuses is one thing; that nothing is deleted is the other.
+    first.once(&[])?;
+    second.wait_synced()?;
+    assert_eq!(second.tree()?.len(), MANY);
+    Ok(())
+}
+
+#[test]
+fn a_second_client_on_one_folder_is_refused_and_the_first_goes_on() -> Result<()> {
+    let (_world, [first, second]) = World::with_devices()?;
+    let refused = first.once(&[])?.with_code(1)?;
+    assert!(
+        !refused.stderr.is_empty() || !refused.stdout.is_empty(),
+        "nobody was told"
+    );
+    first.write("a.txt", "a")?;
+    settle(&[&first, &second])?;
+    Ok(())
+}
+
+#[cfg(unix)]
+mod on_unix {
+    use super::*;
+    use crate::support::{expected, picture};
+
+    #[test]
+    fn a_pipe_in_the_folder_is_blocked_and_everything_else_goes_on() -> Result<()> {
+        let (_world, [mut first, second]) = World::with_devices()?;
+        first.write("a.txt", "a")?;
+        let pipe = first.path("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from_raw_mode(0o600),
+            0,
+        )?;
+        first.wait_for("blocked", |event| {
+            event.is("blocked") && event.text("path") == "pipe"
+        })?;
+        tests::settle_apart(&[&first, &second], |trees| {
+            trees[1].contains_key(b"a.txt".as_slice())
+        })?;
+        assert_eq!(picture(&second)?, expected([("a.txt", "a")]));
+        first.stop()?;
+        first.once(&[])?.with_code(3)?;
+        fs::remove_file(&pipe)?;
+        first.once(&[])?.with_code(0)?;
+        Ok(())
+    }
+}
