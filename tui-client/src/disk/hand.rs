@@ -314,6 +314,3 @@ fn is_same_entry(target: &Place<'_>, expect: &Print) -> bool {
         Ok(Sight::Other(_) | Sight::Absent | Sight::Unknown(_)) | Err(_) => false,
     }
 }
-
-#[cfg(test)]
-mod tests;
