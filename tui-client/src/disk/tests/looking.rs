@@ -224,3 +224,25 @@ fn names_that_differ_are_not_folded_here() {
     assert!(folder.names(".holdfast/staging").is_empty());
     assert!(folder.root.free_bytes().unwrap().is_some());
 }
+
+#[test]
+fn a_file_that_stays_is_listed_however_busy_its_directory_is() {
+    let folder = Folder::new();
+    folder.write("steady", "x");
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Acquire) {
+                fs::write(folder.at("busy"), "x").unwrap();
+                fs::rename(folder.at("busy"), folder.at("busier")).unwrap();
+                fs::remove_file(folder.at("busier")).unwrap();
+            }
+        });
+        for _ in 0..200 {
+            let listing = folder.root.list(&RelPath::root()).unwrap();
+            let is_steady = |(name, _): &(Name, Sight)| name.as_bytes() == b"steady";
+            assert!(listing.entries.iter().any(is_steady));
+        }
+        done.store(true, std::sync::atomic::Ordering::Release);
+    });
+}

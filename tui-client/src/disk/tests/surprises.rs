@@ -261,3 +261,64 @@ fn the_stash_gives_up_only_what_is_old_and_in_the_history() {
     assert_eq!(purge.removed, 1);
     assert!(folder.names(".holdfast/stash").is_empty());
 }
+
+#[test]
+fn of_many_who_want_one_name_exactly_one_gets_it() {
+    let folder = Folder::new();
+    for round in 0..50 {
+        let path = rel(&format!("f{round}"));
+        let sealed: Vec<Sealed> = (0..4).map(|i| folder.sealed(&format!("{i}"))).collect();
+        let winners = std::thread::scope(|scope| {
+            let install = |sealed| scope.spawn(|| folder.root.install(sealed, &path).is_ok());
+            let threads: Vec<_> = sealed.into_iter().map(install).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .filter(|won| *won)
+                .count()
+        });
+        assert_eq!(winners, 1);
+    }
+    assert!(folder.names(".holdfast/staging").is_empty());
+}
+
+#[test]
+fn a_program_that_saves_all_the_time_loses_nothing_to_a_stream_of_replacements() {
+    let folder = Folder::new();
+    let saved = std::sync::atomic::AtomicBool::new(false);
+    folder.write("file", "remote 0");
+    let texts = |folder: &Folder| {
+        let mut texts: Vec<String> = folder.names("").iter().map(|name| folder.read(name)).collect();
+        texts.extend(folder.stash());
+        texts
+    };
+    // The program lets its new file and the old one change places, so that it overwrites nothing unseen itself.
+    let save = |i: usize| {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        let own = folder.at(&format!("local {i}"));
+        fs::write(&own, format!("local {i}")).unwrap();
+        let _ = renameat_with(CWD, &own, CWD, folder.at("file"), RenameFlags::EXCHANGE);
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            (0..200).for_each(save);
+            saved.store(true, std::sync::atomic::Ordering::Release);
+        });
+        let mut i = 0;
+        while !saved.load(std::sync::atomic::Ordering::Acquire) {
+            i += 1;
+            let Ok((mut file, print)) = folder.root.open_file(&rel("file")) else {
+                continue;
+            };
+            let expect = content_of(&mut file).unwrap();
+            let sealed = folder.sealed(&format!("remote {i}"));
+            let _ = folder
+                .root
+                .replace(sealed, &rel("file"), &known(&print, &expect), &content_of);
+        }
+    });
+    let texts = texts(&folder);
+    for i in 0..200 {
+        assert!(texts.contains(&format!("local {i}")), "local {i} is lost");
+    }
+}
