@@ -71,6 +71,22 @@ pub enum DiskError {
 }
 
 impl DiskError {
+    /// Returns why a node is blocked by this error, or nothing when it is simply not there.
+    #[must_use]
+    pub fn block(&self) -> Option<Block> {
+        match self {
+            Self::Gone { .. } => None,
+            Self::Blocked { block, .. } => Some(block.clone()),
+            Self::OpenRoot { source, .. }
+            | Self::Private { source, .. }
+            | Self::Stage { source, .. }
+            | Self::Flush { source } => Some(block_of(source)),
+            Self::ForeignPrivate { .. } | Self::DamagedMarker | Self::InUse { .. } => {
+                Some(Block::Unreadable(self.to_string()))
+            }
+        }
+    }
+
     /// Makes an error of a look at a path out of the system's.
     pub(super) fn of_look(path: &RelPath, error: &io::Error) -> Self {
         if is_gone(error) {

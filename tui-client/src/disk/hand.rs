@@ -79,6 +79,21 @@ pub enum HandError {
     Disk(#[from] DiskError),
 }
 
+impl HandError {
+    /// Returns why the node is blocked by this error, or nothing when another look and another plan are the answer.
+    #[must_use]
+    pub fn block(&self) -> Option<Block> {
+        match self {
+            Self::Surprise { .. } | Self::Rescued { .. } | Self::Taken | Self::NotEmpty | Self::Gone => None,
+            Self::Busy => Some(Block::Busy),
+            Self::NoSpace => Some(Block::NoSpace),
+            Self::Refused(block) => Some(block.clone()),
+            Self::Io { source, .. } => Some(block_of(source)),
+            Self::Disk(error) => error.block(),
+        }
+    }
+}
+
 /// Sorts the system's error by what the planner can do about it.
 pub(super) fn failed(deed: &'static str) -> impl Fn(io::Error) -> HandError {
     use io::ErrorKind as Kind;
