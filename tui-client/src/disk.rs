@@ -29,3 +29,7 @@ pub use root::{Folds, Root};
 pub use sight::{Identity, Listing, Print, Sight};
 pub use staging::{Sealed, Staged};
 pub use stash::{Purge, Recovered, StashLimits, Stashed};
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;

@@ -78,6 +78,19 @@ impl DiskError {
             Self::Stage { source, .. } | Self::Flush { source } => block_of(source) == Block::NoSpace,
             Self::Blocked { block, .. } => *block == Block::NoSpace,
             _ => false,
+    /// Returns why a node is blocked by this error, or nothing when it is simply not there.
+    #[must_use]
+    pub fn block(&self) -> Option<Block> {
+        match self {
+            Self::Gone { .. } => None,
+            Self::Blocked { block, .. } => Some(block.clone()),
+            Self::OpenRoot { source, .. }
+            | Self::Private { source, .. }
+            | Self::Stage { source, .. }
+            | Self::Flush { source } => Some(block_of(source)),
+            Self::ForeignPrivate { .. } | Self::DamagedMarker | Self::InUse { .. } => {
+                Some(Block::Unreadable(self.to_string()))
+            }
         }
     }
 

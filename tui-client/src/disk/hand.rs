@@ -79,6 +79,21 @@ pub enum HandError {
     Disk(#[from] DiskError),
 }
 
+impl HandError {
+    /// Returns why the node is blocked by this error, or nothing when another look and another plan are the answer.
+    #[must_use]
+    pub fn block(&self) -> Option<Block> {
+        match self {
+            Self::Surprise { .. } | Self::Rescued { .. } | Self::Taken | Self::NotEmpty | Self::Gone => None,
+            Self::Busy => Some(Block::Busy),
+            Self::NoSpace => Some(Block::NoSpace),
+            Self::Refused(block) => Some(block.clone()),
+            Self::Io { source, .. } => Some(block_of(source)),
+            Self::Disk(error) => error.block(),
+        }
+    }
+}
+
 /// Sorts the system's error by what the planner can do about it.
 pub(super) fn failed(deed: &'static str) -> impl Fn(io::Error) -> HandError {
     use io::ErrorKind as Kind;
@@ -209,11 +224,11 @@ impl Root {
         sealed.moved().map_err(failed("look at the new file"))
     }
 
-    /// Renames or moves a file, directory or symbolic link to a free name. It may have been edited meanwhile; it may
-    /// not be another.
+    /// Renames or moves a file, directory or symbolic link to a free name. It may have been edited meanwhile.
     ///
     /// # Errors
-    /// [`HandError::Taken`] when the new name is; a surprise when another file is there.
+    /// [`HandError::Taken`] when the new name is; a surprise when another file is there. One that a program saved over
+    /// it at the very last moment moves along, as the edit that it is, and is a surprise too.
     pub fn rename(&self, from: &RelPath, expect: &Print, to: &RelPath) -> Result<Print, HandError> {
         refuse_into_itself(from, to)?;
         let (source, target) = (self.place(from)?, self.place(to)?);
@@ -228,11 +243,7 @@ impl Root {
             }
             Err(error) => return Err(failed("rename it")(error)),
         }
-        target.expect_identity(expect).inspect_err(|_| {
-            // Another file had been given the name at the last moment. If its old name is taken again by now, it stays
-            // under the new one, whole.
-            let _ = source.dir.rename_new(&target.dir, target.name, source.name);
-        })
+        target.expect_identity(expect)
     }
 
     /// Removes a directory, which must be empty.
@@ -314,6 +325,3 @@ fn is_same_entry(target: &Place<'_>, expect: &Print) -> bool {
         Ok(Sight::Other(_) | Sight::Absent | Sight::Unknown(_)) | Err(_) => false,
     }
 }
-
-#[cfg(test)]
-mod tests;

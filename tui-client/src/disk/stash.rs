@@ -3,14 +3,14 @@
 //! brought back, and nothing is removed whose bytes, read once more, are not in the history. Beside each file lies a
 //! small note with the path that it had, so that a person can find it.
 
-use super::error::DiskError;
+use super::error::{DiskError, block_of};
 use super::hand::{ContentOf, HandError, failed};
 use super::platform::Dir;
 use super::root::{Root, random_name};
 use super::sight::{FileType, Print};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
-use sync_engine::{Content, Hash, NodeId, RelPath, Target};
+use sync_engine::{Block, Content, Hash, NodeId, RelPath, Target};
 
 /// The names of notes end so.
 const NOTE: &str = ".json";
@@ -128,7 +128,13 @@ pub(super) fn record(
         let mut file = stash.create_file(note_name(&key).as_bytes(), 0o600)?;
         file.write_all(&serde_json::to_vec(&note)?)
     };
-    write().map_err(failed("write a note in the stash"))?;
+    match write() {
+        // A note costs space; on a full disk a file is taken away without one, or no deletion could ever end the want.
+        Err(error) if block_of(&error) == Block::NoSpace && matches!(kept, Kept::File(_)) => {
+            forget(stash, &key)
+        }
+        result => result.map_err(failed("write a note in the stash"))?,
+    }
     Ok(key)
 }
 

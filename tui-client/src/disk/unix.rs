@@ -239,7 +239,7 @@ impl Dir {
 
     /// Where the file system knows no move that spares what is there, a second name does the same for all but
     /// directories: it is refused when the name is taken. A crash in between leaves both names of one file.
-    fn rename_new_by_link(&self, from: &Self, name: &[u8], to: &[u8]) -> io::Result<()> {
+    pub(super) fn rename_new_by_link(&self, from: &Self, name: &[u8], to: &[u8]) -> io::Result<()> {
         if from.stat(name)?.file_type != FileType::Dir {
             match self.link_from(from, name, to) {
                 Ok(()) => return from.unlink(name),
@@ -380,4 +380,46 @@ fn next_step(names: &[Name]) -> Option<(&[Name], &[Name])> {
 fn join(names: &[Name]) -> Vec<u8> {
     let names: Vec<&[u8]> = names.iter().map(Name::as_bytes).collect();
     names.join(&b'/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn component_by_component_is_as_strict_as_the_kernel() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("a/b/c")).unwrap();
+        std::os::unix::fs::symlink("b", dir.path().join("a/link")).unwrap();
+        let root = Dir::open_root(dir.path()).unwrap();
+        let names = |path: &str| sync_engine::RelPath::parse(path.as_bytes()).unwrap().0;
+        let each = |path: &str| root.open_each(root.fd.as_fd(), &names(path), PASS);
+        let whole = |path: &str| root.open_beneath(root.fd.as_fd(), &names(path), PASS);
+        for path in ["a", "a/b/c"] {
+            assert!(each(path).is_ok() && whole(path).is_ok());
+        }
+        for path in ["a/link", "a/link/c", "a/none", "a/none/c"] {
+            let (each, whole) = (each(path).unwrap_err(), whole(path).unwrap_err());
+            assert!(crate::disk::error::is_gone(&each), "{path}: {each}");
+            assert!(crate::disk::error::is_gone(&whole), "{path}: {whole}");
+        }
+        let slash = Dir::open_root("/".as_ref()).unwrap();
+        let error = slash
+            .open_each(slash.fd.as_fd(), &names("proc"), PASS)
+            .unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::CrossesDevices);
+    }
+
+    #[test]
+    fn looking_without_the_time_of_birth_tells_the_rest() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "x").unwrap();
+        let root = Dir::open_root(dir.path()).unwrap();
+        let plain = root
+            .stat_plain(root.fd.as_fd(), b"file", AtFlags::SYMLINK_NOFOLLOW)
+            .unwrap();
+        let mut print = root.stat(b"file").unwrap().print;
+        print.birth_ns = 0;
+        assert_eq!(plain.print, print);
+    }
 }

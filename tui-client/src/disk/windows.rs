@@ -1,1 +1,319 @@
+//! A directory held open, on Windows, with the standard library alone: every component on the way is opened by itself,
+//! as what it is and not as what it points at, and stays open without the right to be moved while the directory is in
+//! use, so that nobody can put a link in its place meanwhile. Paths are verbatim (`\\?\`), so their length is free.
 
+use super::sight::FileType;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::windows::fs::{MetadataExt, OpenOptionsExt, symlink_dir, symlink_file};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use sync_engine::Name;
+
+mod legal;
+mod stat;
+use legal::legal;
+
+const FILE_LIST_DIRECTORY: u32 = 0x1;
+const FILE_READ_ATTRIBUTES: u32 = 0x80;
+const FILE_WRITE_ATTRIBUTES: u32 = 0x100;
+const GENERIC_READ: u32 = 0x8000_0000;
+const SHARE_READ: u32 = 0x1;
+const SHARE_WRITE: u32 = 0x2;
+const SHARE_DELETE: u32 = 0x4;
+const SHARE_ALL: u32 = SHARE_READ | SHARE_WRITE | SHARE_DELETE;
+const BACKUP_SEMANTICS: u32 = 0x0200_0000;
+const OPEN_REPARSE_POINT: u32 = 0x0020_0000;
+const ATTRIBUTE_DIRECTORY: u32 = 0x10;
+
+const ERROR_SHARING_VIOLATION: i32 = 32;
+const ERROR_LOCK_VIOLATION: i32 = 33;
+const ERROR_CANT_RESOLVE_FILENAME: i32 = 1921;
+const ERROR_PRIVILEGE_NOT_HELD: i32 = 1314;
+
+/// A directory held open, with everything on the way to it from the root. `device` is the serial number of the root's
+/// volume, which is never left.
+#[derive(Debug)]
+pub(super) struct Dir {
+    path: PathBuf,
+    held: Vec<Arc<File>>,
+    device: u64,
+}
+
+impl Dir {
+    /// Opens the root. The path is the user's own and may lead over links.
+    pub(super) fn open_root(path: &Path) -> io::Result<Self> {
+        // The canonical path is verbatim. The root itself may be moved by its user; that is found out by `is_at`.
+        let path = fs::canonicalize(path)?;
+        let file = open_as_it_is(&path, FILE_LIST_DIRECTORY | FILE_READ_ATTRIBUTES, SHARE_ALL)?;
+        if !file.metadata()?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        let device = stat::volume_of(&file)?;
+        let held = vec![Arc::new(file)];
+        Ok(Self { path, held, device })
+    }
+
+    /// Tells whether a path leads to this very directory now.
+    pub(super) fn is_at(&self, path: &Path) -> io::Result<bool> {
+        let there = open_as_it_is(&fs::canonicalize(path)?, FILE_READ_ATTRIBUTES, SHARE_ALL)?;
+        Ok(stat::identity_of(&there)? == stat::identity_of(self.file())?)
+    }
+
+    /// Tells whether this directory has been removed while it was held open.
+    pub(super) fn is_removed(&self) -> io::Result<bool> {
+        match fs::symlink_metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            result => result.map(|_| false),
+        }
+    }
+
+    /// Opens a directory further down, to pass through it.
+    pub(super) fn descend(&self, names: &[Name]) -> io::Result<Self> {
+        let mut dir = Self {
+            path: self.path.clone(),
+            held: self.held.clone(),
+            device: self.device,
+        };
+        for name in names {
+            dir.enter(name.as_bytes())?;
+        }
+        Ok(dir)
+    }
+
+    /// Opens a directory further down, to list or flush it.
+    pub(super) fn descend_to_read(&self, names: &[Name]) -> io::Result<Self> {
+        self.descend(names)
+    }
+
+    /// Opens a directory of the client's own inside this one.
+    pub(super) fn open_own(&self, name: &str) -> io::Result<Self> {
+        let mut dir = self.descend(&[])?;
+        dir.enter(name.as_bytes())?;
+        Ok(dir)
+    }
+
+    /// Goes one component down. The right to be moved or removed is not shared while it is held.
+    fn enter(&mut self, name: &[u8]) -> io::Result<()> {
+        let path = self.join(name)?;
+        let file = open_as_it_is(
+            &path,
+            FILE_LIST_DIRECTORY | FILE_READ_ATTRIBUTES,
+            SHARE_READ | SHARE_WRITE,
+        )?;
+        let metadata = file.metadata()?;
+        if !metadata.is_dir() || metadata.is_symlink() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        if stat::volume_of(&file)? != self.device {
+            return Err(io::ErrorKind::CrossesDevices.into());
+        }
+        self.path = path;
+        self.held.push(Arc::new(file));
+        Ok(())
+    }
+
+    fn file(&self) -> &File {
+        self.held.last().expect("a directory holds at least itself")
+    }
+
+    fn join(&self, name: &[u8]) -> io::Result<PathBuf> {
+        Ok(self.path.join(legal(name)?))
+    }
+
+    /// Reads all names. One that is no UTF-16 is given in the bytes by which Rust knows it, which are no legal name here.
+    pub(super) fn names(&self) -> io::Result<Vec<Vec<u8>>> {
+        let name = |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().into_encoded_bytes());
+        fs::read_dir(&self.path)?.map(name).collect()
+    }
+
+    /// Reads where a symbolic link or junction points, with `/` between the names of a relative target.
+    pub(super) fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>> {
+        let target = fs::read_link(self.join(name)?)?;
+        let text = target.to_str().ok_or(io::ErrorKind::InvalidData)?;
+        Ok(match target.is_relative() {
+            true => text.replace('\\', "/").into_bytes(),
+            false => text.as_bytes().to_vec(),
+        })
+    }
+
+    /// Opens a file for reading without following a link. Everybody else may go on with it as they like.
+    pub(super) fn open_file(&self, name: &[u8]) -> io::Result<File> {
+        open_as_it_is(&self.join(name)?, GENERIC_READ, SHARE_ALL)
+    }
+
+    /// Opens a file of the client's own for reading and writing. Nobody else can open it to write.
+    pub(super) fn open_own_file(&self, name: &[u8]) -> io::Result<File> {
+        own_options().open(self.join(name)?)
+    }
+
+    /// Makes a file that must not be there yet. Nobody else can open it to write.
+    pub(super) fn create_file(&self, name: &[u8], _mode: u32) -> io::Result<File> {
+        own_options().create_new(true).open(self.join(name)?)
+    }
+
+    /// Makes a directory; it inherits who may enter it from the folder.
+    pub(super) fn make_own_dir(&self, name: &[u8]) -> io::Result<()> {
+        fs::create_dir(self.join(name)?)
+    }
+
+    /// Has nothing to do here: access is inherited from the folder.
+    pub(super) fn close_to_others(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Makes a directory.
+    pub(super) fn make_dir(&self, name: &[u8]) -> io::Result<()> {
+        self.make_own_dir(name)
+    }
+
+    /// Makes a symbolic link. Windows wants to know whether it leads to a directory; only a target inside this very
+    /// directory's tree is looked at for that, and only as it is.
+    pub(super) fn make_symlink(&self, target: &[u8], name: &[u8]) -> io::Result<()> {
+        let text = std::str::from_utf8(target).map_err(|_| io::ErrorKind::Unsupported)?;
+        let link = self.join(name)?;
+        let target = PathBuf::from(text.replace('/', "\\"));
+        let is_inside = target
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
+        let is_dir =
+            is_inside && fs::symlink_metadata(self.path.join(&target)).is_ok_and(|found| found.is_dir());
+        let made = match is_dir {
+            true => symlink_dir(&target, link),
+            false => symlink_file(&target, link),
+        };
+        made.map_err(|error| match error.raw_os_error() {
+            Some(ERROR_PRIVILEGE_NOT_HELD) => io::ErrorKind::Unsupported.into(),
+            _ => error,
+        })
+    }
+
+    /// Removes an empty directory.
+    pub(super) fn remove_dir(&self, name: &[u8]) -> io::Result<()> {
+        fs::remove_dir(self.join(name)?)
+    }
+
+    /// Opens a file to set its times.
+    pub(super) fn open_to_set_attributes(&self, name: &[u8]) -> io::Result<File> {
+        open_as_it_is(&self.join(name)?, GENERIC_READ | FILE_WRITE_ATTRIBUTES, SHARE_ALL)
+    }
+
+    /// Removes a name that is no directory; a link to a directory is none.
+    pub(super) fn unlink(&self, name: &[u8]) -> io::Result<()> {
+        let path = self.join(name)?;
+        let found = fs::symlink_metadata(&path)?;
+        match found.is_symlink() && found.file_attributes() & ATTRIBUTE_DIRECTORY != 0 {
+            true => fs::remove_dir(path),
+            false => fs::remove_file(path),
+        }
+    }
+
+    /// Gives a file of `from` the name `to` here, unless that is taken.
+    pub(super) fn link_from(&self, from: &Self, name: &[u8], to: &[u8]) -> io::Result<()> {
+        fs::hard_link(from.join(name)?, self.join(to)?)
+    }
+
+    /// Moves `name` of `from` here as `to`, unless that is taken. The system's own move would replace; a second name is
+    /// refused when it is taken. A crash in between leaves both names of one file.
+    pub(super) fn rename_new(&self, from: &Self, name: &[u8], to: &[u8]) -> io::Result<()> {
+        if from.stat(name)?.file_type == FileType::File {
+            match self.link_from(from, name, to) {
+                Ok(()) => return from.unlink(name),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+                Err(error) if is_busy(&error) => return Err(error),
+                // No second names on this disk, as on FAT.
+                Err(_) => (),
+            }
+        }
+        // What appears between these two calls is refused by the move if it is a directory with something in it.
+        match self.stat(to) {
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.rename_over(from, name, to),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Moves `name` of `from` here as `to`, in place of what is there.
+    pub(super) fn rename_over(&self, from: &Self, name: &[u8], to: &[u8]) -> io::Result<()> {
+        fs::rename(from.join(name)?, self.join(to)?)
+    }
+
+    /// Windows has no exchange of two names.
+    pub(super) fn exchange(&self, _from: &Self, _name: &[u8], _to: &[u8]) -> io::Result<()> {
+        Err(unsupported())
+    }
+
+    /// Has nothing to do here: NTFS keeps the names of a directory in its journal by itself.
+    pub(super) fn flush(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// A whole volume can be flushed by an administrator only; so files are flushed one by one.
+    pub(super) fn flush_file_system(&self) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// The standard library does not tell.
+    pub(super) fn free_bytes(&self) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
+}
+
+/// Opens what is at a path itself, also when it is a link or a directory.
+fn open_as_it_is(path: &Path, access: u32, share: u32) -> io::Result<File> {
+    OpenOptions::new()
+        .access_mode(access)
+        .share_mode(share)
+        .custom_flags(BACKUP_SEMANTICS | OPEN_REPARSE_POINT)
+        .open(path)
+}
+
+/// How a file of the client's own is opened: it may be renamed meanwhile, and read, but not be written by another.
+fn own_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .write(true)
+        .share_mode(SHARE_READ | SHARE_DELETE)
+        .custom_flags(OPEN_REPARSE_POINT);
+    options
+}
+
+/// Takes a lock that ends with the file; false when another has it. Here the way the file was opened is the lock: a
+/// second opening fails as busy.
+pub(super) fn lock(_: &File) -> io::Result<bool> {
+    Ok(true)
+}
+
+/// Tells whether an error means that a symbolic link stands where a directory or file was to be.
+pub(super) fn is_link_in_the_way(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(ERROR_CANT_RESOLVE_FILENAME)
+}
+
+/// Tells whether an error means that someone else holds the file for the moment.
+pub(super) fn is_busy(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(ERROR_SHARING_VIOLATION | ERROR_LOCK_VIOLATION)
+    )
+}
+
+/// Tells whether an error means that the file system lacks this kind of rename.
+pub(super) fn is_unsupported(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported
+}
+
+/// Returns an error that [`is_unsupported`] knows.
+pub(super) fn unsupported() -> io::Error {
+    io::ErrorKind::Unsupported.into()
+}
+
+/// Has nothing to do here: there are no permission bits.
+pub(super) fn set_mode(_: &File, _mode: u32) -> io::Result<()> {
+    Ok(())
+}
+
+/// The standard library cannot let files share bytes.
+pub(super) fn share_bytes(_: &File, _: &File) -> io::Result<()> {
+    Err(unsupported())
+}

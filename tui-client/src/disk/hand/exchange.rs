@@ -14,7 +14,8 @@ impl Root {
     /// that name, under which the next scan finds the node again.
     ///
     /// # Errors
-    /// A surprise when something else is at either place; then both are left, or put back, as they were.
+    /// A surprise when something else is at either place; both are left as they were. What a program saved over one of
+    /// them at the very last moment moves along, as the edit that it is, and is a surprise too.
     pub fn exchange(
         &self,
         a: &RelPath,
@@ -38,11 +39,7 @@ impl Root {
         }
         match (at_b.expect_identity(expect_a), at_a.expect_identity(expect_b)) {
             (Ok(print_a), Ok(print_b)) => Ok((print_a, print_b)),
-            (Err(error), _) | (_, Err(error)) => {
-                // Both went to a place where nothing was taken away; going back is as safe, and leaving them too.
-                let _ = at_b.dir.exchange(&at_a.dir, at_a.name, at_b.name);
-                Err(error)
-            }
+            (Err(error), _) | (_, Err(error)) => Err(error),
         }
     }
 }

@@ -47,7 +47,7 @@ impl Root {
 
     /// First half: the new file goes to the stash under the old one's key, and both change places. So the old file is
     /// in the stash from the very instant at which it leaves its name, and a crash at any point leaves nothing to mend.
-    pub(super) fn swap(&self, sealed: &mut Sealed, key: &str, place: &Place<'_>) -> io::Result<()> {
+    pub(in crate::disk) fn swap(&self, sealed: &mut Sealed, key: &str, place: &Place<'_>) -> io::Result<()> {
         let private = self.private().map_err(io::Error::other)?;
         private
             .stash

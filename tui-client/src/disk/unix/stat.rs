@@ -71,7 +71,7 @@ impl Dir {
         clippy::useless_conversion,
         reason = "the widths of these fields differ from system to system"
     )]
-    fn stat_plain(&self, fd: BorrowedFd<'_>, name: &[u8], flags: AtFlags) -> io::Result<Seen> {
+    pub(super) fn stat_plain(&self, fd: BorrowedFd<'_>, name: &[u8], flags: AtFlags) -> io::Result<Seen> {
         let stat = if name.is_empty() {
             fs::fstat(fd)?
         } else {

@@ -1,0 +1,72 @@
+//! Looking at names and open files, on Windows: one opening of the thing itself, following nothing.
+
+use super::{Dir, FILE_READ_ATTRIBUTES, MetadataExt, SHARE_ALL, open_as_it_is};
+use crate::disk::sight::{FileType, Print, Seen};
+use std::fs::File;
+use std::io;
+use winapi_util::file::information;
+
+/// The time of 1970, in the units of Windows: 100 nanoseconds since 1601.
+const UNIX_EPOCH_TICKS: i128 = 116_444_736_000_000_000;
+
+impl Dir {
+    /// Looks at a name without following it.
+    pub(in crate::disk) fn stat(&self, name: &[u8]) -> io::Result<Seen> {
+        self.stat_file(&open_as_it_is(
+            &self.join(name)?,
+            FILE_READ_ATTRIBUTES,
+            SHARE_ALL,
+        )?)
+    }
+
+    /// Looks at this directory itself.
+    pub(in crate::disk) fn stat_self(&self) -> io::Result<Seen> {
+        self.stat_file(self.file())
+    }
+
+    /// Looks at an open file.
+    pub(in crate::disk) fn stat_file(&self, file: &File) -> io::Result<Seen> {
+        let metadata = file.metadata()?;
+        let information = information(file)?;
+        let device = information.volume_serial_number();
+        let file_type = match &metadata {
+            found if found.is_symlink() => FileType::Symlink,
+            found if found.is_dir() => FileType::Dir,
+            found if found.is_file() => FileType::File,
+            _ => FileType::Other,
+        };
+        Ok(Seen {
+            file_type,
+            print: Print {
+                device: if device == self.device { 0 } else { device },
+                inode: information.file_index(),
+                birth_ns: nanoseconds(metadata.creation_time()),
+                size_bytes: metadata.file_size(),
+                mtime_ns: nanoseconds(metadata.last_write_time()),
+                // The time of the last change of anything is not told by the standard library.
+                ctime_ns: 0,
+                mode: 0o666,
+                links: information.number_of_links().try_into().unwrap_or(u32::MAX),
+            },
+            elsewhere: device != self.device,
+        })
+    }
+}
+
+/// The serial number of the volume that an open file is on.
+pub(super) fn volume_of(file: &File) -> io::Result<u64> {
+    Ok(information(file)?.volume_serial_number())
+}
+
+/// Which file an open file is, on which volume.
+pub(super) fn identity_of(file: &File) -> io::Result<(u64, u64)> {
+    let information = information(file)?;
+    Ok((information.volume_serial_number(), information.file_index()))
+}
+
+fn nanoseconds(ticks: u64) -> i64 {
+    let since_1970 = (i128::from(ticks) - UNIX_EPOCH_TICKS) * 100;
+    since_1970
+        .try_into()
+        .unwrap_or(if since_1970 < 0 { i64::MIN } else { i64::MAX })
+}
