@@ -72,7 +72,9 @@ pub struct Observer {
 
 impl fmt::Debug for Observer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Observer").field("oddities", &self.oddities).finish_non_exhaustive()
+        f.debug_struct("Observer")
+            .field("oddities", &self.oddities)
+            .finish_non_exhaustive()
     }
 }
 

@@ -63,7 +63,9 @@ impl Observer {
                 };
                 self.enter(scene, detail, Through::Dir(parent));
             }
-            Finding::Listing { dir, print, listing } => self.take_listing(scene, &dir, &print, listing, update),
+            Finding::Listing { dir, print, listing } => {
+                self.take_listing(scene, &dir, &print, listing, update)
+            }
             Finding::Reading { path, parent, result } => {
                 let (sight, reading) = match result {
                     Ok(reading) => (Sight::File(reading.print), Some(reading)),
@@ -104,8 +106,11 @@ impl Observer {
             self.oddities.insert(dir.clone(), Block::Unreadable(reason));
         }
         let names: BTreeSet<Name> = listing.entries.iter().map(|(name, _)| name.clone()).collect();
-        let missing = unlisted(local, id, &names).into_iter().map(|place| dir.join(&place.name));
-        self.queue.look_late(missing.collect::<Vec<_>>(), Some(scene.epoch));
+        let missing = unlisted(local, id, &names)
+            .into_iter()
+            .map(|place| dir.join(&place.name));
+        self.queue
+            .look_late(missing.collect::<Vec<_>>(), Some(scene.epoch));
         for (name, sight) in listing.entries {
             let detail = Detail {
                 path: dir.join(&name),
@@ -137,7 +142,11 @@ impl Observer {
         self.ask(scene, &observation);
         let moved = observation.verdicts.iter().filter_map(|verdict| match verdict {
             Verdict::Moved(id, _) => Some(*id),
-            Verdict::Stays(_) | Verdict::New(..) | Verdict::Gone(_) | Verdict::Blocked(..) | Verdict::Odd(..) => None,
+            Verdict::Stays(_)
+            | Verdict::New(..)
+            | Verdict::Gone(_)
+            | Verdict::Blocked(..)
+            | Verdict::Odd(..) => None,
         });
         let moved: BTreeSet<NodeId> = moved.collect();
         for verdict in observation.verdicts {
@@ -164,7 +173,11 @@ impl Observer {
         }
         let places = observation.undecided.iter().chain(&observation.need_look);
         let paths: BTreeSet<RelPath> = places.filter_map(|place| scene.path_of(place)).collect();
-        if observation.need_look.iter().any(|place| scene.put_off.contains(place)) {
+        if observation
+            .need_look
+            .iter()
+            .any(|place| scene.put_off.contains(place))
+        {
             for path in paths {
                 self.queue.hint(path, super::scene::put_off(), Some(scene.epoch));
             }
@@ -181,7 +194,8 @@ impl Observer {
             self.queue.rescan();
         }
         for detail in scene.details.values() {
-            self.queue.hint(detail.path.clone(), super::scene::put_off(), Some(scene.epoch));
+            self.queue
+                .hint(detail.path.clone(), super::scene::put_off(), Some(scene.epoch));
         }
         LocalUpdate {
             blocks: Vec::new(),
@@ -191,7 +205,13 @@ impl Observer {
         }
     }
 
-    fn apply(&mut self, scene: &mut Scene<'_>, verdict: Verdict, moved: &BTreeSet<NodeId>, draft: &mut Draft) {
+    fn apply(
+        &mut self,
+        scene: &mut Scene<'_>,
+        verdict: Verdict,
+        moved: &BTreeSet<NodeId>,
+        draft: &mut Draft,
+    ) {
         let local = scene.trees.local();
         match verdict {
             Verdict::Stays(id) => {
@@ -221,7 +241,8 @@ impl Observer {
 
     /// Enters a node at the place where it is now, with what was seen there.
     fn place(&mut self, scene: &mut Scene<'_>, id: NodeId, place: &Place, draft: &mut Draft) {
-        let (Some(old), Some(detail)) = (scene.trees.local().node(id).cloned(), scene.details.remove(place)) else {
+        let (Some(old), Some(detail)) = (scene.trees.local().node(id).cloned(), scene.details.remove(place))
+        else {
             return;
         };
         let has_moved = old.parent != place.parent || old.name != place.name;
@@ -239,7 +260,11 @@ impl Observer {
                 let is_blocked = scene.trees.blocked().get(&id).is_some_and(is_of_sight);
                 if !detail.is_walked && (has_moved || is_other || is_blocked) {
                     // One that could not be read could not be watched either.
-                    let approach = if is_blocked { Approach::Watch } else { Approach::Barrier };
+                    let approach = if is_blocked {
+                        Approach::Watch
+                    } else {
+                        Approach::Barrier
+                    };
                     self.queue.walk(detail.path, scene.epoch, approach);
                 }
             }
@@ -261,7 +286,10 @@ impl Observer {
     }
 
     /// Returns what is known of a file now, and has it read if that is not all.
-    #[expect(clippy::too_many_arguments, reason = "each is another thing that the answer depends on")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is another thing that the answer depends on"
+    )]
     fn file(
         &self,
         scene: &Scene<'_>,

@@ -36,7 +36,10 @@ pub(super) struct Looker {
     events: mpsc::Sender<Event>,
     rescan_interval: Duration,
     watch: Option<Watch>,
-    troubles: (blocking::SyncSender<WatchTrouble>, blocking::Receiver<WatchTrouble>),
+    troubles: (
+        blocking::SyncSender<WatchTrouble>,
+        blocking::Receiver<WatchTrouble>,
+    ),
     /// The trouble that was told last, so that each is told once.
     told: Option<WatchTrouble>,
     /// The watch does not see all; its silence proves nothing, and full walks stand in for it.
@@ -119,7 +122,8 @@ impl Looker {
 
     fn look(&mut self, due: Vec<Due>, late: bool) -> Result<(), Ended> {
         let rules = self.queue.rules();
-        let (mut findings, mut done, mut dropped, mut walks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut findings, mut done, mut dropped, mut walks) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for Due { path, epoch, fresh } in due {
             if path.0.is_empty() {
                 self.check_root(&mut findings);
@@ -150,7 +154,11 @@ impl Looker {
             self.queue.walk(path, epoch, Approach::Barrier);
         }
         self.queue.close(dropped);
-        if done.is_empty() { Ok(()) } else { self.send(findings, done) }
+        if done.is_empty() {
+            Ok(())
+        } else {
+            self.send(findings, done)
+        }
     }
 
     fn walk(&mut self, dir: &RelPath, epoch: u64, approach: Approach) -> Result<(), Ended> {
@@ -216,7 +224,11 @@ impl Looker {
             }
             self.queue.walk(RelPath::root(), epoch, Approach::Barrier);
         }
-        if findings.is_empty() { Ok(()) } else { self.send(findings, Vec::new()) }
+        if findings.is_empty() {
+            Ok(())
+        } else {
+            self.send(findings, Vec::new())
+        }
     }
 
     fn start_watch(&mut self, findings: &mut Vec<Finding>) {
@@ -267,9 +279,15 @@ impl Looker {
                     return;
                 }
                 let lines = bad_lines.join(", ");
-                (format!("some lines of .holdfastignore are no rules: {lines}"), "the other lines count")
+                (
+                    format!("some lines of .holdfastignore are no rules: {lines}"),
+                    "the other lines count",
+                )
             }
-            Err(error) => (format!("could not read .holdfastignore: {error}"), "the rules stay as they were"),
+            Err(error) => (
+                format!("could not read .holdfastignore: {error}"),
+                "the rules stay as they were",
+            ),
         };
         findings.push(Finding::Trouble(Trouble {
             what,
@@ -299,7 +317,13 @@ impl Looker {
 
     /// Returns when there is something to do without a task.
     fn next_wake(&self) -> Instant {
-        let cookie = self.queue.lock().baked.values().next().map(|since| *since + COOKIE_PATIENCE);
+        let cookie = self
+            .queue
+            .lock()
+            .baked
+            .values()
+            .next()
+            .map(|since| *since + COOKIE_PATIENCE);
         let timely = (self.last_rescan + self.interval()).min(self.last_check + CHECK_INTERVAL);
         cookie.map_or(timely, |cookie| cookie.min(timely))
     }
@@ -310,7 +334,12 @@ impl Looker {
         let deaf: Vec<u64> = {
             let state = self.queue.lock();
             let late = |since: &Instant| *since + COOKIE_PATIENCE <= now;
-            state.baked.iter().filter(|(_, since)| late(since)).map(|(token, _)| *token).collect()
+            state
+                .baked
+                .iter()
+                .filter(|(_, since)| late(since))
+                .map(|(token, _)| *token)
+                .collect()
         };
         if !deaf.is_empty() {
             self.tell(WatchTrouble::Deaf, &mut findings);
@@ -329,7 +358,11 @@ impl Looker {
             self.last_rescan = now;
             self.queue.rescan();
         }
-        if findings.is_empty() { Ok(()) } else { self.send(findings, Vec::new()) }
+        if findings.is_empty() {
+            Ok(())
+        } else {
+            self.send(findings, Vec::new())
+        }
     }
 }
 
@@ -344,7 +377,11 @@ fn look(root: &Root, path: RelPath) -> Look {
     let same = before.map(|print| print.identity()) == after.map(|print| print.identity());
     Look {
         path,
-        sight: if same { sight } else { Sight::Unknown(sync_engine::Block::Busy) },
+        sight: if same {
+            sight
+        } else {
+            Sight::Unknown(sync_engine::Block::Busy)
+        },
         parent: before,
         is_walked: false,
     }
@@ -362,7 +399,10 @@ fn make_and_remove(path: &std::path::Path) -> io::Result<()> {
 }
 
 fn shown(trouble: &WatchTrouble) -> Trouble {
-    let done = format!("the whole folder is looked at every {} seconds instead", POLL_INTERVAL.as_secs());
+    let done = format!(
+        "the whole folder is looked at every {} seconds instead",
+        POLL_INTERVAL.as_secs()
+    );
     let (what, todo) = match trouble {
         WatchTrouble::Limit => (
             "the system cannot watch all directories of the folder".to_owned(),

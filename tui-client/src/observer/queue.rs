@@ -372,7 +372,11 @@ impl State {
             return Some(Task::CaughtUp);
         }
         if let Some((paths, epoch)) = self.groups.pop_front() {
-            let due = paths.into_iter().map(|path| Due { path, epoch, fresh: false });
+            let due = paths.into_iter().map(|path| Due {
+                path,
+                epoch,
+                fresh: false,
+            });
             let due = due.collect();
             return Some(Task::Look { due, late: true });
         }
@@ -413,7 +417,10 @@ impl State {
     }
 
     fn next_due(&self) -> Option<Instant> {
-        let late = self.late.next_due().filter(|_| self.unhandled == 0 && self.walks.is_empty());
+        let late = self
+            .late
+            .next_due()
+            .filter(|_| self.unhandled == 0 && self.walks.is_empty());
         self.hints.next_due().into_iter().chain(late).min()
     }
 }
