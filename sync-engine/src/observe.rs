@@ -66,6 +66,9 @@ pub enum Seen {
         /// Its identity; nothing where it proves nothing, as for a file with several names.
         identity: Option<Identity>,
     },
+    /// Nothing, but the way there no longer leads through the directory: the place keeps no node, and yet nothing is
+    /// known to be gone before the directory is found.
+    Unreachable,
     /// The look failed, or found what cannot be a node.
     Unknown(Block),
 }
@@ -230,7 +233,7 @@ impl<'a, I: Identities> Scene<'a, I> {
         };
         match self.looks.get(&own) {
             None | Some(Seen::Unknown(_)) => false,
-            Some(Seen::Absent) => true,
+            Some(Seen::Absent | Seen::Unreachable) => true,
             Some(Seen::Present { node_type, .. }) if *node_type != own_type => true,
             // A directory is its contents: one that is put aside takes them along, and what stands in its place is new.
             Some(seen) if own_type == NodeType::Dir => self.shown(seen) != Some(id),
@@ -260,7 +263,7 @@ impl<'a, I: Identities> Scene<'a, I> {
         };
         match (seen, occupant) {
             (Seen::Absent, Some(id)) => leaves(id),
-            (Seen::Absent, None) => (),
+            (Seen::Absent, None) | (Seen::Unreachable, _) => (),
             (Seen::Unknown(block), Some(id)) => verdicts.push(Verdict::Blocked(id, block.clone())),
             (Seen::Unknown(block), None) => verdicts.push(Verdict::Odd(place.clone(), block.clone())),
             (Seen::Present { node_type, .. }, _) => {

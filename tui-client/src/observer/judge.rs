@@ -191,7 +191,7 @@ impl Observer {
         self.n_misfits += 1;
         if MISFITS_MAX <= self.n_misfits {
             self.n_misfits = 0;
-            self.queue.rescan();
+            self.queue.rescan(Some(scene.epoch));
         }
         for detail in scene.details.values() {
             self.queue
@@ -310,6 +310,7 @@ impl Observer {
             draft.note(id, self.known.get(id).copied(), &print);
             if state.content != old.content {
                 draft.content(id, reading);
+                self.look_at_other_names(scene, id, &print);
             }
             return state;
         }
@@ -326,6 +327,17 @@ impl Observer {
         FileState {
             exec: exec(&print, old.exec),
             ..old
+        }
+    }
+
+    /// The system reports a change of a file with several names for one of them only.
+    fn look_at_other_names(&self, scene: &Scene<'_>, id: NodeId, print: &Print) {
+        if print.links > 1 {
+            for other in self.known.other_names(id, print) {
+                if let Some(path) = scene.trees.local().path(other) {
+                    self.queue.hint(path, Urgency::Now, Some(scene.epoch));
+                }
+            }
         }
     }
 
@@ -362,6 +374,9 @@ impl Observer {
         };
         draft.put(scene.trees.local(), id, node);
         draft.note(id, None, &print);
+        if matches!(detail.sight, Sight::File(_)) {
+            self.look_at_other_names(scene, id, &print);
+        }
         if let Some(reading) = detail.reading {
             draft.content(id, reading);
         }

@@ -132,6 +132,8 @@ impl Looker {
             }
             if path == rules_path() {
                 self.reload_rules(&mut findings);
+                // What is left out may be another now.
+                self.queue.rescan(Some(epoch));
             }
             if rules.ignores_above(&path) {
                 dropped.push(epoch);
@@ -217,7 +219,7 @@ impl Looker {
         self.last_rescan = Instant::now();
         let mut findings = Vec::new();
         if self.check_root(&mut findings) {
-            self.reload_rules_before_walk(&mut findings);
+            self.reload_rules(&mut findings);
             let is_first = self.told.is_none() && self.watch.is_none();
             if self.deaf && (is_first || self.last_start + RESTART_INTERVAL <= self.last_rescan) {
                 self.start_watch(&mut findings);
@@ -267,11 +269,6 @@ impl Looker {
     }
 
     fn reload_rules(&mut self, findings: &mut Vec<Finding>) {
-        self.reload_rules_before_walk(findings);
-        self.queue.rescan();
-    }
-
-    fn reload_rules_before_walk(&mut self, findings: &mut Vec<Finding>) {
         let (what, done) = match Rules::load(&self.root) {
             Ok((rules, bad_lines)) => {
                 self.queue.set_rules(rules);
@@ -300,7 +297,7 @@ impl Looker {
     fn bake(&mut self, token: u64) -> Result<(), Ended> {
         let path = self.root.private_path(&cookie_name(token));
         if self.deaf || make_and_remove(&path).is_err() {
-            self.queue.rescan();
+            self.queue.rescan(None);
             self.queue.cookie_seen(token);
         }
         Ok(())
@@ -343,7 +340,7 @@ impl Looker {
         };
         if !deaf.is_empty() {
             self.tell(WatchTrouble::Deaf, &mut findings);
-            self.queue.rescan();
+            self.queue.rescan(None);
             for token in deaf {
                 self.queue.cookie_seen(token);
             }
@@ -356,7 +353,7 @@ impl Looker {
         }
         if self.last_rescan + self.interval() <= now {
             self.last_rescan = now;
-            self.queue.rescan();
+            self.queue.rescan(None);
         }
         if findings.is_empty() {
             Ok(())

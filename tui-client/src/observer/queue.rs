@@ -183,8 +183,10 @@ impl Queue {
     }
 
     /// Asks for a full walk.
-    pub(super) fn rescan(&self) {
-        self.lock().want_rescan();
+    pub(super) fn rescan(&self, epoch: Option<u64>) {
+        let mut state = self.lock();
+        let epoch = epoch.unwrap_or(state.ledger.epoch());
+        state.want_rescan(epoch);
         self.looker.notify_one();
     }
 
@@ -338,20 +340,16 @@ impl State {
         let before = self.hints.push(path, urgency, Instant::now(), epoch);
         self.ledger.reopen(epoch, before);
         if HINTS_MAX < self.hints.len() {
-            self.want_rescan();
-            for epoch in self.hints.clear() {
-                self.ledger.close(epoch);
-            }
+            let epochs = self.hints.clear();
+            self.want_rescan(epochs.iter().copied().min().unwrap_or(epoch));
+            epochs.into_iter().for_each(|epoch| self.ledger.close(epoch));
         }
     }
 
     /// Asks for a full walk.
-    pub(super) fn want_rescan(&mut self) {
-        if self.rescan.is_none() {
-            let epoch = self.ledger.epoch();
-            self.ledger.open(epoch);
-            self.rescan = Some(epoch);
-        }
+    pub(super) fn want_rescan(&mut self, epoch: u64) {
+        self.ledger.reopen(epoch, self.rescan);
+        self.rescan = Some(self.rescan.map_or(epoch, |before| before.min(epoch)));
     }
 
     /// Tells whether nothing is to be looked at or read.

@@ -78,7 +78,11 @@ impl Observer {
         let place = Place { parent, name };
         if !self.leads_to(parent, through) {
             self.queue.hint(dir, Urgency::Now, Some(scene.epoch));
-            scene.put_off.insert(place);
+            if detail.sight == Sight::Absent {
+                scene.looks.insert(place, Seen::Unreachable);
+            } else {
+                scene.put_off.insert(place);
+            }
             return;
         }
         if let Some(delay) = self.delay(scene, &place, &detail.sight) {

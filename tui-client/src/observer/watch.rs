@@ -63,7 +63,7 @@ impl Watch {
             // The walk finds that a directory is gone or cannot be read, and says so itself.
             Err(error) if is_of_one_place(&error) => (),
             Err(error) => {
-                queue.rescan();
+                queue.rescan(None);
                 trouble(WatchTrouble::of(&error));
             }
         };
@@ -130,7 +130,7 @@ fn is_of_one_place(error: &notify::Error) -> bool {
 
 fn hint(folder: &Path, queue: &Queue, event: &notify::Event) {
     if event.need_rescan() {
-        queue.rescan();
+        queue.rescan(None);
     }
     let urgency = match &event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => Urgency::Now,
