@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use sync_engine::observe::{Observation, Place, Verdict, observe, unlisted};
+use sync_engine::observe::{Moment, Observation, Place, Verdict, observe, unlisted};
 use sync_engine::{Block, FileState, Kind, Name, Node, NodeId, RelPath, Trees};
 
 use super::Observer;
@@ -27,6 +27,7 @@ impl Observer {
             findings,
             epochs,
             from_looker,
+            moment,
         } = event;
         let epoch = epochs.iter().min().copied();
         let mut scene = Scene {
@@ -42,7 +43,7 @@ impl Observer {
         for finding in findings {
             self.take(&mut scene, finding, &mut draft.update);
         }
-        let mut update = self.judge(&mut scene, draft);
+        let mut update = self.judge(&mut scene, moment, draft);
         update.caught_up = self.queue.handled(&epochs, from_looker);
         update
     }
@@ -137,8 +138,8 @@ impl Observer {
         }
     }
 
-    fn judge(&mut self, scene: &mut Scene<'_>, mut draft: Draft) -> LocalUpdate {
-        let observation = observe(scene.trees.local(), &self.known, &scene.looks);
+    fn judge(&mut self, scene: &mut Scene<'_>, moment: Moment, mut draft: Draft) -> LocalUpdate {
+        let observation = observe(scene.trees.local(), &self.known, &scene.looks, moment);
         self.ask(scene, &observation);
         let moved = observation.verdicts.iter().filter_map(|verdict| match verdict {
             Verdict::Moved(id, _) => Some(*id),
@@ -181,6 +182,8 @@ impl Observer {
             for path in paths {
                 self.queue.hint(path, super::scene::put_off(), Some(scene.epoch));
             }
+        } else if observation.need_look.is_empty() {
+            self.queue.look_late(paths, Some(scene.epoch));
         } else {
             self.queue.look_together(paths.into_iter().collect(), scene.epoch);
         }

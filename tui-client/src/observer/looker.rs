@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc as blocking};
 use std::time::{Duration, Instant};
 
 use sync_engine::RelPath;
+use sync_engine::observe::Moment;
 use tokio::sync::mpsc;
 
 use super::finding::{Event, Finding, Look};
@@ -97,7 +98,7 @@ impl Looker {
     fn work(&mut self, task: Task) -> Result<(), Ended> {
         match task {
             Task::Stop => Err(Ended),
-            Task::Look { due, late } => self.look(due, late),
+            Task::Look { due, late, moment } => self.look(due, late, moment),
             Task::Walk { dir, epoch, approach } => self.walk(&dir, epoch, approach),
             Task::Rescan { epoch } => self.begin_walk(epoch),
             Task::Walked { epoch } => {
@@ -111,16 +112,21 @@ impl Looker {
     }
 
     fn send(&self, findings: Vec<Finding>, epochs: Vec<u64>) -> Result<(), Ended> {
+        self.send_of(Moment::Fleeting, findings, epochs)
+    }
+
+    fn send_of(&self, moment: Moment, findings: Vec<Finding>, epochs: Vec<u64>) -> Result<(), Ended> {
         self.queue.sending();
         let event = Event {
             findings,
             epochs,
             from_looker: true,
+            moment,
         };
         self.events.blocking_send(event).map_err(|_| Ended)
     }
 
-    fn look(&mut self, due: Vec<Due>, late: bool) -> Result<(), Ended> {
+    fn look(&mut self, due: Vec<Due>, late: bool, moment: Moment) -> Result<(), Ended> {
         let rules = self.queue.rules();
         let (mut findings, mut done, mut dropped, mut walks) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -157,10 +163,9 @@ impl Looker {
         }
         self.queue.close(dropped);
         if done.is_empty() {
-            Ok(())
-        } else {
-            self.send(findings, done)
+            return Ok(());
         }
+        self.send_of(moment, findings, done)
     }
 
     fn walk(&mut self, dir: &RelPath, epoch: u64, approach: Approach) -> Result<(), Ended> {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sync_engine::RelPath;
+use sync_engine::observe::Moment;
 
 use super::ledger::Ledger;
 use super::settle::{Due, Hints, Urgency};
@@ -62,6 +63,8 @@ pub(super) enum Task {
         due: Vec<Due>,
         /// Whether an absence is believed.
         late: bool,
+        /// Whether everything that was seen before has been handled.
+        moment: Moment,
     },
     /// List a directory and go on with those inside it.
     Walk {
@@ -376,11 +379,13 @@ impl State {
                 fresh: false,
             });
             let due = due.collect();
-            return Some(Task::Look { due, late: true });
+            let moment = Moment::Fleeting;
+            return Some(Task::Look { due, late: true, moment });
         }
         let due = self.hints.take_due(now, count_max);
         if !due.is_empty() {
-            return Some(Task::Look { due, late: false });
+            let moment = Moment::Fleeting;
+            return Some(Task::Look { due, late: false, moment });
         }
         self.next_walk().or_else(|| self.next_late(now, count_max))
     }
@@ -406,7 +411,8 @@ impl State {
         }
         let due = self.late.take_due(now, count_max);
         if !due.is_empty() {
-            return Some(Task::Look { due, late: true });
+            let moment = Moment::Settled;
+            return Some(Task::Look { due, late: true, moment });
         }
         if self.late.len() == 0 {
             return self.walking.take().map(|epoch| Task::Walked { epoch });

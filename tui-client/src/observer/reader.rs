@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use common::limits::INLINE_LEN_MAX;
+use sync_engine::observe::Moment;
 use sync_engine::{Block, Hash};
 use tokio::sync::mpsc;
 
@@ -63,6 +64,7 @@ pub(super) fn run(queue: &Arc<Queue>, root: &Root, events: &mpsc::Sender<Event>,
                 findings,
                 epochs,
                 from_looker: false,
+                moment: Moment::Fleeting,
             };
             if events.blocking_send(event).is_err() {
                 return;
