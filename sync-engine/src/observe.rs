@@ -66,6 +66,9 @@ pub enum Seen {
         /// Its identity; nothing where it proves nothing, as for a file with several names.
         identity: Option<Identity>,
     },
+    /// Nothing, but the way there no longer leads through the directory: the place keeps no node, and yet nothing is
+    /// known to be gone before the directory is found.
+    Unreachable,
     /// The look failed, or found what cannot be a node.
     Unknown(Block),
 }
@@ -103,31 +106,46 @@ pub struct Observation {
     pub verdicts: Vec<Verdict>,
     /// Looks without which some places of this set could not be judged: look at `undecided` and these together.
     pub need_look: Vec<Place>,
-    /// The places of this set that could not be judged.
+    /// The places of this set that could not be judged. If `need_look` is empty, look at them when all has settled.
     pub undecided: Vec<Place>,
 }
 
-/// Judges a set of looks. Each place is judged once; a node that no look concerns gets no verdict.
+/// Whether all that moved lately must be in sight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// Things may be on the move, and what is missed here may be found elsewhere: nothing is said to be gone.
+    Fleeting,
+    /// Everything that was reported before these looks has been judged.
+    Settled,
+}
+
+/// Judges a set of looks. Each place is judged once; a node that no look concerns gets no verdict. What hangs together
+/// by a possible move is judged together or not at all.
 #[must_use]
-pub fn observe(tree: &Tree, identities: &impl Identities, looks: &Looks) -> Observation {
+pub fn observe(tree: &Tree, identities: &impl Identities, looks: &Looks, moment: Moment) -> Observation {
     let scene = Scene {
         tree,
         identities,
         looks,
     };
-    let (claims, need_look) = scene.claims();
+    let (claims, unlooked) = scene.claims();
     let moves = scene.moves(&claims);
-    let undecided: BTreeSet<&Place> = need_look.iter().map(|(at, _)| *at).collect();
+    let mut undecided: BTreeSet<Place> = unlooked.iter().map(|(at, _)| (*at).clone()).collect();
     let mut verdicts = Vec::new();
     for (place, seen) in looks {
-        if !undecided.contains(place) {
-            scene.judge(place, seen, &moves, &mut verdicts);
+        let first = verdicts.len();
+        scene.judge(place, seen, &moves, &mut verdicts);
+        let is_loss = verdicts[first..].iter().any(|(_, verdict)| matches!(verdict, Verdict::Gone(_)));
+        if is_loss && moment == Moment::Fleeting {
+            undecided.insert(place.clone());
         }
     }
+    scene.spread(&claims, &mut undecided);
+    verdicts.retain(|(place, _)| !undecided.contains(*place));
     Observation {
-        verdicts,
-        need_look: need_look.iter().map(|(_, own)| own.clone()).collect(),
-        undecided: undecided.into_iter().cloned().collect(),
+        verdicts: verdicts.into_iter().map(|(_, verdict)| verdict).collect(),
+        need_look: unlooked.into_iter().map(|(_, own)| own).collect(),
+        undecided: undecided.into_iter().collect(),
     }
 }
 
@@ -230,7 +248,7 @@ impl<'a, I: Identities> Scene<'a, I> {
         };
         match self.looks.get(&own) {
             None | Some(Seen::Unknown(_)) => false,
-            Some(Seen::Absent) => true,
+            Some(Seen::Absent | Seen::Unreachable) => true,
             Some(Seen::Present { node_type, .. }) if *node_type != own_type => true,
             // A directory is its contents: one that is put aside takes them along, and what stands in its place is new.
             Some(seen) if own_type == NodeType::Dir => self.shown(seen) != Some(id),
@@ -250,27 +268,52 @@ impl<'a, I: Identities> Scene<'a, I> {
         !same_type || self.tree.is_dir(to) || moves.contains_key(&occupant)
     }
 
-    fn judge(&self, place: &Place, seen: &Seen, moves: &Claims<'a>, verdicts: &mut Vec<Verdict>) {
+    /// Enters all places that hang together with an undecided one by a possible move.
+    fn spread(&self, claims: &Claims<'a>, undecided: &mut BTreeSet<Place>) {
+        if undecided.is_empty() {
+            return;
+        }
+        let mut joined: BTreeMap<Place, Vec<Place>> = BTreeMap::new();
+        for (id, &to) in claims {
+            if let Some(own) = self.own_place(*id) {
+                joined.entry(own.clone()).or_default().push(to.clone());
+                joined.entry(to.clone()).or_default().push(own);
+            }
+        }
+        let mut pending: Vec<Place> = undecided.iter().cloned().collect();
+        while let Some(place) = pending.pop() {
+            for other in joined.remove(&place).into_iter().flatten() {
+                if undecided.insert(other.clone()) {
+                    pending.push(other);
+                }
+            }
+        }
+    }
+
+    fn judge(
+        &self,
+        place: &'a Place,
+        seen: &Seen,
+        moves: &Claims<'a>,
+        verdicts: &mut Vec<(&'a Place, Verdict)>,
+    ) {
+        let mut enter = |verdict| verdicts.push((place, verdict));
         let occupant = self.occupant(place);
         let newcomer = self.shown(seen).filter(|id| moves.get(id) == Some(&place));
-        let mut leaves = |id: NodeId| {
-            if !moves.contains_key(&id) {
-                verdicts.push(Verdict::Gone(id));
-            }
-        };
+        let leaves = |id: &NodeId| !moves.contains_key(id);
         match (seen, occupant) {
-            (Seen::Absent, Some(id)) => leaves(id),
-            (Seen::Absent, None) => (),
-            (Seen::Unknown(block), Some(id)) => verdicts.push(Verdict::Blocked(id, block.clone())),
-            (Seen::Unknown(block), None) => verdicts.push(Verdict::Odd(place.clone(), block.clone())),
+            (Seen::Absent, occupant) => occupant.filter(leaves).map(Verdict::Gone).into_iter().for_each(enter),
+            (Seen::Unreachable, _) => (),
+            (Seen::Unknown(block), Some(id)) => enter(Verdict::Blocked(id, block.clone())),
+            (Seen::Unknown(block), None) => enter(Verdict::Odd(place.clone(), block.clone())),
             (Seen::Present { node_type, .. }, _) => {
                 let stays = newcomer.is_none()
                     && occupant
                         .is_some_and(|id| self.type_of(id) == Some(*node_type) && !moves.contains_key(&id));
-                if let (false, Some(id)) = (stays, occupant) {
-                    leaves(id);
+                if let (false, Some(id)) = (stays, occupant.filter(leaves)) {
+                    enter(Verdict::Gone(id));
                 }
-                verdicts.push(match (newcomer, occupant) {
+                enter(match (newcomer, occupant) {
                     (Some(id), _) => Verdict::Moved(id, place.clone()),
                     (None, Some(id)) if stays => Verdict::Stays(id),
                     (None, _) => Verdict::New(place.clone(), *node_type),

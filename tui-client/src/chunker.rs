@@ -127,7 +127,10 @@ fn finish(chunks: Vec<ChunkRef>) -> Result<Chunked, ListError> {
     }
     let (last, content) = builder.finish()?;
     lists.extend(last);
-    let lists = lists.into_iter().map(|list| (list.hash, Bytes::from(list.bytes))).collect();
+    let lists = lists
+        .into_iter()
+        .map(|list| (list.hash, Bytes::from(list.bytes)))
+        .collect();
     Ok(Chunked {
         content,
         chunks,
@@ -171,7 +174,11 @@ mod tests {
 
     #[test]
     fn the_borders_are_those_that_are_stored_for_ever() {
-        let lens: Vec<u32> = chunk(&noise(1_000_000)).chunks.iter().map(|chunk| chunk.len).collect();
+        let lens: Vec<u32> = chunk(&noise(1_000_000))
+            .chunks
+            .iter()
+            .map(|chunk| chunk.len)
+            .collect();
         assert_eq!(lens, [0_u32; 0]);
     }
 
@@ -188,13 +195,26 @@ mod tests {
         )
         .map(|chunk| (chunk.offset as u64, chunk.length as u32))
         .collect();
-        let ours: Vec<(u64, u32)> = whole.chunks.iter().map(|chunk| (chunk.offset, chunk.len)).collect();
+        let ours: Vec<(u64, u32)> = whole
+            .chunks
+            .iter()
+            .map(|chunk| (chunk.offset, chunk.len))
+            .collect();
         assert_eq!(ours, direct);
     }
 
     #[test]
     fn the_chunks_are_the_file() {
-        for len in [0, 1, CHUNK_LEN_MIN, CHUNK_LEN_MIN + 1, CHUNK_LEN_MAX, WINDOW_LEN, WINDOW_LEN + 1, 5_000_000] {
+        for len in [
+            0,
+            1,
+            CHUNK_LEN_MIN,
+            CHUNK_LEN_MIN + 1,
+            CHUNK_LEN_MAX,
+            WINDOW_LEN,
+            WINDOW_LEN + 1,
+            5_000_000,
+        ] {
             let bytes = noise(len);
             let mut joined = Vec::new();
             let chunked = Chunker::new()
@@ -210,7 +230,11 @@ mod tests {
                 assert_eq!(chunked.chunks.len(), usize::from(len > 0));
                 assert_eq!(
                     chunked.content,
-                    Content { hash: Hash::of(&bytes), size_bytes: len as u64, depth: 0 }
+                    Content {
+                        hash: Hash::of(&bytes),
+                        size_bytes: len as u64,
+                        depth: 0
+                    }
                 );
                 assert!(chunked.lists.is_empty());
             }
@@ -223,7 +247,11 @@ mod tests {
         let longer = [&b"something in front"[..], &bytes].concat();
         let before = chunk(&bytes);
         let known: std::collections::BTreeSet<Hash> = before.chunks.iter().map(|chunk| chunk.hash).collect();
-        let new = chunk(&longer).chunks.iter().filter(|chunk| !known.contains(&chunk.hash)).count();
+        let new = chunk(&longer)
+            .chunks
+            .iter()
+            .filter(|chunk| !known.contains(&chunk.hash))
+            .count();
         assert!(new <= 3, "{new} of {} chunks are new", before.chunks.len());
     }
 }

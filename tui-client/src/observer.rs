@@ -72,7 +72,9 @@ pub struct Observer {
 
 impl fmt::Debug for Observer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Observer").field("oddities", &self.oddities).finish_non_exhaustive()
+        f.debug_struct("Observer")
+            .field("oddities", &self.oddities)
+            .finish_non_exhaustive()
     }
 }
 
@@ -90,7 +92,7 @@ impl Observer {
             rescan_interval,
         } = start;
         let queue = Arc::new(Queue::new(rules));
-        queue.rescan();
+        queue.rescan(None);
         let (sender, receiver) = mpsc::channel(EVENTS_MAX);
         let mut observer = Self {
             queue: Arc::clone(&queue),
@@ -148,7 +150,7 @@ impl Observer {
 
     /// Walks the whole folder anew.
     pub fn rescan(&self) {
-        self.queue.rescan();
+        self.queue.rescan(None);
     }
 
     /// Looks at one place anew, such as after a step that was surprised by what it found there.

@@ -106,13 +106,19 @@ pub fn rules_path() -> RelPath {
 #[cfg(unix)]
 fn to_path(names: &[Name]) -> std::path::PathBuf {
     use std::os::unix::ffi::OsStrExt;
-    names.iter().map(|name| std::ffi::OsStr::from_bytes(name.as_bytes())).collect()
+    names
+        .iter()
+        .map(|name| std::ffi::OsStr::from_bytes(name.as_bytes()))
+        .collect()
 }
 
 #[cfg(not(unix))]
 fn to_path(names: &[Name]) -> std::path::PathBuf {
     // Names of a disk here are text; any other can match no rule but `*`.
-    names.iter().map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned()).collect()
+    names
+        .iter()
+        .map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned())
+        .collect()
 }
 
 #[cfg(test)]
@@ -137,7 +143,15 @@ mod tests {
         ] {
             assert!(rules.ignores(&path(text), false), "{text}");
         }
-        for text in ["report.odt", "a/notes~", "swp", "49134", ".gitignore", ".holdfastignore", "# notes"] {
+        for text in [
+            "report.odt",
+            "a/notes~",
+            "swp",
+            "49134",
+            ".gitignore",
+            ".holdfastignore",
+            "# notes",
+        ] {
             assert!(!rules.ignores(&path(text), false), "{text}");
         }
     }

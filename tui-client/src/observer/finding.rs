@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sync_engine::observe::Moment;
 use sync_engine::{Block, Hash, RelPath};
 
 use crate::chunker::Chunked;
@@ -18,6 +19,8 @@ pub struct Event {
     pub(super) epochs: Vec<u64>,
     /// Whether it is of the thread that looks, which waits for the handling of what it found.
     pub(super) from_looker: bool,
+    /// Whether everything that was seen before has been handled.
+    pub(super) moment: Moment,
 }
 
 /// A part of an event.

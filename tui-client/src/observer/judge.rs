@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use sync_engine::observe::{Observation, Place, Verdict, observe, unlisted};
+use sync_engine::observe::{Moment, Observation, Place, Verdict, observe, unlisted};
 use sync_engine::{Block, FileState, Kind, Name, Node, NodeId, RelPath, Trees};
 
 use super::Observer;
@@ -27,6 +27,7 @@ impl Observer {
             findings,
             epochs,
             from_looker,
+            moment,
         } = event;
         let epoch = epochs.iter().min().copied();
         let mut scene = Scene {
@@ -42,7 +43,7 @@ impl Observer {
         for finding in findings {
             self.take(&mut scene, finding, &mut draft.update);
         }
-        let mut update = self.judge(&mut scene, draft);
+        let mut update = self.judge(&mut scene, moment, draft);
         update.caught_up = self.queue.handled(&epochs, from_looker);
         update
     }
@@ -63,7 +64,9 @@ impl Observer {
                 };
                 self.enter(scene, detail, Through::Dir(parent));
             }
-            Finding::Listing { dir, print, listing } => self.take_listing(scene, &dir, &print, listing, update),
+            Finding::Listing { dir, print, listing } => {
+                self.take_listing(scene, &dir, &print, listing, update)
+            }
             Finding::Reading { path, parent, result } => {
                 let (sight, reading) = match result {
                     Ok(reading) => (Sight::File(reading.print), Some(reading)),
@@ -104,8 +107,11 @@ impl Observer {
             self.oddities.insert(dir.clone(), Block::Unreadable(reason));
         }
         let names: BTreeSet<Name> = listing.entries.iter().map(|(name, _)| name.clone()).collect();
-        let missing = unlisted(local, id, &names).into_iter().map(|place| dir.join(&place.name));
-        self.queue.look_late(missing.collect::<Vec<_>>(), Some(scene.epoch));
+        let missing = unlisted(local, id, &names)
+            .into_iter()
+            .map(|place| dir.join(&place.name));
+        self.queue
+            .look_late(missing.collect::<Vec<_>>(), Some(scene.epoch));
         for (name, sight) in listing.entries {
             let detail = Detail {
                 path: dir.join(&name),
@@ -132,12 +138,16 @@ impl Observer {
         }
     }
 
-    fn judge(&mut self, scene: &mut Scene<'_>, mut draft: Draft) -> LocalUpdate {
-        let observation = observe(scene.trees.local(), &self.known, &scene.looks);
+    fn judge(&mut self, scene: &mut Scene<'_>, moment: Moment, mut draft: Draft) -> LocalUpdate {
+        let observation = observe(scene.trees.local(), &self.known, &scene.looks, moment);
         self.ask(scene, &observation);
         let moved = observation.verdicts.iter().filter_map(|verdict| match verdict {
             Verdict::Moved(id, _) => Some(*id),
-            Verdict::Stays(_) | Verdict::New(..) | Verdict::Gone(_) | Verdict::Blocked(..) | Verdict::Odd(..) => None,
+            Verdict::Stays(_)
+            | Verdict::New(..)
+            | Verdict::Gone(_)
+            | Verdict::Blocked(..)
+            | Verdict::Odd(..) => None,
         });
         let moved: BTreeSet<NodeId> = moved.collect();
         for verdict in observation.verdicts {
@@ -164,10 +174,16 @@ impl Observer {
         }
         let places = observation.undecided.iter().chain(&observation.need_look);
         let paths: BTreeSet<RelPath> = places.filter_map(|place| scene.path_of(place)).collect();
-        if observation.need_look.iter().any(|place| scene.put_off.contains(place)) {
+        if observation
+            .need_look
+            .iter()
+            .any(|place| scene.put_off.contains(place))
+        {
             for path in paths {
                 self.queue.hint(path, super::scene::put_off(), Some(scene.epoch));
             }
+        } else if observation.need_look.is_empty() {
+            self.queue.look_late(paths, Some(scene.epoch));
         } else {
             self.queue.look_together(paths.into_iter().collect(), scene.epoch);
         }
@@ -178,10 +194,11 @@ impl Observer {
         self.n_misfits += 1;
         if MISFITS_MAX <= self.n_misfits {
             self.n_misfits = 0;
-            self.queue.rescan();
+            self.queue.rescan(Some(scene.epoch));
         }
         for detail in scene.details.values() {
-            self.queue.hint(detail.path.clone(), super::scene::put_off(), Some(scene.epoch));
+            self.queue
+                .hint(detail.path.clone(), super::scene::put_off(), Some(scene.epoch));
         }
         LocalUpdate {
             blocks: Vec::new(),
@@ -191,7 +208,13 @@ impl Observer {
         }
     }
 
-    fn apply(&mut self, scene: &mut Scene<'_>, verdict: Verdict, moved: &BTreeSet<NodeId>, draft: &mut Draft) {
+    fn apply(
+        &mut self,
+        scene: &mut Scene<'_>,
+        verdict: Verdict,
+        moved: &BTreeSet<NodeId>,
+        draft: &mut Draft,
+    ) {
         let local = scene.trees.local();
         match verdict {
             Verdict::Stays(id) => {
@@ -221,7 +244,8 @@ impl Observer {
 
     /// Enters a node at the place where it is now, with what was seen there.
     fn place(&mut self, scene: &mut Scene<'_>, id: NodeId, place: &Place, draft: &mut Draft) {
-        let (Some(old), Some(detail)) = (scene.trees.local().node(id).cloned(), scene.details.remove(place)) else {
+        let (Some(old), Some(detail)) = (scene.trees.local().node(id).cloned(), scene.details.remove(place))
+        else {
             return;
         };
         let has_moved = old.parent != place.parent || old.name != place.name;
@@ -239,7 +263,11 @@ impl Observer {
                 let is_blocked = scene.trees.blocked().get(&id).is_some_and(is_of_sight);
                 if !detail.is_walked && (has_moved || is_other || is_blocked) {
                     // One that could not be read could not be watched either.
-                    let approach = if is_blocked { Approach::Watch } else { Approach::Barrier };
+                    let approach = if is_blocked {
+                        Approach::Watch
+                    } else {
+                        Approach::Barrier
+                    };
                     self.queue.walk(detail.path, scene.epoch, approach);
                 }
             }
@@ -261,7 +289,10 @@ impl Observer {
     }
 
     /// Returns what is known of a file now, and has it read if that is not all.
-    #[expect(clippy::too_many_arguments, reason = "each is another thing that the answer depends on")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is another thing that the answer depends on"
+    )]
     fn file(
         &self,
         scene: &Scene<'_>,
@@ -282,6 +313,7 @@ impl Observer {
             draft.note(id, self.known.get(id).copied(), &print);
             if state.content != old.content {
                 draft.content(id, reading);
+                self.look_at_other_names(scene, id, &print);
             }
             return state;
         }
@@ -298,6 +330,17 @@ impl Observer {
         FileState {
             exec: exec(&print, old.exec),
             ..old
+        }
+    }
+
+    /// The system reports a change of a file with several names for one of them only.
+    fn look_at_other_names(&self, scene: &Scene<'_>, id: NodeId, print: &Print) {
+        if print.links > 1 {
+            for other in self.known.other_names(id, print) {
+                if let Some(path) = scene.trees.local().path(other) {
+                    self.queue.hint(path, Urgency::Now, Some(scene.epoch));
+                }
+            }
         }
     }
 
@@ -334,6 +377,9 @@ impl Observer {
         };
         draft.put(scene.trees.local(), id, node);
         draft.note(id, None, &print);
+        if matches!(detail.sight, Sight::File(_)) {
+            self.look_at_other_names(scene, id, &print);
+        }
         if let Some(reading) = detail.reading {
             draft.content(id, reading);
         }

@@ -1,6 +1,6 @@
 //! What is known of the disk besides the local tree: each node's print, and which node an inode belongs to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sync_engine::NodeId;
 use sync_engine::observe::{Identities, Identity};
@@ -13,6 +13,8 @@ pub(super) struct Known {
     prints: BTreeMap<NodeId, Print>,
     /// Only the number, since a folder has one file system; the time of birth is compared with the print's.
     owners: BTreeMap<u64, NodeId>,
+    /// The nodes of inodes with several names, which change together though the system speaks of one name only.
+    linked: BTreeSet<(u64, NodeId)>,
 }
 
 impl Known {
@@ -36,12 +38,27 @@ impl Known {
             Some(print) => self.prints.insert(id, print),
             None => self.prints.remove(&id),
         };
+        if let Some(old) = old {
+            self.linked.remove(&(old.inode, id));
+        }
+        if let Some(print) = print.filter(|print| print.links > 1) {
+            self.linked.insert((print.inode, id));
+        }
         if let Some(old) = old.filter(|old| self.owners.get(&old.inode) == Some(&id)) {
             self.owners.remove(&old.inode);
         }
         if let Some(print) = print.filter(|print| print.inode != 0) {
             self.owners.insert(print.inode, id);
         }
+    }
+
+    /// Returns the other nodes that were names of the same file.
+    pub(super) fn other_names(&self, id: NodeId, print: &Print) -> Vec<NodeId> {
+        let (first, last) = ((print.inode, NodeId([0; 16])), (print.inode, NodeId([0xff; 16])));
+        let names = self.linked.range(first..=last).map(|(_, name)| name);
+        // One that was seen last when it was the only name is found by its inode.
+        let names: BTreeSet<NodeId> = names.chain(self.owners.get(&print.inode)).copied().collect();
+        names.into_iter().filter(|name| *name != id).collect()
     }
 
     /// Returns what a print says about who is who; nothing where it proves nothing: a file with several names, a disk

@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc as blocking};
 use std::time::{Duration, Instant};
 
 use sync_engine::RelPath;
+use sync_engine::observe::Moment;
 use tokio::sync::mpsc;
 
 use super::finding::{Event, Finding, Look};
@@ -36,7 +37,10 @@ pub(super) struct Looker {
     events: mpsc::Sender<Event>,
     rescan_interval: Duration,
     watch: Option<Watch>,
-    troubles: (blocking::SyncSender<WatchTrouble>, blocking::Receiver<WatchTrouble>),
+    troubles: (
+        blocking::SyncSender<WatchTrouble>,
+        blocking::Receiver<WatchTrouble>,
+    ),
     /// The trouble that was told last, so that each is told once.
     told: Option<WatchTrouble>,
     /// The watch does not see all; its silence proves nothing, and full walks stand in for it.
@@ -94,7 +98,7 @@ impl Looker {
     fn work(&mut self, task: Task) -> Result<(), Ended> {
         match task {
             Task::Stop => Err(Ended),
-            Task::Look { due, late } => self.look(due, late),
+            Task::Look { due, late, moment } => self.look(due, late, moment),
             Task::Walk { dir, epoch, approach } => self.walk(&dir, epoch, approach),
             Task::Rescan { epoch } => self.begin_walk(epoch),
             Task::Walked { epoch } => {
@@ -108,18 +112,24 @@ impl Looker {
     }
 
     fn send(&self, findings: Vec<Finding>, epochs: Vec<u64>) -> Result<(), Ended> {
+        self.send_of(Moment::Fleeting, findings, epochs)
+    }
+
+    fn send_of(&self, moment: Moment, findings: Vec<Finding>, epochs: Vec<u64>) -> Result<(), Ended> {
         self.queue.sending();
         let event = Event {
             findings,
             epochs,
             from_looker: true,
+            moment,
         };
         self.events.blocking_send(event).map_err(|_| Ended)
     }
 
-    fn look(&mut self, due: Vec<Due>, late: bool) -> Result<(), Ended> {
+    fn look(&mut self, due: Vec<Due>, late: bool, moment: Moment) -> Result<(), Ended> {
         let rules = self.queue.rules();
-        let (mut findings, mut done, mut dropped, mut walks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut findings, mut done, mut dropped, mut walks) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for Due { path, epoch, fresh } in due {
             if path.0.is_empty() {
                 self.check_root(&mut findings);
@@ -128,6 +138,8 @@ impl Looker {
             }
             if path == rules_path() {
                 self.reload_rules(&mut findings);
+                // What is left out may be another now.
+                self.queue.rescan(Some(epoch));
             }
             if rules.ignores_above(&path) {
                 dropped.push(epoch);
@@ -150,7 +162,10 @@ impl Looker {
             self.queue.walk(path, epoch, Approach::Barrier);
         }
         self.queue.close(dropped);
-        if done.is_empty() { Ok(()) } else { self.send(findings, done) }
+        if done.is_empty() {
+            return Ok(());
+        }
+        self.send_of(moment, findings, done)
     }
 
     fn walk(&mut self, dir: &RelPath, epoch: u64, approach: Approach) -> Result<(), Ended> {
@@ -209,14 +224,18 @@ impl Looker {
         self.last_rescan = Instant::now();
         let mut findings = Vec::new();
         if self.check_root(&mut findings) {
-            self.reload_rules_before_walk(&mut findings);
+            self.reload_rules(&mut findings);
             let is_first = self.told.is_none() && self.watch.is_none();
             if self.deaf && (is_first || self.last_start + RESTART_INTERVAL <= self.last_rescan) {
                 self.start_watch(&mut findings);
             }
             self.queue.walk(RelPath::root(), epoch, Approach::Barrier);
         }
-        if findings.is_empty() { Ok(()) } else { self.send(findings, Vec::new()) }
+        if findings.is_empty() {
+            Ok(())
+        } else {
+            self.send(findings, Vec::new())
+        }
     }
 
     fn start_watch(&mut self, findings: &mut Vec<Finding>) {
@@ -255,11 +274,6 @@ impl Looker {
     }
 
     fn reload_rules(&mut self, findings: &mut Vec<Finding>) {
-        self.reload_rules_before_walk(findings);
-        self.queue.rescan();
-    }
-
-    fn reload_rules_before_walk(&mut self, findings: &mut Vec<Finding>) {
         let (what, done) = match Rules::load(&self.root) {
             Ok((rules, bad_lines)) => {
                 self.queue.set_rules(rules);
@@ -267,9 +281,15 @@ impl Looker {
                     return;
                 }
                 let lines = bad_lines.join(", ");
-                (format!("some lines of .holdfastignore are no rules: {lines}"), "the other lines count")
+                (
+                    format!("some lines of .holdfastignore are no rules: {lines}"),
+                    "the other lines count",
+                )
             }
-            Err(error) => (format!("could not read .holdfastignore: {error}"), "the rules stay as they were"),
+            Err(error) => (
+                format!("could not read .holdfastignore: {error}"),
+                "the rules stay as they were",
+            ),
         };
         findings.push(Finding::Trouble(Trouble {
             what,
@@ -282,7 +302,7 @@ impl Looker {
     fn bake(&mut self, token: u64) -> Result<(), Ended> {
         let path = self.root.private_path(&cookie_name(token));
         if self.deaf || make_and_remove(&path).is_err() {
-            self.queue.rescan();
+            self.queue.rescan(None);
             self.queue.cookie_seen(token);
         }
         Ok(())
@@ -299,7 +319,13 @@ impl Looker {
 
     /// Returns when there is something to do without a task.
     fn next_wake(&self) -> Instant {
-        let cookie = self.queue.lock().baked.values().next().map(|since| *since + COOKIE_PATIENCE);
+        let cookie = self
+            .queue
+            .lock()
+            .baked
+            .values()
+            .next()
+            .map(|since| *since + COOKIE_PATIENCE);
         let timely = (self.last_rescan + self.interval()).min(self.last_check + CHECK_INTERVAL);
         cookie.map_or(timely, |cookie| cookie.min(timely))
     }
@@ -310,11 +336,16 @@ impl Looker {
         let deaf: Vec<u64> = {
             let state = self.queue.lock();
             let late = |since: &Instant| *since + COOKIE_PATIENCE <= now;
-            state.baked.iter().filter(|(_, since)| late(since)).map(|(token, _)| *token).collect()
+            state
+                .baked
+                .iter()
+                .filter(|(_, since)| late(since))
+                .map(|(token, _)| *token)
+                .collect()
         };
         if !deaf.is_empty() {
             self.tell(WatchTrouble::Deaf, &mut findings);
-            self.queue.rescan();
+            self.queue.rescan(None);
             for token in deaf {
                 self.queue.cookie_seen(token);
             }
@@ -327,9 +358,13 @@ impl Looker {
         }
         if self.last_rescan + self.interval() <= now {
             self.last_rescan = now;
-            self.queue.rescan();
+            self.queue.rescan(None);
         }
-        if findings.is_empty() { Ok(()) } else { self.send(findings, Vec::new()) }
+        if findings.is_empty() {
+            Ok(())
+        } else {
+            self.send(findings, Vec::new())
+        }
     }
 }
 
@@ -344,7 +379,11 @@ fn look(root: &Root, path: RelPath) -> Look {
     let same = before.map(|print| print.identity()) == after.map(|print| print.identity());
     Look {
         path,
-        sight: if same { sight } else { Sight::Unknown(sync_engine::Block::Busy) },
+        sight: if same {
+            sight
+        } else {
+            Sight::Unknown(sync_engine::Block::Busy)
+        },
         parent: before,
         is_walked: false,
     }
@@ -362,7 +401,10 @@ fn make_and_remove(path: &std::path::Path) -> io::Result<()> {
 }
 
 fn shown(trouble: &WatchTrouble) -> Trouble {
-    let done = format!("the whole folder is looked at every {} seconds instead", POLL_INTERVAL.as_secs());
+    let done = format!(
+        "the whole folder is looked at every {} seconds instead",
+        POLL_INTERVAL.as_secs()
+    );
     let (what, todo) = match trouble {
         WatchTrouble::Limit => (
             "the system cannot watch all directories of the folder".to_owned(),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sync_engine::RelPath;
+use sync_engine::observe::Moment;
 
 use super::ledger::Ledger;
 use super::settle::{Due, Hints, Urgency};
@@ -62,6 +63,8 @@ pub(super) enum Task {
         due: Vec<Due>,
         /// Whether an absence is believed.
         late: bool,
+        /// Whether everything that was seen before has been handled.
+        moment: Moment,
     },
     /// List a directory and go on with those inside it.
     Walk {
@@ -183,8 +186,10 @@ impl Queue {
     }
 
     /// Asks for a full walk.
-    pub(super) fn rescan(&self) {
-        self.lock().want_rescan();
+    pub(super) fn rescan(&self, epoch: Option<u64>) {
+        let mut state = self.lock();
+        let epoch = epoch.unwrap_or(state.ledger.epoch());
+        state.want_rescan(epoch);
         self.looker.notify_one();
     }
 
@@ -338,20 +343,16 @@ impl State {
         let before = self.hints.push(path, urgency, Instant::now(), epoch);
         self.ledger.reopen(epoch, before);
         if HINTS_MAX < self.hints.len() {
-            self.want_rescan();
-            for epoch in self.hints.clear() {
-                self.ledger.close(epoch);
-            }
+            let epochs = self.hints.clear();
+            self.want_rescan(epochs.iter().copied().min().unwrap_or(epoch));
+            epochs.into_iter().for_each(|epoch| self.ledger.close(epoch));
         }
     }
 
     /// Asks for a full walk.
-    pub(super) fn want_rescan(&mut self) {
-        if self.rescan.is_none() {
-            let epoch = self.ledger.epoch();
-            self.ledger.open(epoch);
-            self.rescan = Some(epoch);
-        }
+    pub(super) fn want_rescan(&mut self, epoch: u64) {
+        self.ledger.reopen(epoch, self.rescan);
+        self.rescan = Some(self.rescan.map_or(epoch, |before| before.min(epoch)));
     }
 
     /// Tells whether nothing is to be looked at or read.
@@ -372,13 +373,19 @@ impl State {
             return Some(Task::CaughtUp);
         }
         if let Some((paths, epoch)) = self.groups.pop_front() {
-            let due = paths.into_iter().map(|path| Due { path, epoch, fresh: false });
+            let due = paths.into_iter().map(|path| Due {
+                path,
+                epoch,
+                fresh: false,
+            });
             let due = due.collect();
-            return Some(Task::Look { due, late: true });
+            let moment = Moment::Fleeting;
+            return Some(Task::Look { due, late: true, moment });
         }
         let due = self.hints.take_due(now, count_max);
         if !due.is_empty() {
-            return Some(Task::Look { due, late: false });
+            let moment = Moment::Fleeting;
+            return Some(Task::Look { due, late: false, moment });
         }
         self.next_walk().or_else(|| self.next_late(now, count_max))
     }
@@ -404,7 +411,8 @@ impl State {
         }
         let due = self.late.take_due(now, count_max);
         if !due.is_empty() {
-            return Some(Task::Look { due, late: true });
+            let moment = Moment::Settled;
+            return Some(Task::Look { due, late: true, moment });
         }
         if self.late.len() == 0 {
             return self.walking.take().map(|epoch| Task::Walked { epoch });
@@ -413,7 +421,10 @@ impl State {
     }
 
     fn next_due(&self) -> Option<Instant> {
-        let late = self.late.next_due().filter(|_| self.unhandled == 0 && self.walks.is_empty());
+        let late = self
+            .late
+            .next_due()
+            .filter(|_| self.unhandled == 0 && self.walks.is_empty());
         self.hints.next_due().into_iter().chain(late).min()
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use common::limits::INLINE_LEN_MAX;
+use sync_engine::observe::Moment;
 use sync_engine::{Block, Hash};
 use tokio::sync::mpsc;
 
@@ -63,6 +64,7 @@ pub(super) fn run(queue: &Arc<Queue>, root: &Root, events: &mpsc::Sender<Event>,
                 findings,
                 epochs,
                 from_looker: false,
+                moment: Moment::Fleeting,
             };
             if events.blocking_send(event).is_err() {
                 return;
@@ -177,7 +179,9 @@ fn read(root: &Root, chunker: &mut Chunker, job: &Job) -> Attempt {
 /// as young as one of now.
 fn youth(print: &Print, now: SystemTime) -> Option<Duration> {
     const SECOND_NS: i64 = 1_000_000_000;
-    let now_ns = now.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as i128);
+    let now_ns = now
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_nanos() as i128);
     let stamp_ns = print.mtime_ns.max(print.ctime_ns);
     let coarse = print.mtime_ns % SECOND_NS == 0 && print.ctime_ns % SECOND_NS == 0;
     let granularity = if coarse { GRANULARITY_COARSE } else { GRANULARITY };
@@ -209,6 +213,9 @@ mod tests {
         assert_eq!(youth(&print(4_000_000_001), now), None);
         assert_eq!(youth(&print(4_999_000_001), now), Some(Duration::from_millis(19)));
         assert_eq!(youth(&print(9_000_000_001), now), Some(GRANULARITY));
-        assert_eq!(youth(&print(4_000_000_000), now), Some(GRANULARITY_COARSE - Duration::from_nanos(1_000_000_001)));
+        assert_eq!(
+            youth(&print(4_000_000_000), now),
+            Some(GRANULARITY_COARSE - Duration::from_nanos(1_000_000_001))
+        );
     }
 }

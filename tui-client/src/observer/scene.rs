@@ -78,11 +78,16 @@ impl Observer {
         let place = Place { parent, name };
         if !self.leads_to(parent, through) {
             self.queue.hint(dir, Urgency::Now, Some(scene.epoch));
-            scene.put_off.insert(place);
+            if detail.sight == Sight::Absent {
+                scene.looks.insert(place, Seen::Unreachable);
+            } else {
+                scene.put_off.insert(place);
+            }
             return;
         }
         if let Some(delay) = self.delay(scene, &place, &detail.sight) {
-            self.queue.hint(detail.path, Urgency::After(delay), Some(scene.epoch));
+            self.queue
+                .hint(detail.path, Urgency::After(delay), Some(scene.epoch));
             scene.put_off.insert(place);
             return;
         }
@@ -102,7 +107,8 @@ impl Observer {
         };
         if !self.oddities.is_empty() && !matches!(seen, Seen::Unknown(_)) {
             let is_absent = seen == Seen::Absent;
-            self.oddities.retain(|path, _| !(*path == detail.path || is_absent && path.starts_with(&detail.path)));
+            self.oddities
+                .retain(|path, _| !(*path == detail.path || is_absent && path.starts_with(&detail.path)));
         }
         scene.looks.insert(place.clone(), seen);
         scene.details.insert(place, detail);
@@ -114,9 +120,10 @@ impl Observer {
             Through::Checked => true,
             Through::Dir(_) if parent == NodeId::ROOT => true,
             Through::Dir(None) => false,
-            Through::Dir(Some(print)) => {
-                self.known.get(parent).is_none_or(|known| identity(known) == identity(&print))
-            }
+            Through::Dir(Some(print)) => self
+                .known
+                .get(parent)
+                .is_none_or(|known| identity(known) == identity(&print)),
         }
     }
 
@@ -126,7 +133,9 @@ impl Observer {
             return Some(RESTLESS_DELAY);
         }
         let trees = [scene.trees.local(), scene.trees.remote()];
-        let here = trees.iter().filter_map(|tree| tree.child(place.parent, &place.name));
+        let here = trees
+            .iter()
+            .filter_map(|tree| tree.child(place.parent, &place.name));
         let owner = sight.print().and_then(|print| self.known.owner(identity(print)));
         let is_busy = here.chain(owner).any(|id| scene.busy.contains(&id));
         (is_busy || self.reserved.contains_key(place)).then_some(BUSY_DELAY)

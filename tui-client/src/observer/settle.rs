@@ -98,7 +98,9 @@ impl Hints {
     pub(super) fn take_due(&mut self, now: Instant, count_max: usize) -> Vec<Due> {
         let mut taken = Vec::new();
         while taken.len() < count_max && self.by_due.first().is_some_and(|(due, _)| *due <= now) {
-            let Some((_, path)) = self.by_due.pop_first() else { break };
+            let Some((_, path)) = self.by_due.pop_first() else {
+                break;
+            };
             if let Some(hint) = self.by_path.remove(&path) {
                 let Hint { epoch, fresh, .. } = hint;
                 taken.push(Due { path, epoch, fresh });
@@ -110,7 +112,10 @@ impl Hints {
     /// Forgets everything and returns the epochs.
     pub(super) fn clear(&mut self) -> Vec<u64> {
         self.by_due.clear();
-        std::mem::take(&mut self.by_path).into_values().map(|hint| hint.epoch).collect()
+        std::mem::take(&mut self.by_path)
+            .into_values()
+            .map(|hint| hint.epoch)
+            .collect()
     }
 
     /// Returns when the next hint is due.

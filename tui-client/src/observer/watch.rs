@@ -63,7 +63,7 @@ impl Watch {
             // The walk finds that a directory is gone or cannot be read, and says so itself.
             Err(error) if is_of_one_place(&error) => (),
             Err(error) => {
-                queue.rescan();
+                queue.rescan(None);
                 trouble(WatchTrouble::of(&error));
             }
         };
@@ -73,7 +73,9 @@ impl Watch {
             | EventKindMask::MODIFY_META
             | EventKindMask::MODIFY_NAME
             | EventKindMask::ACCESS_CLOSE;
-        let config = Config::default().with_follow_symlinks(false).with_event_kinds(kinds);
+        let config = Config::default()
+            .with_follow_symlinks(false)
+            .with_event_kinds(kinds);
         let start = || -> notify::Result<RecommendedWatcher> {
             let mut watcher = RecommendedWatcher::new(handler, config)?;
             watcher.watch(root, RecursiveMode::Recursive)?;
@@ -92,7 +94,10 @@ impl Watch {
     pub(super) fn include(&mut self, dir: &RelPath) {
         let names = dir.0.iter().map(to_os);
         // If it cannot be watched now either, it cannot be listed either, and stays blocked.
-        let _ = self.watcher.watch(&names.fold(self.folder.clone(), |at, name| at.join(name)), RecursiveMode::Recursive);
+        let _ = self.watcher.watch(
+            &names.fold(self.folder.clone(), |at, name| at.join(name)),
+            RecursiveMode::Recursive,
+        );
     }
 
     /// Returns when the watcher has dealt with all events that it has reported so far: the directories that they tell
@@ -112,7 +117,10 @@ fn is_of_one_place(error: &notify::Error) -> bool {
     match &error.kind {
         notify::ErrorKind::PathNotFound | notify::ErrorKind::WatchNotFound => true,
         notify::ErrorKind::Io(error) => {
-            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+            matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+            )
         }
         notify::ErrorKind::Generic(_)
         | notify::ErrorKind::InvalidConfig(_)
@@ -122,7 +130,7 @@ fn is_of_one_place(error: &notify::Error) -> bool {
 
 fn hint(folder: &Path, queue: &Queue, event: &notify::Event) {
     if event.need_rescan() {
-        queue.rescan();
+        queue.rescan(None);
     }
     let urgency = match &event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => Urgency::Now,
@@ -195,7 +203,10 @@ fn place(folder: &Path, path: &Path) -> Place {
 }
 
 fn cookie(inside: &Path) -> Place {
-    let name = inside.components().nth(1).and_then(|part| part.as_os_str().to_str());
+    let name = inside
+        .components()
+        .nth(1)
+        .and_then(|part| part.as_os_str().to_str());
     let token = name.and_then(|name| name.strip_prefix(COOKIE_PREFIX)?.parse().ok());
     token.map_or(Place::Nowhere, Place::Cookie)
 }
