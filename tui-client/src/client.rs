@@ -288,8 +288,12 @@ async fn answer(call: Call, asks: mpsc::Sender<Asked>, notices: broadcast::Sende
                 () = answers.closed() => return,
             };
             match notice {
-                Ok(notice) if answers.send(Answer::Notice(Box::new(notice))).await.is_err() => return,
-                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => (),
+                Ok(notice) => {
+                    if answers.send(Answer::Notice(Box::new(notice))).await.is_err() {
+                        return;
+                    }
+                }
+                Err(broadcast::error::RecvError::Lagged(_)) => (),
                 Err(broadcast::error::RecvError::Closed) => return,
             }
         }

@@ -13,7 +13,7 @@ pub mod observer;
 pub mod options;
 pub mod output;
 pub mod rules;
+pub mod screen;
 pub mod socket;
 pub mod state;
 pub mod transfer;
-pub mod screen;

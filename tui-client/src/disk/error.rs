@@ -74,10 +74,9 @@ impl DiskError {
     /// Tells whether the disk was full.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        match self {
-            Self::Stage { source, .. } | Self::Flush { source } => block_of(source) == Block::NoSpace,
-            Self::Blocked { block, .. } => *block == Block::NoSpace,
-            _ => false,
+        self.block() == Some(Block::NoSpace)
+    }
+
     /// Returns why a node is blocked by this error, or nothing when it is simply not there.
     #[must_use]
     pub fn block(&self) -> Option<Block> {

@@ -73,7 +73,7 @@ impl Driver {
             self.holds.take(id);
             self.in_hand.insert(id);
         }
-        if let Step::MakeDir { id, node } = &step
+        if let Step::MakeDir { id, node, .. } = &step
             && let Some(path) = self.path_in(node.parent, node)
         {
             self.making.insert(*id, path);
@@ -127,7 +127,7 @@ impl Driver {
                     Kind::Dir => Deed::MakeDir(path),
                 }
             }
-            Step::Replace { id, expect, with } => {
+            Step::Replace { id, expect, with, .. } => {
                 let (path, print) = at(*id)?;
                 match (expect, with) {
                     (Kind::File(before), Kind::File(file)) => {

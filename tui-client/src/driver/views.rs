@@ -92,7 +92,7 @@ pub fn list(trees: &Trees, facts: &Facts<'_>, dir: NodeId) -> Vec<ListItem> {
             };
             let state = own_state(trees, facts, id).max(inside);
             let item =
-                ListItem { id, name: node.name.to_string(), kind, size_bytes, mtime_ns, state, unsettled };
+                ListItem { id, name: node.name.clone(), kind, size_bytes, mtime_ns, state, unsettled };
             (node.name.as_bytes().to_vec(), item)
         })
         .collect();

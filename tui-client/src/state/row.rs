@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use sync_engine::node::{ConflictCause, TARGET_LEN_MAX};
+use sync_engine::node::ConflictCause;
 use sync_engine::{
     ConflictMark, Content, DeviceId, FileState, Hash, Kind, Name, Node, NodeId, Target, Version,
 };
