@@ -1,5 +1,6 @@
 //! The client of Holdfast, as a library: the screen and the headless mode are two listeners of it.
 
+pub mod commands;
 pub mod config;
 pub mod control;
 pub mod disk;
