@@ -2,6 +2,7 @@
 
 pub mod chunker;
 pub mod client;
+pub mod commands;
 pub mod config;
 pub mod control;
 pub mod disk;

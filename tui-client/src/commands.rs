@@ -1,0 +1,232 @@
+//! The commands: `status`, `wait`, `history`, `restore` and the others. Each asks the client that runs on the folder,
+//! through the local socket. Where none runs, what the folder's own memory can tell is read from it, with the state
+//! `offline`; for the rest a client without a screen is started and ended again.
+//!
+//! Exit codes: `status` 0 when synced, 3 when something is blocked or in conflict besides, 4 when the server is out of
+//! reach or no client runs, 1 otherwise; `wait` 0 when synced and 1 when not in time; `verify` and `doctor` 1 when
+//! something is wrong; the others 0 when done and 1 when not.
+
+mod doctor;
+mod helper;
+mod json;
+mod memory;
+mod show;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Zoned;
+use sync_engine::DeviceId;
+
+use crate::config::Config;
+use crate::control::{Answer, Ask, DeviceItem, State, Status};
+use crate::disk::{FolderId, Root};
+use crate::fault::{Exit, Fault};
+use crate::options::{Deed, Order};
+use crate::socket::{Conversation, Place, SocketError};
+use helper::Helper;
+
+/// What a command knows of where it runs.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The user's configuration.
+    pub config: Config,
+    /// This program, to start a client with.
+    pub program: PathBuf,
+    /// Whether standard output is a terminal.
+    pub terminal: bool,
+    /// The time, with the zone in which times are shown.
+    pub now: Zoned,
+}
+
+/// A folder that is kept by Holdfast.
+struct Target {
+    root: Root,
+    folder: FolderId,
+    place: Place,
+}
+
+impl Target {
+    fn open(path: &Path, config: &Config) -> Result<Self, Fault> {
+        let root = Root::open(path)?;
+        // To ask about a folder must not make it one of ours.
+        if root.is_new()? {
+            let shown = sync_engine::name::visible(&path.display().to_string());
+            return Err(Fault::failed(
+                format!("{shown} is not a folder that Holdfast keeps"),
+                "nothing was changed",
+                "see that the path is right, or begin with `tui-client SERVER FOLDER`",
+            ));
+        }
+        let folder = root.marker()?;
+        let place = config.place(folder);
+        Ok(Self { root, folder, place })
+    }
+}
+
+/// Carries a command out and writes its answer. What is written to `out` is for the user; faults are the caller's to
+/// print.
+///
+/// # Errors
+/// When it cannot be done; the fault says what to do, and how the program ends.
+pub async fn run(order: &Order, surroundings: &Surroundings, out: &mut impl Write) -> Result<Exit, Fault> {
+    let target = Target::open(&order.folder, &surroundings.config)?;
+    let (answer, exit) = if order.deed == Deed::Doctor {
+        let report = doctor::look(&target, surroundings).await;
+        let exit = exit_of(&order.deed, &report);
+        (report, exit)
+    } else {
+        let answer = answer(&order.deed, &target, surroundings).await?;
+        if let Answer::Failed(trouble) = answer {
+            return Err(Fault::told(trouble));
+        }
+        let exit = exit_of(&order.deed, &answer);
+        (answer, exit)
+    };
+    let lines = if order.json {
+        json::lines(&order.deed, &answer, surroundings.now.timestamp())
+    } else {
+        show::lines(&order.deed, &answer, surroundings)
+    };
+    write_lines(out, &lines)?;
+    Ok(exit)
+}
+
+fn write_lines(out: &mut impl Write, lines: &[String]) -> Result<(), Fault> {
+    let written = lines
+        .iter()
+        .try_for_each(|line| writeln!(out, "{line}"))
+        .and_then(|()| out.flush());
+    match written {
+        // Whoever reads has seen enough, as `head` does.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Fault::failed(
+            format!("cannot write the answer: {error}"),
+            "the command itself was carried out",
+            "see where standard output leads",
+        )),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Gets the answer from the client that runs, from the memory, or from a client that is started for it.
+async fn answer(deed: &Deed, target: &Target, surroundings: &Surroundings) -> Result<Answer, Fault> {
+    match Conversation::open(&target.place).await {
+        Ok(mut conversation) => return Ok(carry_out(deed, &mut conversation).await?),
+        Err(SocketError::NobodyThere) => (),
+        Err(error) => return Err(error.into()),
+    }
+    if let Some(answer) = memory::answer(deed, target, &surroundings.config)? {
+        return Ok(answer);
+    }
+    if *deed == Deed::Confirm {
+        // The brake is a matter of the client that put it on.
+        return Err(SocketError::NobodyThere.into());
+    }
+    let helper = Helper::start(target, surroundings).await?;
+    let answered = async {
+        let mut conversation = Conversation::open(&target.place).await?;
+        if !matches!(deed, Deed::Wait { .. }) {
+            helper::settle(&mut conversation).await?;
+        }
+        carry_out(deed, &mut conversation).await
+    };
+    let answered: Result<Answer, SocketError> = answered.await;
+    helper.finish(&target.place).await;
+    Ok(answered?)
+}
+
+/// Carries a deed out with a running client.
+async fn carry_out(deed: &Deed, conversation: &mut Conversation) -> Result<Answer, SocketError> {
+    let ask = match deed {
+        Deed::Status => Ask::Status,
+        Deed::Wait { timeout } => Ask::Wait {
+            timeout_ms: timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
+        },
+        Deed::Id | Deed::Link => Ask::Identity,
+        Deed::Log { limit } => Ask::Log { limit: *limit },
+        Deed::History { path } => Ask::History { path: path.clone() },
+        Deed::Restore { path, at, to } => Ask::Restore {
+            path: path.clone(),
+            at: *at,
+            to: to.clone(),
+        },
+        Deed::Conflicts => Ask::Conflicts,
+        Deed::Resolve { path, choice } => Ask::Resolve {
+            path: path.clone(),
+            choice: *choice,
+        },
+        Deed::Devices => Ask::Devices,
+        Deed::RenameDevice { device, name } => match find_device(device, conversation).await? {
+            Ok(device) => Ask::RenameDevice {
+                device,
+                name: name.clone(),
+            },
+            Err(failed) => return Ok(failed),
+        },
+        Deed::RevokeDevice { device } => match find_device(device, conversation).await? {
+            Ok(device) => Ask::RevokeDevice { device },
+            Err(failed) => return Ok(failed),
+        },
+        Deed::ReplaceId => Ask::ReplaceId,
+        Deed::Why { path } => Ask::Why { path: path.clone() },
+        Deed::Confirm => Ask::Confirm,
+        Deed::Verify | Deed::Doctor => Ask::Verify,
+    };
+    conversation.ask(&ask).await
+}
+
+/// Finds a device by its name or id. The inner error is the answer when there is not exactly one.
+async fn find_device(
+    device: &str,
+    conversation: &mut Conversation,
+) -> Result<Result<DeviceId, Answer>, SocketError> {
+    let devices = match conversation.ask(&Ask::Devices).await? {
+        Answer::Devices(devices) => devices,
+        other => return Ok(Err(other)),
+    };
+    let found: Vec<&DeviceItem> = devices
+        .iter()
+        .filter(|item| !item.revoked && (item.name == device || item.id.to_string() == device))
+        .collect();
+    let shown = sync_engine::name::visible(device);
+    let problem = match found[..] {
+        [item] => return Ok(Ok(item.id)),
+        [] => format!("no device of the account is called {shown}"),
+        [..] => format!("{} devices of the account are called {shown}", found.len()),
+    };
+    let fault = Fault::failed(problem, "nothing was changed", "take its id out of `devices`");
+    Ok(Err(Answer::Failed(fault.trouble)))
+}
+
+/// Tells how the program ends after an answer.
+fn exit_of(deed: &Deed, answer: &Answer) -> Exit {
+    match answer {
+        Answer::Status(_) if matches!(deed, Deed::Wait { .. }) => Exit::Done,
+        Answer::Status(status) => exit_of_status(status),
+        Answer::TimedOut(_) | Answer::Failed(_) => Exit::Failed,
+        Answer::Report { sound: false, .. } if matches!(deed, Deed::Verify | Deed::Doctor) => Exit::Failed,
+        Answer::Identity(_)
+        | Answer::List(_)
+        | Answer::Log(_)
+        | Answer::Restored(_)
+        | Answer::Conflicts(_)
+        | Answer::Devices(_)
+        | Answer::Report { .. }
+        | Answer::Notice(_)
+        | Answer::Done => Exit::Done,
+    }
+}
+
+/// Tells how a program ends that was to bring a folder into this state: `status`, and the headless mode with `--once`.
+#[must_use]
+pub fn exit_of_status(status: &Status) -> Exit {
+    match status.state {
+        State::Synced if status.blocked.is_empty() && status.conflicts == 0 => Exit::Done,
+        State::Synced => Exit::Attention,
+        State::Offline => Exit::Unreachable,
+        State::Syncing | State::Halted | State::Error => Exit::Failed,
+    }
+}

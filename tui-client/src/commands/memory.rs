@@ -1,0 +1,145 @@
+//! What can be told of a folder on which no client runs: out of its memory and the configuration, changing neither.
+
+use sync_engine::{ConflictMark, Node, NodeId, RelPath, Trees};
+
+use super::Target;
+use crate::config::{Account, Config};
+use crate::control::{Answer, ConflictItem, ConflictSide, Identity, State, Status};
+use crate::fault::Fault;
+use crate::options::Deed;
+use crate::output::{block_in_words, cause_in_words};
+use crate::state::{self, Loaded, STATE_NAME};
+
+/// Returns the answer, or nothing when only a running client can give it.
+pub(super) fn answer(deed: &Deed, target: &Target, config: &Config) -> Result<Option<Answer>, Fault> {
+    let answer = match deed {
+        Deed::Id | Deed::Link => Answer::Identity(identity(&account(target, config)?)?),
+        Deed::Status => Answer::Status(status(&load(target)?, &account(target, config)?)),
+        Deed::Conflicts => Answer::Conflicts(conflicts(&load(target)?, &account(target, config)?)),
+        Deed::Log { limit } => {
+            let mut feed = load(target)?.feed;
+            feed.reverse();
+            feed.truncate(usize::try_from(*limit).unwrap_or(usize::MAX));
+            Answer::Log(feed)
+        }
+        Deed::Wait { .. }
+        | Deed::History { .. }
+        | Deed::Restore { .. }
+        | Deed::Resolve { .. }
+        | Deed::Devices
+        | Deed::RenameDevice { .. }
+        | Deed::RevokeDevice { .. }
+        | Deed::ReplaceId
+        | Deed::Why { .. }
+        | Deed::Confirm
+        | Deed::Verify
+        | Deed::Doctor => return Ok(None),
+    };
+    Ok(Some(answer))
+}
+
+fn account(target: &Target, config: &Config) -> Result<Account, Fault> {
+    config.account(target.folder)?.ok_or_else(|| {
+        Fault::failed(
+            "this folder belongs to no account of yours",
+            "nothing was changed",
+            "join its account with its pairing link, or see that HOLDFAST_CONFIG_DIR is right",
+        )
+    })
+}
+
+fn load(target: &Target) -> Result<Loaded, Fault> {
+    let loaded = state::State::peek(&target.root.private_path(STATE_NAME))?;
+    loaded.ok_or_else(|| {
+        Fault::failed(
+            "this folder has no memory yet",
+            "nothing was changed",
+            "start the client on the folder once",
+        )
+    })
+}
+
+fn identity(account: &Account) -> Result<Identity, Fault> {
+    let (Some(id), Some(link)) = (&account.id, account.pairing_link()) else {
+        return Err(Fault::failed(
+            "the server has not given this folder an account yet",
+            "nothing was changed",
+            "start the client on the folder while the server is in reach",
+        ));
+    };
+    Ok(Identity {
+        id: id.reveal().to_string(),
+        link: link.reveal().to_string(),
+    })
+}
+
+fn status(loaded: &Loaded, account: &Account) -> Status {
+    let trees = &loaded.trees;
+    let blocked = trees
+        .blocked()
+        .iter()
+        .filter_map(|(id, block)| Some((path(trees, *id)?, block_in_words(block))))
+        .collect();
+    Status {
+        state: State::Offline,
+        version: loaded
+            .facts
+            .cursor
+            .map(|cursor| cursor.version)
+            .unwrap_or_default(),
+        pending: trees.unsettled().len() as u64,
+        blocked,
+        conflicts: marks(trees).count() as u64,
+        nodes: trees.local().len() as u64,
+        device: account.device_name.clone(),
+        device_id: account.device,
+        server: account.server.to_string(),
+        connected: false,
+        protected_ms: loaded.facts.protected_ms,
+        trouble: None,
+        brake: None,
+    }
+}
+
+fn path(trees: &Trees, id: NodeId) -> Option<RelPath> {
+    trees.local().path(id).or_else(|| trees.remote().path(id))
+}
+
+fn marks(trees: &Trees) -> impl Iterator<Item = (NodeId, &Node, &ConflictMark)> {
+    trees
+        .remote()
+        .iter()
+        .filter_map(|(id, item)| Some((id, &*item.node, &**item.node.mark.as_ref()?)))
+}
+
+fn conflicts(loaded: &Loaded, account: &Account) -> Vec<ConflictItem> {
+    let trees = &loaded.trees;
+    let side = |id: NodeId, node: &Node| {
+        Some(ConflictSide {
+            id,
+            path: trees.remote().path(id)?,
+            size_bytes: node.kind.file().map_or(0, |file| file.content.size_bytes),
+            mtime_ns: node.kind.file().map_or(0, |file| file.mtime_ns),
+        })
+    };
+    let item = |(id, node, mark): (NodeId, &Node, &ConflictMark)| {
+        let device = if account.device == Some(mark.device) {
+            account.device_name.clone()
+        } else {
+            // The other devices' names are the server's to tell.
+            mark.device.to_string()
+        };
+        Some(ConflictItem {
+            this: trees
+                .remote()
+                .node(mark.with)
+                .and_then(|with| side(mark.with, with)),
+            that: side(id, node)?,
+            device,
+            cause: cause_in_words(mark.cause).to_owned(),
+        })
+    };
+    let mut found: Vec<ConflictItem> = marks(trees).filter_map(item).collect();
+    found.sort_by(|a, b| a.that.path.cmp(&b.that.path));
+    found
+}
