@@ -65,6 +65,7 @@ fn explain(failure: &Failure) -> Answer {
         Failure::ServerFault => {
             failed("the server could not read or write its store", "run 'server verify' on the server")
         }
+        Failure::Mismatch => failed("a chunk was not what its name says", "try again"),
         Failure::LastDevice => failed("the last device cannot be revoked", "enrol another device first"),
     }
 }

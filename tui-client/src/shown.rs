@@ -1,0 +1,118 @@
+//! The client with the screen: what is missing is asked for, then the client is started and shown.
+
+use std::sync::Arc;
+
+use common::certificate::Certificate;
+use common::fingerprint::Fingerprint;
+use common::link::ServerAddress;
+use common::tls::Trust;
+
+use crate::client;
+use crate::config::Config;
+use crate::disk::Root;
+use crate::fault::{Exit, Fault};
+use crate::net::Endpoint;
+use crate::net::connect::probe;
+use crate::notice::Trouble;
+use crate::options::{FirstTrust, Listener, Look, Run, Start};
+use crate::screen::{self, Client, Join, Prefill, ScreenError, ScreenOptions, Setup, Theme};
+
+/// Asks for everything, then shows the client.
+///
+/// # Errors
+/// When the terminal or the client cannot be used.
+pub async fn first(look: Look) -> Result<Exit, Fault> {
+    ask_and_run(Prefill::default(), look, None).await
+}
+
+/// Shows a client, after asking for what is missing.
+///
+/// # Errors
+/// When the terminal or the client cannot be used.
+pub async fn run(run: Run, look: Look) -> Result<Exit, Fault> {
+    if let Some(prefill) = missing(&run) {
+        return ask_and_run(prefill, look, Some(run)).await;
+    }
+    show(run, look).await
+}
+
+/// What has to be asked before a client may be started: a server that is not known yet, whose key a person compares.
+fn missing(run: &Run) -> Option<Prefill> {
+    let Start::Server { server, id: Some(id), trust: FirstTrust::Ask } = &run.start else { return None };
+    let enrolled = || {
+        let root = Root::open(&run.folder).ok()?;
+        if root.is_new().ok()? {
+            return None;
+        }
+        Config::locate().ok()?.account(root.marker().ok()?).ok()??.fingerprint
+    };
+    if enrolled().is_some() {
+        return None;
+    }
+    Some(Prefill {
+        server: Some(server.to_string()),
+        folder: Some(run.folder.clone()),
+        id: Some(id.reveal().to_string()),
+        fingerprint: None,
+        new: false,
+    })
+}
+
+async fn ask_and_run(prefill: Prefill, look: Look, given: Option<Run>) -> Result<Exit, Fault> {
+    let theme = Theme::from_environment().with_ascii(look.ascii);
+    let Some(setup) = screen::first_start(prefill, theme, reach).await.map_err(broken)? else {
+        return Ok(Exit::Done);
+    };
+    let Setup { server, folder, join, fingerprint } = setup;
+    let id = match join {
+        Join::New => None,
+        Join::Join(id) => Some(id),
+    };
+    let start = Start::Server { server, id, trust: FirstTrust::Pinned(fingerprint) };
+    let run = match given {
+        Some(run) => Run { folder, start, ..run },
+        None => Run {
+            folder,
+            start,
+            rescan: std::time::Duration::from_secs(3600),
+            device_name: None,
+            listener: Listener::Screen(look),
+        },
+    };
+    show(run, look).await
+}
+
+/// Reaches for a server as far as its key.
+async fn reach(server: String) -> Result<Fingerprint, Trouble> {
+    let unusable = |what: String| Trouble {
+        what,
+        done: "nothing was sent".into(),
+        todo: "type the address as HOST or HOST:PORT".into(),
+    };
+    let address: ServerAddress = server.parse().map_err(|error| unusable(format!("'{server}' is no address: {error}")))?;
+    let certificate = Certificate::generate(&[]).map_err(|error| unusable(error.to_string()))?;
+    let endpoint = Endpoint { address: address.clone(), trust: Trust::FirstUse, certificate: Arc::new(certificate) };
+    probe(&endpoint).await.map_err(|error| error.trouble(&address))
+}
+
+async fn show(run: Run, look: Look) -> Result<Exit, Fault> {
+    let mut running = client::start(&run, false).await?;
+    let options = ScreenOptions {
+        mouse: look.mouse,
+        theme: Theme::from_environment().with_ascii(look.ascii),
+        ..ScreenOptions::new(run.folder.clone())
+    };
+    let shown = Client { asks: running.asks.clone(), notices: running.listen() };
+    let ended = screen::run(shown, options).await;
+    running.stop().await;
+    ended.map_err(broken)?;
+    Ok(Exit::Done)
+}
+
+fn broken(error: ScreenError) -> Fault {
+    Fault::failed(
+        crate::fault::chain(&error),
+        "the client was ended in good order",
+        "use a terminal, or add --headless",
+    )
+}
