@@ -146,8 +146,11 @@ impl Place<'_> {
     /// Looks, and is surprised unless the expected file, directory or link is there, whatever is in it now.
     pub(super) fn expect_identity(&self, expect: &Print) -> Result<Print, HandError> {
         let found = self.look()?;
+        // Without a time of birth a number may have gone to a new file; then size and time have to speak for it too.
+        let is_sure =
+            |print: &Print| print.birth_ns != 0 || print.same_stamp(expect) || matches!(found, Sight::Dir(_));
         match found.print() {
-            Some(print) if print.identity() == expect.identity() => Ok(*print),
+            Some(print) if print.identity() == expect.identity() && is_sure(print) => Ok(*print),
             _ => Err(surprise(found)),
         }
     }

@@ -131,7 +131,7 @@ pub(super) fn record(
     match write() {
         // A note costs space; on a full disk a file is taken away without one, or no deletion could ever end the want.
         Err(error) if block_of(&error) == Block::NoSpace && matches!(kept, Kept::File(_)) => {
-            forget(stash, &key)
+            forget(stash, &key);
         }
         result => result.map_err(failed("write a note in the stash"))?,
     }

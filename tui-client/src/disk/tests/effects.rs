@@ -84,8 +84,9 @@ fn no_effect_takes_a_link_for_the_file_that_it_points_at() {
     let outside = folder.outside().join("file");
     fs::write(&outside, "precious").unwrap();
     let print = folder.write("file", "precious");
-    fs::remove_file(folder.at("file")).unwrap();
-    symlink(&outside, folder.at("file")).unwrap();
+    // Made before the file goes, so that it cannot get the file's inode and time of birth.
+    symlink(&outside, folder.at("link")).unwrap();
+    fs::rename(folder.at("link"), folder.at("file")).unwrap();
     let expect = content("precious");
     let (path, known) = (rel("file"), known(&print, &expect));
     let root = &folder.root;
