@@ -13,7 +13,9 @@
 //!   server.
 
 use crate::tree::{Edit, Item};
-use crate::{Base, Change, Entry, Kind, MoveCause, Node, NodeId, Place, Record, Step, TreeError, Trees, Version};
+use crate::{
+    Base, Change, Entry, Kind, MoveCause, Node, NodeId, Place, Record, Step, TreeError, Trees, Version,
+};
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -274,9 +276,21 @@ pub fn complete(trees: &mut Trees, step: &Step) -> Result<Delta, AdvanceError> {
             set_base(trees, *id, Some(Base { node, version }), &mut delta);
         }
         Step::Remove { id, .. } => put(trees, [(*id, None)].into(), &mut delta)?,
-        Step::Replace { id, expect, with, version } => rewrite(trees, *id, expect, with, Some(*version), &mut delta)?,
+        Step::Replace {
+            id,
+            expect,
+            with,
+            version,
+        } => rewrite(trees, *id, expect, with, Some(*version), &mut delta)?,
         Step::SetAttributes { id, expect, with } => {
-            rewrite(trees, *id, &Kind::File(*expect), &Kind::File(*with), None, &mut delta)?;
+            rewrite(
+                trees,
+                *id,
+                &Kind::File(*expect),
+                &Kind::File(*with),
+                None,
+                &mut delta,
+            )?;
         }
         Step::Move { id, to, cause, .. } => {
             let mut node = at(local(trees, *id)?, to);
@@ -313,11 +327,23 @@ pub fn complete(trees: &mut Trees, step: &Step) -> Result<Delta, AdvanceError> {
 }
 
 /// Changes what a local node is. What was changed came from the server, so the base takes it.
-fn rewrite(trees: &mut Trees, id: NodeId, expect: &Kind, with: &Kind, version: Option<Version>, delta: &mut Delta) -> Result<(), AdvanceError> {
+fn rewrite(
+    trees: &mut Trees,
+    id: NodeId,
+    expect: &Kind,
+    with: &Kind,
+    version: Option<Version>,
+    delta: &mut Delta,
+) -> Result<(), AdvanceError> {
     let kind = with.clone();
-    let node = Node { kind, ..local(trees, id)? };
+    let node = Node {
+        kind,
+        ..local(trees, id)?
+    };
     put(trees, [(id, Some(Arc::new(node)))].into(), delta)?;
-    let Some(mut base) = trees.base(id).cloned() else { return Ok(()) };
+    let Some(mut base) = trees.base(id).cloned() else {
+        return Ok(());
+    };
     let node = Arc::make_mut(&mut base.node);
     match (&mut node.kind, expect, with) {
         (Kind::File(base), Kind::File(expect), Kind::File(with)) => {

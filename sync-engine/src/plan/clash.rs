@@ -76,7 +76,8 @@ fn part(
     };
     let mark = mark(wanted, id, keeper, &node.name, cause);
     wanted.remarks.insert(Remark::NameLost(id, keeper));
-    if remote.is_some_and(|remote| remote.mark.as_ref().is_none_or(|mark| mark.with != keeper)) {
+    // A mark that is there already stays: two devices that lose one node's names would else mark it by turns.
+    if remote.is_some_and(|remote| remote.mark.is_none()) {
         hold(wanted, id, Hold::MarkFirst(mark));
         return;
     }

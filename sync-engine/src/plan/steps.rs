@@ -116,7 +116,12 @@ fn step(wanted: &Wanted<'_>, act: Act) -> Option<Step> {
 }
 
 fn version(wanted: &Wanted<'_>, id: NodeId) -> Version {
-    wanted.trees.remote().item(id).map(|item| item.version).unwrap_or_default()
+    wanted
+        .trees
+        .remote()
+        .item(id)
+        .map(|item| item.version)
+        .unwrap_or_default()
 }
 
 fn cause(wanted: &Wanted<'_>, id: NodeId, to: &Place) -> Option<MoveCause> {

@@ -5,7 +5,7 @@ use crate::ledger::Ledger;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use sync_engine::{
-    Block, Change, DeviceId, Entry, Folding, Kind, NameRules, Node, NodeId, Origin, Place, Plan, Policy, Record,
+    Change, Content, DeviceId, Entry, Folding, Kind, NameRules, Node, NodeId, Origin, Place, Plan, Policy, Record,
     Rejection, Step, Tree, Trees, Version, accept, complete, plan, record,
 };
 
@@ -27,6 +27,9 @@ pub(crate) struct Device {
     pub(crate) inbox: VecDeque<Message>,
     in_flight: Vec<Change>,
     pub(crate) trace: Vec<String>,
+    pub(crate) taken: Vec<Step>,
+    /// What was copied aside in a conflict. Its user may change the copy before the server has it.
+    kept: BTreeSet<Content>,
 }
 
 pub(crate) fn policy(device: u8) -> Policy {
@@ -64,6 +67,8 @@ impl Device {
             inbox: VecDeque::new(),
             in_flight: Vec::new(),
             trace: Vec::new(),
+            taken: Vec::new(),
+            kept: BTreeSet::new(),
         }
     }
 
@@ -102,7 +107,10 @@ impl Device {
             assert_eq!(plan, self.plan(), "planning is not deterministic");
             if plan.records.is_empty() {
                 let is_empty = plan.is_empty();
-                self.trace.push(format!("{} plans {:?} {:?}", self.policy.device_name, plan.commits, plan.batches));
+                self.trace.push(format!(
+                    "{} plans {:?} {:?}",
+                    self.policy.device_name, plan.commits, plan.batches
+                ));
                 for change in plan.commits {
                     self.in_flight.push(change.clone());
                     self.outbox.push_back(change);
@@ -114,7 +122,8 @@ impl Device {
             }
             assert!(plan.commits.is_empty() && plan.batches.is_empty());
             for correction in plan.records {
-                self.trace.push(format!("{} records {correction:?}", self.policy.device_name));
+                self.trace
+                    .push(format!("{} records {correction:?}", self.policy.device_name));
                 self.correct(&correction);
             }
         }
@@ -122,9 +131,15 @@ impl Device {
     }
 
     fn correct(&mut self, correction: &Record) {
-        let Ok(_) = record(&mut self.trees, correction) else { return };
-        let Record::Reidentify { from, to } = correction else { return };
-        let Some(item) = self.disk.item(*from).cloned() else { return };
+        let Ok(_) = record(&mut self.trees, correction) else {
+            return;
+        };
+        let Record::Reidentify { from, to } = correction else {
+            return;
+        };
+        let Some(item) = self.disk.item(*from).cloned() else {
+            return;
+        };
         let children: Vec<_> = self.disk.children(*from).map(|(_, id)| id).collect();
         let mut edits = vec![(*from, None), (*to, Some(item))];
         for child in children {
@@ -137,7 +152,8 @@ impl Device {
 
     /// Takes one of the steps that can be taken now.
     pub(crate) fn step(&mut self, ledger: &Ledger, pick: usize) -> bool {
-        self.running.retain(|batches| batches.iter().any(|batch| !batch.is_empty()));
+        self.running
+            .retain(|batches| batches.iter().any(|batch| !batch.is_empty()));
         if self.running.is_empty() {
             return false;
         }
@@ -149,9 +165,16 @@ impl Device {
         let step = pick / 7 % batches[0].len();
         let step = batches[0].swap_remove(step);
         let result = self.take(ledger, &step);
-        self.trace.push(format!("{} takes {step:?}: {result:?}", self.policy.device_name));
-        if result.is_err() {
-            self.scan();
+        self.trace
+            .push(format!("{} takes {step:?}: {result:?}", self.policy.device_name));
+        match result {
+            Ok(()) => {
+                if let Step::KeepCopy { node, .. } = &step {
+                    self.kept.extend(node.kind.file().map(|file| file.content));
+                }
+                self.taken.push(step);
+            }
+            Err(_) => self.scan(),
         }
         true
     }
@@ -170,8 +193,13 @@ impl Device {
         self.expect(ledger, step)?;
         let mut trees = self.trees.clone();
         let delta = complete(&mut trees, step).map_err(|error| error.to_string())?;
-        let edits = delta.local.iter().map(|id| (*id, trees.local().item(*id).cloned()));
-        self.disk.edit(edits.collect::<Vec<_>>()).map_err(|error| error.to_string())?;
+        let edits = delta
+            .local
+            .iter()
+            .map(|id| (*id, trees.local().item(*id).cloned()));
+        self.disk
+            .edit(edits.collect::<Vec<_>>())
+            .map_err(|error| error.to_string())?;
         self.trees = trees;
         Ok(())
     }
@@ -179,13 +207,14 @@ impl Device {
     /// Looks for what the step expects, and whether what it takes away is safe elsewhere.
     fn expect(&self, ledger: &Ledger, step: &Step) -> Result<(), String> {
         let local = self.trees.local();
-        let is_at = |id: &NodeId, place: &Place| local.node(*id).is_some_and(|node| Place::of(node) == *place);
+        let is_at =
+            |id: &NodeId, place: &Place| local.node(*id).is_some_and(|node| Place::of(node) == *place);
         let fits = match step {
             Step::Fetch { id, .. } | Step::MakeDir { id, .. } => local.node(*id).is_none(),
             Step::Replace { id, expect, .. } => local.node(*id).is_some_and(|node| node.kind == *expect),
-            Step::SetAttributes { id, expect, .. } => {
-                local.node(*id).is_some_and(|node| node.kind == Kind::File(*expect))
-            }
+            Step::SetAttributes { id, expect, .. } => local
+                .node(*id)
+                .is_some_and(|node| node.kind == Kind::File(*expect)),
             Step::Move { id, from, .. } | Step::Park { id, from, .. } => is_at(id, from),
             Step::Exchange { a, a_from, b, b_from } => is_at(a, a_from) && is_at(b, b_from),
             Step::Remove { id, expect } => local.node(*id) == Some(expect),
@@ -194,11 +223,19 @@ impl Device {
         if !fits {
             return Err("not as expected".into());
         }
-        if let Step::Replace { id, expect: Kind::File(file), .. } = step {
+        if let Step::Replace {
+            id,
+            expect: Kind::File(file),
+            ..
+        } = step
+        {
             assert!(self.is_safe(ledger, *id, file), "{step:?} would lose bytes");
         }
         if let Step::Remove { id, expect } = step {
-            let is_safe = expect.kind.file().is_none_or(|file| self.is_safe(ledger, *id, file));
+            let is_safe = expect
+                .kind
+                .file()
+                .is_none_or(|file| self.is_safe(ledger, *id, file));
             assert!(is_safe, "{step:?} would lose bytes");
         }
         Ok(())
@@ -207,12 +244,20 @@ impl Device {
     fn is_safe(&self, ledger: &Ledger, id: NodeId, file: &sync_engine::FileState) -> bool {
         let mut others = self.disk.iter().filter(|(other, _)| *other != id);
         ledger.contents.contains(&file.content)
-            || others.any(|(_, item)| item.node.kind.file().is_some_and(|other| other.content == file.content))
+            || self.kept.contains(&file.content)
+            || others.any(|(_, item)| {
+                item.node
+                    .kind
+                    .file()
+                    .is_some_and(|other| other.content == file.content)
+            })
     }
 
     /// Reads one message of the server's.
     pub(crate) fn read(&mut self) -> bool {
-        let Some(message) = self.inbox.pop_front() else { return false };
+        let Some(message) = self.inbox.pop_front() else {
+            return false;
+        };
         match message {
             Message::Entry(entry, origin) => {
                 accept(&mut self.trees, &entry, origin).unwrap();
@@ -222,10 +267,18 @@ impl Device {
                 }
             }
             Message::Rejected(change, rejection) => {
-                self.trace.push(format!("{}: {change:?} rejected: {rejection:?}", self.policy.device_name));
+                self.trace.push(format!(
+                    "{}: {change:?} rejected: {rejection:?}",
+                    self.policy.device_name
+                ));
                 self.landed(&change);
                 if let (Change::Create { id, .. }, Rejection::IdUsed) = (&change, &rejection) {
-                    let to = NodeId::derive("reborn", *id, self.policy.device, &self.policy.cursor.0.to_le_bytes());
+                    let to = NodeId::derive(
+                        "reborn",
+                        *id,
+                        self.policy.device,
+                        &self.policy.cursor.0.to_le_bytes(),
+                    );
                     if self.trees.remote().node(*id).is_none() {
                         self.correct(&Record::Reidentify { from: *id, to });
                     }
@@ -254,9 +307,5 @@ impl Device {
             self.inbox.push_back(Message::Entry(entry.clone(), origin));
         }
         self.trace.push(format!("{} crashes", self.policy.device_name));
-    }
-
-    pub(crate) fn is_blocked(&self, plan: &Plan, id: NodeId) -> Option<Block> {
-        plan.blocked.iter().find(|(blocked, _)| *blocked == id).map(|(_, block)| block.clone())
     }
 }

@@ -22,7 +22,10 @@ impl View for Ledger {
     type Error = Infallible;
 
     fn item(&self, id: NodeId) -> Result<Option<(Version, Node)>, Infallible> {
-        Ok(self.tree.item(id).map(|item| (item.version, Node::clone(&item.node))))
+        Ok(self
+            .tree
+            .item(id)
+            .map(|item| (item.version, Node::clone(&item.node))))
     }
 
     fn child(&self, parent: NodeId, name: &Name) -> Result<Option<NodeId>, Infallible> {
@@ -61,7 +64,10 @@ impl Ledger {
         self.tree
             .edit(effects.into_iter().map(|(id, node)| (id, node.map(item))))
             .expect("what was admitted leaves a valid tree");
-        assert!(admit(self, &change).unwrap().is_err(), "a change was admitted twice: {change:?}");
+        assert!(
+            admit(self, &change).unwrap().is_err(),
+            "a change was admitted twice: {change:?}"
+        );
         let entry = Entry {
             number,
             device,

@@ -5,6 +5,8 @@ mod cases;
 mod device;
 mod event;
 mod ledger;
+mod limits;
 mod random;
+mod script;
 mod user;
 mod world;

@@ -11,7 +11,9 @@ use sync_engine::{Content, Tree};
 const CASES: u32 = 300;
 
 fn config() -> Config {
-    let cases = std::env::var("HOLDFAST_CASES").ok().and_then(|text| text.parse().ok());
+    let cases = std::env::var("HOLDFAST_CASES")
+        .ok()
+        .and_then(|text| text.parse().ok());
     Config {
         cases: cases.unwrap_or(CASES),
         failure_persistence: None,
@@ -53,7 +55,9 @@ where
 /// What either side wrote is there, and what one side deleted and the other left alone is not.
 fn account(base: &Tree, sides: &[Tree; 2], world: &World) {
     let contents = |tree: &Tree| -> BTreeSet<Content> {
-        tree.iter().filter_map(|(_, item)| item.node.kind.file().map(|file| file.content)).collect()
+        tree.iter()
+            .filter_map(|(_, item)| item.node.kind.file().map(|file| file.content))
+            .collect()
     };
     let (old, end) = (contents(base), contents(&world.ledger.tree));
     for side in sides {
@@ -61,11 +65,18 @@ fn account(base: &Tree, sides: &[Tree; 2], world: &World) {
         assert_eq!(contents(side).iter().find(lost), None, "lost\n{}", world.trace());
     }
     for (id, item) in base.iter().filter(|(_, item)| !item.node.kind.is_dir()) {
-        let is_same = |tree: &Tree| tree.node(id).is_some_and(|node| node.kind == item.node.kind && node.same_place(&item.node));
+        let is_same = |tree: &Tree| {
+            tree.node(id)
+                .is_some_and(|node| node.kind == item.node.kind && node.same_place(&item.node))
+        };
         let [one, other] = sides;
         let is_deleted = |a: &Tree, b: &Tree| a.node(id).is_none() && is_same(b);
         if is_deleted(one, other) || is_deleted(other, one) {
-            assert!(world.ledger.tree.node(id).is_none(), "{id} is back\n{}", world.trace());
+            assert!(
+                world.ledger.tree.node(id).is_none(),
+                "{id} is back\n{}",
+                world.trace()
+            );
         }
     }
 }
@@ -91,21 +102,26 @@ fn three_devices_come_to_the_same_whatever_happens() {
 #[test]
 fn one_tree_changed_twice_becomes_one_again() {
     let users = |n| prop::collection::vec((0u8..10, 0u8..24, 0u8..8, 0u8..12), 0..n);
-    prove((users(12), users(10), users(10), any::<bool>()), |(first, one, other, which)| {
-        let mut world = World::new(2);
-        let edit = |world: &mut World, n, edits: &[(u8, u8, u8, u8)]| {
-            edits.iter().for_each(|(a, b, c, d)| world.happen(n, Event::User(*a, *b, *c, *d)));
-        };
-        edit(&mut world, 0, first);
-        world.quiet();
-        let base = world.ledger.tree.clone();
-        edit(&mut world, 0, one);
-        edit(&mut world, 1, other);
-        let sides = [world.devices[0].disk.clone(), world.devices[1].disk.clone()];
-        world.happen(usize::from(*which), Event::Sync);
-        world.quiet();
-        account(&base, &sides, &world);
-    });
+    prove(
+        (users(12), users(10), users(10), any::<bool>()),
+        |(first, one, other, which)| {
+            let mut world = World::new(2);
+            let edit = |world: &mut World, n, edits: &[(u8, u8, u8, u8)]| {
+                edits
+                    .iter()
+                    .for_each(|(a, b, c, d)| world.happen(n, Event::User(*a, *b, *c, *d)));
+            };
+            edit(&mut world, 0, first);
+            world.quiet();
+            let base = world.ledger.tree.clone();
+            edit(&mut world, 0, one);
+            edit(&mut world, 1, other);
+            let sides = [world.devices[0].disk.clone(), world.devices[1].disk.clone()];
+            world.happen(usize::from(*which), Event::Sync);
+            world.quiet();
+            account(&base, &sides, &world);
+        },
+    );
 }
 
 #[test]

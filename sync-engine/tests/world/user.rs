@@ -32,7 +32,12 @@ impl User<'_> {
         let mut id = [0xee; 16];
         id[..8].copy_from_slice(&self.next_id.to_be_bytes());
         let id = NodeId(id);
-        let node = Node { parent, name, kind, mark: None };
+        let node = Node {
+            parent,
+            name,
+            kind,
+            mark: None,
+        };
         self.set(id, node).then_some(id)
     }
 
@@ -47,7 +52,10 @@ impl User<'_> {
     }
 
     pub(crate) fn write(&mut self, id: NodeId, kind: Kind) {
-        let node = Node { kind, ..self.node(id) };
+        let node = Node {
+            kind,
+            ..self.node(id)
+        };
         self.set(id, node);
     }
 
@@ -60,7 +68,11 @@ impl User<'_> {
             }
             self.disk.edit([(there, None)]).unwrap();
         }
-        let node = Node { parent, name, ..self.node(id) };
+        let node = Node {
+            parent,
+            name,
+            ..self.node(id)
+        };
         self.set(id, node);
     }
 
@@ -68,8 +80,15 @@ impl User<'_> {
         let (one, other) = (self.node(a), self.node(b));
         let item = |node: &Node, place: &Node| {
             let (parent, name) = (place.parent, place.name.clone());
-            let node = Arc::new(Node { parent, name, ..node.clone() });
-            Some(Item { node, version: Version::ZERO })
+            let node = Arc::new(Node {
+                parent,
+                name,
+                ..node.clone()
+            });
+            Some(Item {
+                node,
+                version: Version::ZERO,
+            })
         };
         // Whoever tries to swap a directory with something in it gets an error.
         let _ = self.disk.edit([(a, item(&one, &other)), (b, item(&other, &one))]);
@@ -102,15 +121,34 @@ impl User<'_> {
         match (what % 10, kind) {
             (3 | 4, Kind::File(_)) => {
                 *self.next_id += 1;
-                let token = if how % 4 == 0 { u64::from(how) } else { *self.next_id };
+                let token = if how % 4 == 0 {
+                    u64::from(how)
+                } else {
+                    *self.next_id
+                };
                 self.write(id, file(&format!("edit {token}")));
             }
-            (5, Kind::File(old)) => self.write(id, Kind::File(FileState { exec: !old.exec, ..old })),
-            (3 | 4 | 5, Kind::Symlink(_)) => self.write(id, Kind::Symlink(Target::new(&[b'y', how]).unwrap_or_else(|_| Target::new(b"z").unwrap()))),
+            (5, Kind::File(old)) => self.write(
+                id,
+                Kind::File(FileState {
+                    exec: !old.exec,
+                    ..old
+                }),
+            ),
+            (3 | 4 | 5, Kind::Symlink(_)) => self.write(
+                id,
+                Kind::Symlink(Target::new(&[b'y', how]).unwrap_or_else(|_| Target::new(b"z").unwrap())),
+            ),
             (6 | 7, _) => self.rename(id, dir, fresh),
             (8, _) => self.delete(id),
             (9, _) if whither % 2 == 0 => self.swap(id, all[usize::from(how) % all.len()]),
-            (9, Kind::File(old)) => self.write(id, Kind::File(FileState { mtime_ns: i64::from(how), ..old })),
+            (9, Kind::File(old)) => self.write(
+                id,
+                Kind::File(FileState {
+                    mtime_ns: i64::from(how),
+                    ..old
+                }),
+            ),
             _ => self.replace(id, how),
         }
     }

@@ -5,7 +5,7 @@ use crate::event::Event;
 use crate::ledger::Ledger;
 use crate::user::User;
 use std::collections::BTreeMap;
-use sync_engine::{Kind, Origin, Tree};
+use sync_engine::{Kind, Origin, Step, Tree};
 
 /// So many rounds of all devices are enough for quiet.
 const ROUNDS_MAX: usize = 200;
@@ -15,6 +15,8 @@ pub(crate) struct World {
     pub(crate) ledger: Ledger,
     pub(crate) devices: Vec<Device>,
     next_id: u64,
+    /// How many steps the second device had taken when all was first at rest.
+    pub(crate) n_first_steps: usize,
 }
 
 impl World {
@@ -23,6 +25,7 @@ impl World {
             ledger: Ledger::default(),
             devices: (0..n_devices).map(|n| Device::new(n + 1)).collect(),
             next_id: 0,
+            n_first_steps: 0,
         }
     }
 
@@ -35,16 +38,24 @@ impl World {
 
     /// The server reads one commit of a device's.
     fn serve(&mut self, n: usize) -> bool {
-        let Some(change) = self.devices[n].outbox.pop_front() else { return false };
+        let Some(change) = self.devices[n].outbox.pop_front() else {
+            return false;
+        };
         let device = self.devices[n].policy.device;
         match self.ledger.commit(device, change.clone()) {
             Ok(entry) => {
                 for (other, device) in self.devices.iter_mut().enumerate() {
-                    let origin = if other == n { Origin::Planned } else { Origin::Foreign };
+                    let origin = if other == n {
+                        Origin::Planned
+                    } else {
+                        Origin::Foreign
+                    };
                     device.inbox.push_back(Message::Entry(entry.clone(), origin));
                 }
             }
-            Err(rejection) => self.devices[n].inbox.push_back(Message::Rejected(change, rejection)),
+            Err(rejection) => self.devices[n]
+                .inbox
+                .push_back(Message::Rejected(change, rejection)),
         }
         true
     }
@@ -104,7 +115,8 @@ impl World {
                 return self.check();
             }
         }
-        panic!("the world does not come to rest");
+        let trace: Vec<_> = self.devices.iter().map(|device| device.trace.iter().rev().take(4).collect::<Vec<_>>()).collect();
+        panic!("the world does not come to rest: {trace:#?}");
     }
 
     fn check(&self) {
@@ -114,20 +126,35 @@ impl World {
             assert!(trees.unsettled().is_empty(), "unsettled: {:?}", trees.unsettled());
             for (id, item) in self.ledger.tree.iter() {
                 assert_eq!(trees.local().node(id), Some(&item.node));
-                assert!(device.disk.node(id).is_some_and(|disk| disk.kind == item.node.kind && disk.same_place(&item.node)));
+                assert!(
+                    device
+                        .disk
+                        .node(id)
+                        .is_some_and(|disk| disk.kind == item.node.kind && disk.same_place(&item.node))
+                );
             }
             assert_eq!(device.disk.len(), self.ledger.tree.len());
             assert!(device.plan().is_empty());
         }
     }
 
-    /// Returns what is at which path of the server's tree.
-    pub(crate) fn listing(&self) -> BTreeMap<String, String> {
-        listing(&self.ledger.tree)
+    /// Lets each device do all that it can, once.
+    pub(crate) fn settle_round(&mut self) {
+        for n in 0..self.devices.len() {
+            self.round(n);
+        }
+    }
+
+    /// Returns all steps that the second device took since the beginning, but for what it had to fetch at first.
+    pub(crate) fn steps_taken(&self) -> Vec<Step> {
+        self.devices[1].taken[self.n_first_steps..].to_vec()
     }
 
     pub(crate) fn trace(&self) -> String {
-        self.devices.iter().flat_map(|device| device.trace.iter()).fold(String::new(), |all, line| all + line + "\n")
+        self.devices
+            .iter()
+            .flat_map(|device| device.trace.iter())
+            .fold(String::new(), |all, line| all + line + "\n")
     }
 }
 
