@@ -7,7 +7,7 @@ use tests::{Device, World, settle};
 /// Returns the versions of a path, the oldest first.
 fn versions(device: &Device, path: &str) -> Result<Vec<u64>> {
     let history = device.json("history", &[path])?;
-    let mut versions: Vec<u64> = history.iter().filter_map(|item| item.number("version")).collect();
+    let mut versions: Vec<u64> = history.iter().filter_map(|item| item.number("journal")).collect();
     versions.sort_unstable();
     Ok(versions)
 }
@@ -63,9 +63,7 @@ fn a_deleted_directory_comes_back_with_all_that_was_in_it() -> Result<()> {
     settle(&[&first, &second])?;
     let before = picture(&first)?;
     let status = first.json("status", &[])?;
-    let version = status
-        .first()
-        .and_then(|status| status.number("version").or(status.number("journal")));
+    let version = status.first().and_then(|status| status.number("journal"));
     let version = version.context("status tells no journal number")?.to_string();
     second.delete("album")?;
     settle(&[&first, &second])?;

@@ -203,7 +203,7 @@ fn restore_an_older_version(stage: &mut Stage) -> Result<()> {
     let Stage { laptop, desktop, .. } = stage;
     let path = "Notes/todo.txt";
     let history = desktop.json("history", &[path])?;
-    let oldest = history.iter().filter_map(|item| item.number("version")).min();
+    let oldest = history.iter().filter_map(|item| item.number("journal")).min();
     let oldest = oldest.context("the history is empty")?.to_string();
     desktop.command("restore", &[path, "--version", &oldest])?.ok()?;
     settle(&[laptop, desktop])?;
