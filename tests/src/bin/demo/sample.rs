@@ -4,10 +4,13 @@ use anyhow::Result;
 use tests::Device;
 use tests::noise::Noise;
 
+/// What `Notes/ideas.md` says at the beginning.
+pub(crate) const IDEAS: &str = "# Ideas\n\nA bench under the oak.\n";
+
 /// Fills the folder of the first device.
 pub(crate) fn fill_laptop(laptop: &Device) -> Result<()> {
     laptop.write("Notes/todo.txt", "buy flour\nwrite to Ada\n")?;
-    laptop.write("Notes/ideas.md", "# Ideas\n\nA bench under the oak.\n")?;
+    laptop.write("Notes/ideas.md", IDEAS)?;
     laptop.write("Photos/2026/sea.jpg", Noise::new(1).bytes(700_000))?;
     laptop.write("Photos/2026/hill.jpg", Noise::new(2).bytes(300_000))?;
     laptop.write("Letters/to Ada.txt", "Dear Ada,\nthe bread rose.\n")

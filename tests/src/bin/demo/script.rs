@@ -201,16 +201,13 @@ fn resolve_the_conflict(stage: &mut Stage) -> Result<()> {
 
 fn restore_an_older_version(stage: &mut Stage) -> Result<()> {
     let Stage { laptop, desktop, .. } = stage;
-    let path = "Notes/todo.txt";
+    let path = "Notes/ideas.md";
     let history = desktop.json("history", &[path])?;
-    let oldest = history.iter().filter_map(|item| item.number("version")).min();
+    let oldest = history.iter().filter_map(|item| item.number("journal")).min();
     let oldest = oldest.context("the history is empty")?.to_string();
     desktop.command("restore", &[path, "--version", &oldest])?.ok()?;
     settle(&[laptop, desktop])?;
-    ensure!(
-        laptop.read(path)? == "buy flour\nwrite to Ada\n",
-        "that is not how it was"
-    );
+    ensure!(laptop.read(path)? == sample::IDEAS, "that is not how it was");
     println!(
         "   '{path}' has {} versions; number {oldest}, the first, is back on both.",
         history.len()
