@@ -13,7 +13,6 @@ use common::tls::Trust;
 use sync_engine::plan::Folding;
 use sync_engine::{Hash, NodeId, Trees};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Account, Config, default_device_name};
@@ -47,7 +46,7 @@ pub struct Running {
     pub failed: watch::Receiver<Option<Exit>>,
     first: broadcast::Receiver<Notice>,
     stop: CancellationToken,
-    driver: JoinHandle<()>,
+    done: CancellationToken,
     _socket: Socket,
     _lock: FolderLock,
 }
@@ -68,13 +67,12 @@ impl Running {
     /// Ends the client in good order.
     pub async fn stop(self) {
         self.stop.cancel();
-        // A driver that panicked has said so already.
-        let _ = self.driver.await;
+        self.done.cancelled().await;
     }
 
     /// Waits until the client ends by itself, because somebody asked it to.
-    pub async fn ended(&mut self) {
-        let _ = (&mut self.driver).await;
+    pub async fn ended(&self) {
+        self.done.cancelled().await;
     }
 }
 
@@ -153,8 +151,15 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
         interval: run.rescan,
         joining,
     };
-    let driver = tokio::spawn(Driver::new(setup, stop.clone()).run());
-    Ok(Running { asks, notices, failed, first, stop, driver, _socket: socket, _lock: lock })
+    let done = CancellationToken::new();
+    let is_done = done.clone().drop_guard();
+    let driver = Driver::new(setup, stop.clone());
+    tokio::spawn(async move {
+        // Dropped also when the driver panics.
+        let _is_done = is_done;
+        driver.run().await;
+    });
+    Ok(Running { asks, notices, failed, first, stop, done, _socket: socket, _lock: lock })
 }
 
 /// Finds the folder, or makes it if it was never one that is synchronised.

@@ -102,6 +102,9 @@ impl Driver {
 
     /// Tells what a step has brought to the disk.
     pub(super) fn tell_applied(&mut self, step: &Step) {
+        if matches!(step, Step::KeepCopy { .. } | Step::Park { .. }) {
+            return;
+        }
         let id = node_of(step);
         if let Some(notice) = self.feed.coming.remove(&id) {
             self.tell_change(id, super::turn::now_ms(), notice);

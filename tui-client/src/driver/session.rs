@@ -129,8 +129,11 @@ impl Driver {
         let changes = self.outbox.drain();
         let in_commits: Vec<NodeId> = changes.iter().flat_map(nodes_of).collect();
         self.holds.release_all(in_commits);
-        for id in self.transfers.disconnect() {
-            self.release_transfer(id);
+        let (steps, files) = self.transfers.disconnect();
+        self.release_steps(&steps);
+        for id in files {
+            self.uploading.remove(&id);
+            self.holds.release(id);
         }
         self.settled.disconnect();
     }

@@ -41,6 +41,15 @@ pub fn node_of(step: &Step) -> NodeId {
     step.ids().next().unwrap_or(NodeId::ROOT)
 }
 
+/// The place where a step puts something.
+fn target_of(step: &Step) -> Option<Place> {
+    match step {
+        Step::Fetch { node, .. } | Step::MakeDir { node, .. } | Step::KeepCopy { node, .. } => Some(Place::of(node)),
+        Step::Move { to, .. } | Step::Park { to, .. } => Some(to.clone()),
+        Step::Replace { .. } | Step::SetAttributes { .. } | Step::Exchange { .. } | Step::Remove { .. } => None,
+    }
+}
+
 /// Tells whether a step changes the paths of nodes that are there already.
 fn changes_paths(step: &Step) -> bool {
     matches!(step, Step::Move { .. } | Step::Park { .. } | Step::Exchange { .. })
@@ -72,6 +81,9 @@ impl Driver {
         for id in step.ids() {
             self.holds.take(id);
             self.in_hand.insert(id);
+        }
+        if let Some(place) = target_of(&step) {
+            self.observer.reserve(place);
         }
         if let Step::MakeDir { id, node, .. } = &step
             && let Some(path) = self.path_in(node.parent, node)
@@ -212,12 +224,8 @@ impl Driver {
             let (id, total_bytes) = (node_of(step), content.size_bytes);
             self.tell_progress(id, crate::notice::Direction::Down, total_bytes, total_bytes);
         }
-        for id in step.ids() {
-            self.holds.succeed(id);
-            self.in_hand.remove(&id);
-            self.making.remove(&id);
-            self.downloading.remove(&id);
-        }
+        self.let_go(step);
+        step.ids().for_each(|id| self.holds.succeed(id));
         self.tell_applied(step);
     }
 
@@ -231,32 +239,35 @@ impl Driver {
                 self.observer.look(&path);
             }
         }
-        let target = match step {
-            Step::Fetch { node, .. } | Step::MakeDir { node, .. } | Step::KeepCopy { node, .. } => Some(Place::of(node)),
-            Step::Move { to, .. } | Step::Park { to, .. } => Some(to.clone()),
-            Step::Replace { .. } | Step::SetAttributes { .. } | Step::Exchange { .. } | Step::Remove { .. } => None,
-        };
-        if let Some(path) = target.and_then(|place| self.path_of_place(place.parent, &place.name)) {
+        if let Some(path) = target_of(step).and_then(|place| self.path_of_place(place.parent, &place.name)) {
             self.observer.look(&path);
         }
     }
 
     fn step_failed(&mut self, step: &Step, block: Option<Block>) {
+        self.let_go(step);
         let now = Instant::now();
+        step.ids().for_each(|id| self.holds.fail(id, now, block.clone()));
+    }
+
+    /// Ends what [`Self::begin_step`] began.
+    fn let_go(&mut self, step: &Step) {
+        if let Some(place) = target_of(step) {
+            self.observer.release(&place);
+        }
         for id in step.ids() {
             self.in_hand.remove(&id);
             self.making.remove(&id);
             self.downloading.remove(&id);
-            self.holds.fail(id, now, block.clone());
         }
     }
 
-    /// Gives a node back whose transfer will not come.
-    pub(super) fn release_transfer(&mut self, id: NodeId) {
-        self.in_hand.remove(&id);
-        self.downloading.remove(&id);
-        self.uploading.remove(&id);
-        self.holds.release(id);
+    /// Gives steps back whose contents will not come.
+    pub(super) fn release_steps(&mut self, steps: &[Step]) {
+        for step in steps {
+            self.let_go(step);
+            step.ids().for_each(|id| self.holds.release(id));
+        }
     }
 
     pub(super) fn on_transferred(&mut self, done: Transferred) {

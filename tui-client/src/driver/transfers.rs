@@ -132,12 +132,12 @@ impl Transfers {
         self.session = Some((bulk, token, guard));
     }
 
-    /// Ends the session: whatever is under way fails by itself, and what waits is given back.
-    pub fn disconnect(&mut self) -> Vec<NodeId> {
+    /// Ends the session: whatever is under way fails by itself, and what waits is given back: steps whose contents were to
+    /// be fetched, and files that were to be sent.
+    pub fn disconnect(&mut self) -> (Vec<Step>, Vec<NodeId>) {
         self.session = None;
-        let steps = self.small.drain(..).chain(self.large.drain(..)).map(|(step, _)| node_of(&step));
-        let files: Vec<NodeId> = steps.collect();
-        files.into_iter().chain(self.to_send.drain(..).map(|to_send| to_send.id)).collect()
+        let steps = self.small.drain(..).chain(self.large.drain(..)).map(|(step, _)| step);
+        (steps.collect(), self.to_send.drain(..).map(|to_send| to_send.id).collect())
     }
 
     /// Orders the content of a step.
