@@ -133,7 +133,7 @@ fn everything_saved_comes_back_after_a_clean_and_an_unclean_end() {
         ..(*node(id(2), "b (conflict)", file(b"mine"))).clone()
     });
     let dir = node(NodeId::ROOT, "dir", Kind::Dir);
-    let link = node(id(2), "link", Kind::Symlink(Target(Arc::from(&b"../\xff"[..]))));
+    let link = node(id(2), "link", Kind::Symlink(Target::new(b"../\xff").unwrap()));
     let facts = Facts {
         cursor: Some(Cursor {
             epoch: Epoch([4; 16]),
@@ -464,7 +464,7 @@ fn apply(
         0 => None,
         1 => Some(Kind::Dir),
         2 => Some(file(b"two")),
-        _ => Some(Kind::Symlink(Target(Arc::from(&b"three"[..])))),
+        _ => Some(Kind::Symlink(Target::new(b"three").unwrap())),
     };
     let node = kind.map(|kind| node(parent, &format!("n{number}"), kind));
     let version = Version(u64::from(value) + 1);
