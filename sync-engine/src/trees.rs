@@ -79,11 +79,15 @@ impl Trees {
             let mut remotes = remote.iter().map(|(id, item)| (id, &item.node)).peekable();
             let mut bases = synced.iter().map(|(id, base)| (*id, &base.node)).peekable();
             let mut locals = local.iter().map(|(id, item)| (id, &item.node)).peekable();
-            loop {
-                let heads = [remotes.peek(), bases.peek(), locals.peek()];
-                let Some(id) = heads.into_iter().flatten().map(|(id, _)| *id).min() else {
-                    break;
-                };
+            while let Some(id) = [
+                remotes.peek().map(|head| head.0),
+                bases.peek().map(|head| head.0),
+                locals.peek().map(|head| head.0),
+            ]
+            .into_iter()
+            .flatten()
+            .min()
+            {
                 let at = |head: &(NodeId, &Arc<Node>)| head.0 == id;
                 let remote = remotes.next_if(at);
                 if remote != bases.next_if(at) || remote != locals.next_if(at) {

@@ -12,10 +12,10 @@
 //! check runs after an unclean end. A damaged file is moved aside and a new one is made; the driver then joins as a union
 //! of both sides, which deletes nothing.
 
-mod pieces;
 mod error;
 mod file;
 mod load;
+mod pieces;
 mod row;
 mod save;
 #[cfg(test)]

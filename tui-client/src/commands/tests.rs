@@ -156,9 +156,7 @@ async fn status_is_told_in_lines_and_as_json_with_its_exit_code() {
     "#);
     let (text, code) = world.run("status F --json").await.unwrap();
     assert_eq!(code, 3);
-    insta::assert_snapshot!(text, @r#"
-    {"event":"status","time":"2026-11-22T15:00:00.000Z","state":"synced","journal":42,"pending":1,"blocked":[{"path":"aux","reason":"this disk cannot hold the name"}],"conflicts":2,"nodes":120,"device":"box","device_id":"08080808080808080808080808080808","server":"nas:7733","connected":true,"protected":"2026-11-22T14:00:00.000Z","trouble":null,"brake":null}
-    "#);
+    insta::assert_snapshot!(text, @r#"{"event":"status","time":"2026-11-22T15:00:00.000Z","state":"synced","journal":42,"pending":1,"blocked":[{"path":"aux","reason":"this disk cannot hold the name"}],"conflicts":2,"nodes":120,"device":"box","device_id":"08080808080808080808080808080808","server":"nas:7733","connected":true,"protected":"2026-11-22T14:00:00.000Z","trouble":null,"brake":null}"#);
 }
 
 #[test]
@@ -198,9 +196,7 @@ async fn a_folder_without_a_client_tells_what_its_memory_knows() {
     world.remember(&remembered());
     let (text, code) = world.run("status F --json").await.unwrap();
     assert_eq!(code, 4);
-    insta::assert_snapshot!(text, @r#"
-    {"event":"status","time":"2026-11-22T15:00:00.000Z","state":"offline","journal":9,"pending":1,"blocked":[{"path":"a (conflict)","reason":"this disk cannot hold the name"}],"conflicts":1,"nodes":1,"device":"box","device_id":"08080808080808080808080808080808","server":"nas:7733","connected":false,"protected":null,"trouble":null,"brake":null}
-    "#);
+    insta::assert_snapshot!(text, @r#"{"event":"status","time":"2026-11-22T15:00:00.000Z","state":"offline","journal":9,"pending":1,"blocked":[{"path":"a (conflict)","reason":"this disk cannot hold the name"}],"conflicts":1,"nodes":1,"device":"box","device_id":"08080808080808080808080808080808","server":"nas:7733","connected":false,"protected":null,"trouble":null,"brake":null}"#);
     insta::assert_snapshot!(world.run("conflicts F").await.unwrap().0, @r#"
     this  a, 5 bytes, 2026-11-22 14:00:00
     that  a (conflict), 5 bytes, 2026-11-22 14:00:00
@@ -394,9 +390,7 @@ async fn what_the_client_cannot_do_is_a_fault_and_what_is_unsound_is_no_success(
     assert_eq!(world.run("why F a").await.unwrap(), ("a: \\u{1b}[2J\n".into(), 0));
     let (text, code) = world.run("restore F a --version 3 --json").await.unwrap();
     assert_eq!(code, 0);
-    insta::assert_snapshot!(text, @r#"
-    {"event":"restored","time":"2026-11-22T15:00:00.000Z","nodes":2}
-    "#);
+    insta::assert_snapshot!(text, @r#"{"event":"restored","time":"2026-11-22T15:00:00.000Z","nodes":2}"#);
 }
 
 #[tokio::test]

@@ -97,7 +97,7 @@ fn rel(path: &str) -> RelPath {
 }
 
 fn target(text: &str) -> Target {
-    Target(text.as_bytes().into())
+    Target::new(text.as_bytes()).unwrap()
 }
 
 fn content(text: &str) -> Content {

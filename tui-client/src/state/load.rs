@@ -56,10 +56,7 @@ fn load_trees(connection: &Connection) -> Result<Trees, Fault> {
     let [remote, synced, local] = &mut walks[..] else {
         return Err(Fault::Damaged("a tree is missing".into()));
     };
-    loop {
-        let Some(id) = [remote.at, synced.at, local.at].into_iter().flatten().min() else {
-            break;
-        };
+    while let Some(id) = [remote.at, synced.at, local.at].into_iter().flatten().min() {
         gather(id, [remote, synced, local], &mut gathered)?;
     }
     let invalid = |error: sync_engine::TreeError| Fault::Damaged(error.to_string());

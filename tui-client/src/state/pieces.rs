@@ -9,7 +9,8 @@ impl State {
     /// # Errors
     /// When the database cannot be read.
     pub fn chunks_of(&self, id: NodeId) -> Result<Vec<ChunkRow>, StateError> {
-        self.read_chunks(id).map_err(|source| StateError::read(&self.path, source))
+        self.read_chunks(id)
+            .map_err(|source| StateError::read(&self.path, source))
     }
 
     fn read_chunks(&self, id: NodeId) -> rusqlite::Result<Vec<ChunkRow>> {
@@ -17,7 +18,11 @@ impl State {
             .connection
             .prepare_cached("SELECT hash, offset, len FROM chunks WHERE node = ?1 ORDER BY offset")?;
         let rows = statement.query_map([&id.0], |row| {
-            Ok(ChunkRow { hash: Hash(row.get(0)?), offset: row.get::<_, i64>(1)?.cast_unsigned(), len: row.get(2)? })
+            Ok(ChunkRow {
+                hash: Hash(row.get(0)?),
+                offset: row.get::<_, i64>(1)?.cast_unsigned(),
+                len: row.get(2)?,
+            })
         })?;
         rows.collect()
     }

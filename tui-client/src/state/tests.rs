@@ -1,5 +1,7 @@
 //! What the memory promises: it gives back what was saved, and damage is found and costs no more than itself.
 
+mod damage;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
@@ -133,7 +135,7 @@ fn everything_saved_comes_back_after_a_clean_and_an_unclean_end() {
         ..(*node(id(2), "b (conflict)", file(b"mine"))).clone()
     });
     let dir = node(NodeId::ROOT, "dir", Kind::Dir);
-    let link = node(id(2), "link", Kind::Symlink(Target(Arc::from(&b"../\xff"[..]))));
+    let link = node(id(2), "link", Kind::Symlink(Target::new(b"../\xff").unwrap()));
     let facts = Facts {
         cursor: Some(Cursor {
             epoch: Epoch([4; 16]),
@@ -335,86 +337,6 @@ fn only_its_user_may_read_the_memory() {
     }
 }
 
-/// Saves some nodes, damages the file, and returns what is loaded then.
-fn after_damage(damage: impl FnOnce(&mut Vec<u8>)) -> Loaded {
-    let folder = Folder::new();
-    let (mut state, _) = folder.open();
-    state.save(&synced_files(200)).unwrap();
-    state.finish().unwrap();
-    let mut bytes = fs::read(folder.path()).unwrap();
-    damage(&mut bytes);
-    fs::write(folder.path(), &bytes).unwrap();
-    let (mut state, loaded) = folder.open();
-    if let Origin::Lost { aside, .. } = &loaded.origin {
-        assert_eq!(
-            fs::read(aside).unwrap(),
-            bytes,
-            "the damaged file is kept as it was"
-        );
-    }
-    // Whatever happened, the memory works again.
-    state.save(&synced_files(200)).unwrap();
-    drop(state);
-    assert_eq!(folder.open().1.origin, Origin::Kept);
-    loaded
-}
-
-#[test]
-fn a_file_cut_short_is_lost_and_replaced() {
-    assert!(after_damage(|bytes| bytes.truncate(bytes.len() / 2)).lost());
-    assert!(after_damage(|bytes| bytes.truncate(100)).lost());
-    assert!(after_damage(|bytes| bytes.truncate(bytes.len() - 4096)).lost());
-}
-
-#[test]
-fn a_file_of_zeros_or_of_something_else_is_lost_and_replaced() {
-    assert!(after_damage(|bytes| bytes.fill(0)).lost());
-    assert!(after_damage(|bytes| bytes[8192..12288].fill(0)).lost());
-    assert!(after_damage(|bytes| *bytes = b"something else entirely\n".repeat(50)).lost());
-}
-
-#[test]
-fn an_empty_file_is_a_fresh_memory() {
-    assert_eq!(after_damage(Vec::clear).origin, Origin::Fresh);
-}
-
-#[test]
-fn a_tree_is_never_believed_that_nobody_saw() {
-    let (_, sound) = {
-        let folder = Folder::new();
-        let (mut state, _) = folder.open();
-        state.save(&synced_files(200)).unwrap();
-        drop(state);
-        folder.open()
-    };
-    for seed in 0_u64..40 {
-        let loaded = after_damage(|bytes| {
-            let at = blake3::hash(&seed.to_le_bytes());
-            let at = u64::from_le_bytes(at.as_bytes()[..8].try_into().unwrap());
-            let at = usize::try_from(at % (bytes.len() as u64)).unwrap();
-            bytes[at] ^= 1 << (seed % 8);
-        });
-        assert!(loaded.lost() || loaded.trees == sound.trees, "seed {seed}");
-    }
-}
-
-#[test]
-fn damaged_files_are_kept_but_not_without_end() {
-    let folder = Folder::new();
-    for _ in 0..6 {
-        fs::write(folder.path(), b"not a database, but long enough to look at").unwrap();
-        assert!(folder.open().1.lost());
-    }
-    let n_aside = fs::read_dir(folder.dir.path())
-        .unwrap()
-        .filter(|entry| {
-            let name = entry.as_ref().unwrap().file_name();
-            name.to_string_lossy().contains("damaged")
-        })
-        .count();
-    assert_eq!(n_aside, 3);
-}
-
 /// What a step of the model test does to one node of one of the three trees.
 fn any_step() -> impl Strategy<Value = (u8, u32, u32, u8)> {
     (0..5_u8, 0..8_u32, 0..5_u32, 0..4_u8)
@@ -464,7 +386,7 @@ fn apply(
         0 => None,
         1 => Some(Kind::Dir),
         2 => Some(file(b"two")),
-        _ => Some(Kind::Symlink(Target(Arc::from(&b"three"[..])))),
+        _ => Some(Kind::Symlink(Target::new(b"three").unwrap())),
     };
     let node = kind.map(|kind| node(parent, &format!("n{number}"), kind));
     let version = Version(u64::from(value) + 1);
@@ -499,21 +421,6 @@ fn apply(
             delta.prints.push((id, print));
         }
     }
-}
-
-#[test]
-fn an_invalid_tree_in_the_file_counts_as_damage() {
-    let folder = Folder::new();
-    let (mut state, _) = folder.open();
-    let orphan = node(id(9), "orphan", Kind::Dir);
-    let delta = Delta {
-        local: vec![(id(1), Some(orphan))],
-        ..Delta::default()
-    };
-    state.save(&delta).unwrap();
-    drop(state);
-    assert!(folder.open().1.lost());
-    assert_eq!(folder.open().1.trees.local(), &Tree::new());
 }
 
 /// Prints how long it takes; run by hand with `--release --ignored --nocapture`.
