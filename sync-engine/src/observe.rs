@@ -135,7 +135,7 @@ pub fn observe(tree: &Tree, identities: &impl Identities, looks: &Looks, moment:
     for (place, seen) in looks {
         let first = verdicts.len();
         scene.judge(place, seen, &moves, &mut verdicts);
-        let is_loss = verdicts[first..].iter().any(|(_, verdict)| matches!(verdict, Verdict::Gone(_)));
+        let is_loss = verdicts[first..].iter().any(|(_, verdict)| scene.is_loss(seen, verdict));
         if is_loss && moment == Moment::Fleeting {
             undecided.insert(place.clone());
         }
@@ -266,6 +266,19 @@ impl<'a, I: Identities> Scene<'a, I> {
         };
         let same_type = self.type_of(occupant) == self.type_of(to);
         !same_type || self.tree.is_dir(to) || moves.contains_key(&occupant)
+    }
+
+    /// Tells whether a verdict would be another if the node were found elsewhere.
+    fn is_loss(&self, seen: &Seen, verdict: &Verdict) -> bool {
+        match verdict {
+            Verdict::Gone(_) => true,
+            // Another directory stands in its place.
+            Verdict::Stays(id) => {
+                let has_identity = matches!(seen, Seen::Present { identity: Some(_), .. });
+                has_identity && self.tree.is_dir(*id) && self.shown(seen) != Some(*id)
+            }
+            Verdict::Moved(..) | Verdict::New(..) | Verdict::Blocked(..) | Verdict::Odd(..) => false,
+        }
     }
 
     /// Enters all places that hang together with an undecided one by a possible move.
