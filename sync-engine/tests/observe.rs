@@ -49,7 +49,13 @@ impl Disk {
     }
 
     fn unlink(&mut self, dir: u64, name: u8) {
-        let mut pending: Vec<u64> = self.dirs.get_mut(&dir).unwrap().remove(&name).into_iter().collect();
+        let mut pending: Vec<u64> = self
+            .dirs
+            .get_mut(&dir)
+            .unwrap()
+            .remove(&name)
+            .into_iter()
+            .collect();
         while let Some(inode) = pending.pop() {
             pending.extend(self.dirs.remove(&inode).unwrap_or_default().into_values());
         }
@@ -121,7 +127,8 @@ fn apply(disk: &mut Disk, deed: &Deed) {
             let (left, right) = ((disk.dir(left), a), (disk.dir(right), b));
             // By way of a name that no other deed makes.
             let before = disk.clone();
-            if !(disk.rename(left, (ROOT, 99)) && disk.rename(right, left) && disk.rename((ROOT, 99), right)) {
+            if !(disk.rename(left, (ROOT, 99)) && disk.rename(right, left) && disk.rename((ROOT, 99), right))
+            {
                 *disk = before;
             }
         }
@@ -204,7 +211,11 @@ impl Client {
 
     /// What is at each place of each known directory; the way to one leads through its inode.
     fn looks(&self, disk: &Disk) -> Looks {
-        let dirs = self.tree.iter().map(|(id, _)| id).filter(|id| self.tree.is_dir(*id));
+        let dirs = self
+            .tree
+            .iter()
+            .map(|(id, _)| id)
+            .filter(|id| self.tree.is_dir(*id));
         let mut looks = Looks::new();
         for parent in dirs.chain([NodeId::ROOT]) {
             let inode = if parent == NodeId::ROOT {
@@ -265,7 +276,8 @@ impl Client {
             let old = edits.insert(id, Some(Item { node, version }));
             assert!(old.flatten().is_none(), "there is one verdict for each node");
         }
-        self.inodes.retain(|id, _| edits.get(id).is_none_or(Option::is_some));
+        self.inodes
+            .retain(|id, _| edits.get(id).is_none_or(Option::is_some));
         self.tree.edit(edits).expect("verdicts make a valid tree");
         self.inodes.extend(inodes);
     }
@@ -288,7 +300,10 @@ impl Client {
             assert_eq!(names, on_disk);
             for (byte, inode) in &disk.dirs[&inode] {
                 let child = self.tree.child(id, &name(*byte)).unwrap();
-                assert_eq!(NodeType::of(&self.tree.node(child).unwrap().kind), disk.type_of(*inode));
+                assert_eq!(
+                    NodeType::of(&self.tree.node(child).unwrap().kind),
+                    disk.type_of(*inode)
+                );
                 assert_eq!(self.inodes[&child], *inode);
                 if disk.type_of(*inode) == NodeType::Dir {
                     pending.push((child, *inode));
@@ -301,11 +316,9 @@ impl Client {
 fn moved(verdict: &Verdict) -> Option<NodeId> {
     match verdict {
         Verdict::Moved(id, _) => Some(*id),
-        Verdict::Stays(_)
-        | Verdict::New(..)
-        | Verdict::Gone(_)
-        | Verdict::Blocked(..)
-        | Verdict::Odd(..) => None,
+        Verdict::Stays(_) | Verdict::New(..) | Verdict::Gone(_) | Verdict::Blocked(..) | Verdict::Odd(..) => {
+            None
+        }
     }
 }
 
