@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sync_engine::{Block, Hash, Kind, NodeId, RelPath, Trees};
@@ -28,11 +29,8 @@ struct Eyes {
 }
 
 fn start(root: &Root, prints: Vec<(NodeId, Print)>) -> (Observer, mpsc::Receiver<Event>) {
-    let mut n_made: u64 = u64::from(std::process::id()) << 32 | prints.len() as u64;
-    let new_id = move || {
-        n_made += 1;
-        NodeId(Hash::of(&n_made.to_be_bytes()).0[..16].try_into().unwrap())
-    };
+    static MADE: AtomicU64 = AtomicU64::new(1);
+    let new_id = || NodeId(u128::from(MADE.fetch_add(1, Ordering::Relaxed)).to_be_bytes());
     Observer::start(Start {
         root: root.clone(),
         rules: Rules::default(),
