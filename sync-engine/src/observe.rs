@@ -135,7 +135,9 @@ pub fn observe(tree: &Tree, identities: &impl Identities, looks: &Looks, moment:
     for (place, seen) in looks {
         let first = verdicts.len();
         scene.judge(place, seen, &moves, &mut verdicts);
-        let is_loss = verdicts[first..].iter().any(|(_, verdict)| matches!(verdict, Verdict::Gone(_)));
+        let is_loss = verdicts[first..]
+            .iter()
+            .any(|(_, verdict)| scene.is_loss(seen, verdict));
         if is_loss && moment == Moment::Fleeting {
             undecided.insert(place.clone());
         }
@@ -268,6 +270,25 @@ impl<'a, I: Identities> Scene<'a, I> {
         !same_type || self.tree.is_dir(to) || moves.contains_key(&occupant)
     }
 
+    /// Tells whether a verdict would be another if the node were found elsewhere.
+    fn is_loss(&self, seen: &Seen, verdict: &Verdict) -> bool {
+        match verdict {
+            Verdict::Gone(_) => true,
+            // Another directory stands in its place.
+            Verdict::Stays(id) => {
+                let has_identity = matches!(
+                    seen,
+                    Seen::Present {
+                        identity: Some(_),
+                        ..
+                    }
+                );
+                has_identity && self.tree.is_dir(*id) && self.shown(seen) != Some(*id)
+            }
+            Verdict::Moved(..) | Verdict::New(..) | Verdict::Blocked(..) | Verdict::Odd(..) => false,
+        }
+    }
+
     /// Enters all places that hang together with an undecided one by a possible move.
     fn spread(&self, claims: &Claims<'a>, undecided: &mut BTreeSet<Place>) {
         if undecided.is_empty() {
@@ -302,7 +323,11 @@ impl<'a, I: Identities> Scene<'a, I> {
         let newcomer = self.shown(seen).filter(|id| moves.get(id) == Some(&place));
         let leaves = |id: &NodeId| !moves.contains_key(id);
         match (seen, occupant) {
-            (Seen::Absent, occupant) => occupant.filter(leaves).map(Verdict::Gone).into_iter().for_each(enter),
+            (Seen::Absent, occupant) => occupant
+                .filter(leaves)
+                .map(Verdict::Gone)
+                .into_iter()
+                .for_each(enter),
             (Seen::Unreachable, _) => (),
             (Seen::Unknown(block), Some(id)) => enter(Verdict::Blocked(id, block.clone())),
             (Seen::Unknown(block), None) => enter(Verdict::Odd(place.clone(), block.clone())),

@@ -179,7 +179,12 @@ mod tests {
             .iter()
             .map(|chunk| chunk.len)
             .collect();
-        assert_eq!(lens, [0_u32; 0]);
+        assert_eq!(
+            lens,
+            [
+                44750, 219962, 100125, 28400, 91429, 28467, 19017, 114735, 88164, 66867, 152283, 45801
+            ]
+        );
     }
 
     #[test]

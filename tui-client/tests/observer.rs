@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sync_engine::{Block, Hash, Kind, NodeId, RelPath, Trees};
@@ -28,11 +29,8 @@ struct Eyes {
 }
 
 fn start(root: &Root, prints: Vec<(NodeId, Print)>) -> (Observer, mpsc::Receiver<Event>) {
-    let mut n_made: u64 = u64::from(std::process::id()) << 32 | prints.len() as u64;
-    let new_id = move || {
-        n_made += 1;
-        NodeId(Hash::of(&n_made.to_be_bytes()).0[..16].try_into().unwrap())
-    };
+    static MADE: AtomicU64 = AtomicU64::new(1);
+    let new_id = || NodeId(u128::from(MADE.fetch_add(1, Ordering::Relaxed)).to_be_bytes());
     Observer::start(Start {
         root: root.clone(),
         rules: Rules::default(),
@@ -573,4 +571,58 @@ async fn a_large_file_comes_in_pieces_and_a_small_one_with_its_bytes() {
         .content;
     assert_eq!(pieces[&eyes.id("large")].content, large);
     assert_eq!(small[&Hash::of(b"small")].as_ref(), b"small");
+}
+
+/// A source of decisions that is the same at every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+
+    fn path(&mut self, folder: &Path) -> PathBuf {
+        let mut path = folder.to_owned();
+        for _ in 0..=self.roll(3) {
+            path.push(["a", "b", "c", "d"][self.roll(4) as usize]);
+        }
+        path
+    }
+}
+
+/// Does something to a folder that may or may not be possible.
+fn meddle(folder: &Path, dice: &mut Dice) {
+    let (path, other) = (dice.path(folder), dice.path(folder));
+    let _ = match dice.roll(8) {
+        0 => fs::create_dir_all(path),
+        1 | 2 => fs::write(path, dice.roll(1000).to_string()),
+        3 | 4 => fs::rename(path, other),
+        5 => fs::remove_file(path),
+        6 => fs::hard_link(path, other),
+        _ => fs::remove_dir_all(path),
+    };
+}
+
+#[tokio::test]
+async fn whatever_is_done_to_a_folder_the_tree_comes_to_equal_it() {
+    let mut dice = Dice(0x2545_f491_4f6c_dd1d);
+    let rounds = std::env::var("HOLDFAST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(40);
+    let mut eyes = Eyes::new().await;
+    for round in 0..rounds {
+        for _ in 0..dice.roll(40) {
+            meddle(eyes.folder.path(), &mut dice);
+        }
+        eyes.settle().await;
+        if round % 10 == 9 {
+            let mut away = Dice(dice.roll(u64::MAX) | 1);
+            eyes.while_away(|folder| (0..20).for_each(|_| meddle(folder, &mut away)))
+                .await;
+        }
+    }
 }

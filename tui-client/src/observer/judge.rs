@@ -11,7 +11,7 @@ use super::draft::Draft;
 use super::finding::{Event, Finding, Look};
 use super::known::identity;
 use super::queue::Approach;
-use super::scene::{Detail, Scene, Through};
+use super::scene::{Detail, Scene, Through, put_off};
 use super::settle::Urgency;
 use super::update::LocalUpdate;
 use crate::disk::{Listing, Print, Sight};
@@ -65,7 +65,7 @@ impl Observer {
                 self.enter(scene, detail, Through::Dir(parent));
             }
             Finding::Listing { dir, print, listing } => {
-                self.take_listing(scene, &dir, &print, listing, update)
+                self.take_listing(scene, &dir, &print, listing, update);
             }
             Finding::Reading { path, parent, result } => {
                 let (sight, reading) = match result {
@@ -150,12 +150,13 @@ impl Observer {
             | Verdict::Odd(..) => None,
         });
         let moved: BTreeSet<NodeId> = moved.collect();
+        let paths: Vec<RelPath> = scene.details.values().map(|detail| detail.path.clone()).collect();
         for verdict in observation.verdicts {
             self.apply(scene, verdict, &moved, &mut draft);
         }
         let Draft { prints, .. } = &draft;
         if !draft.fits(scene.trees.local()) {
-            return self.look_again(scene, draft.update);
+            return self.look_again(scene.epoch, paths, draft.update);
         }
         self.n_misfits = 0;
         for (id, print) in prints {
@@ -180,7 +181,7 @@ impl Observer {
             .any(|place| scene.put_off.contains(place))
         {
             for path in paths {
-                self.queue.hint(path, super::scene::put_off(), Some(scene.epoch));
+                self.queue.hint(path, put_off(), Some(scene.epoch));
             }
         } else if observation.need_look.is_empty() {
             self.queue.look_late(paths, Some(scene.epoch));
@@ -190,15 +191,14 @@ impl Observer {
     }
 
     /// The looks contradict each other: nothing is entered, and the places are looked at again.
-    fn look_again(&mut self, scene: &Scene<'_>, update: LocalUpdate) -> LocalUpdate {
+    fn look_again(&mut self, epoch: u64, paths: Vec<RelPath>, update: LocalUpdate) -> LocalUpdate {
         self.n_misfits += 1;
         if MISFITS_MAX <= self.n_misfits {
             self.n_misfits = 0;
-            self.queue.rescan(Some(scene.epoch));
+            self.queue.rescan(Some(epoch));
         }
-        for detail in scene.details.values() {
-            self.queue
-                .hint(detail.path.clone(), super::scene::put_off(), Some(scene.epoch));
+        for path in paths {
+            self.queue.hint(path, put_off(), Some(epoch));
         }
         LocalUpdate {
             blocks: Vec::new(),

@@ -260,11 +260,6 @@ impl Queue {
         }
     }
 
-    /// Tells whether everything is to end.
-    pub(super) fn is_stopped(&self) -> bool {
-        self.lock().stopped
-    }
-
     /// Strikes out work that came to an end without an event.
     pub(super) fn close(&self, epochs: impl IntoIterator<Item = u64>) {
         let mut state = self.lock();
@@ -380,12 +375,20 @@ impl State {
             });
             let due = due.collect();
             let moment = Moment::Fleeting;
-            return Some(Task::Look { due, late: true, moment });
+            return Some(Task::Look {
+                due,
+                late: true,
+                moment,
+            });
         }
         let due = self.hints.take_due(now, count_max);
         if !due.is_empty() {
             let moment = Moment::Fleeting;
-            return Some(Task::Look { due, late: false, moment });
+            return Some(Task::Look {
+                due,
+                late: false,
+                moment,
+            });
         }
         self.next_walk().or_else(|| self.next_late(now, count_max))
     }
@@ -412,7 +415,11 @@ impl State {
         let due = self.late.take_due(now, count_max);
         if !due.is_empty() {
             let moment = Moment::Settled;
-            return Some(Task::Look { due, late: true, moment });
+            return Some(Task::Look {
+                due,
+                late: true,
+                moment,
+            });
         }
         if self.late.len() == 0 {
             return self.walking.take().map(|epoch| Task::Walked { epoch });

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::finding::{Event, Finding, Reading};
 use super::looker::parent_print;
 use super::queue::{Job, LARGE_LEN, Queue};
+use super::settle::Urgency;
 use crate::chunker::Chunker;
 use crate::disk::{DiskError, Print, Root};
 
@@ -90,6 +91,11 @@ fn work(queue: &Queue, root: &Root, chunker: &mut Chunker, job: Job, batch: &mut
         }
         Attempt::Gone => {
             queue.look_late([job.path.clone()], Some(job.epoch));
+            return queue.close([job.epoch]);
+        }
+        // It is something else by now: what, is for a look to say.
+        Attempt::Failed(Block::UnsupportedType | Block::OtherFileSystem) => {
+            queue.hint(job.path, Urgency::Now, Some(job.epoch));
             return queue.close([job.epoch]);
         }
         Attempt::Failed(block) if block != Block::Busy => return batch.add(root, job, Err(block)),

@@ -77,13 +77,7 @@ impl Observer {
         let name = name.clone();
         let place = Place { parent, name };
         if !self.leads_to(parent, through) {
-            self.queue.hint(dir, Urgency::Now, Some(scene.epoch));
-            if detail.sight == Sight::Absent {
-                scene.looks.insert(place, Seen::Unreachable);
-            } else {
-                scene.put_off.insert(place);
-            }
-            return;
+            return self.lost_way(scene, place, detail, dir);
         }
         if let Some(delay) = self.delay(scene, &place, &detail.sight) {
             self.queue
@@ -112,6 +106,23 @@ impl Observer {
         }
         scene.looks.insert(place.clone(), seen);
         scene.details.insert(place, detail);
+    }
+
+    /// A path led through another directory than it should: that is looked at, and then this place again.
+    fn lost_way(&self, scene: &mut Scene<'_>, place: Place, detail: Detail, dir: RelPath) {
+        let local = scene.trees.local();
+        let mut above = std::iter::once(place.parent).chain(local.ancestors(place.parent));
+        let is_blocked = above.any(|id| scene.trees.blocked().contains_key(&id));
+        self.queue.hint(dir, Urgency::Now, Some(scene.epoch));
+        // What is below a blocked directory stays as it is until that is seen again, and walked.
+        if !is_blocked {
+            self.queue.hint(detail.path, put_off(), Some(scene.epoch));
+        }
+        if detail.sight == Sight::Absent {
+            scene.looks.insert(place, Seen::Unreachable);
+        } else {
+            scene.put_off.insert(place);
+        }
     }
 
     /// Tells whether a path to a directory's child led through that directory.
