@@ -7,12 +7,15 @@ extern crate alloc;
 
 pub mod admit;
 pub mod advance;
+pub mod backoff;
 pub mod chain;
 pub mod change;
 pub mod id;
 pub mod name;
 pub mod node;
 pub mod plan;
+pub mod rejection;
+pub mod settle;
 pub mod tree;
 pub mod trees;
 
@@ -24,5 +27,6 @@ pub use id::{DeviceId, Epoch, Hash, NodeId, Version};
 pub use name::{Name, NameError, RelPath};
 pub use node::{ConflictMark, Content, FileState, Kind, Node, Target, TargetError};
 pub use plan::{Brake, Flow, Folding, MoveCause, NameRules, Place, Plan, Policy, Record, Remark, Step, plan};
+pub use rejection::{Reaction, react};
 pub use tree::{Tree, TreeError};
 pub use trees::{Base, Block, Trees};
