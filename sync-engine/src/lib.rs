@@ -15,6 +15,8 @@ pub mod name;
 pub mod node;
 pub mod observe;
 pub mod plan;
+pub mod rejection;
+pub mod settle;
 pub mod tree;
 pub mod trees;
 
@@ -26,5 +28,6 @@ pub use id::{DeviceId, Epoch, Hash, NodeId, Version};
 pub use name::{Name, NameError, RelPath};
 pub use node::{ConflictMark, Content, FileState, Kind, Node, Target, TargetError};
 pub use plan::{Brake, Flow, Folding, MoveCause, NameRules, Place, Plan, Policy, Record, Remark, Step, plan};
+pub use rejection::{Reaction, react};
 pub use tree::{Tree, TreeError};
 pub use trees::{Base, Block, Trees};

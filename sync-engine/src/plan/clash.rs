@@ -2,7 +2,7 @@
 //! both are the same thing, and gets a conflict name if not. Conflicts of bytes find the name of their copy here too.
 
 use super::unify::{is_one_thing, may_reidentify};
-use super::wanted::{Hold, Wanted};
+use super::wanted::{Hold, Want, Wanted};
 use super::{Folding, Place, Record, Remark, conflict_name};
 use crate::node::ConflictCause;
 use crate::{ConflictMark, Name, Node, NodeId, Version};
@@ -48,7 +48,12 @@ fn part(
     let (Some(node), Some(kept)) = (wanted.node(id).cloned(), wanted.node(keeper).cloned()) else {
         return;
     };
-    if wanted.map.get(&id).is_none_or(|want| want.hold != Hold::Free) {
+    // What is in conflict has its bytes kept aside first; its name can wait.
+    if wanted
+        .map
+        .get(&id)
+        .is_none_or(|want| want.hold != Hold::Free || want.is_conflict)
+    {
         return;
     }
     let trees = wanted.trees;
@@ -153,14 +158,9 @@ fn is_free(wanted: &Wanted<'_>, place: &Place, own: NodeId) -> bool {
 
 /// Prepares a copy beside each node whose bytes both sides changed.
 fn keep_copies(wanted: &mut Wanted<'_>, records: &mut Vec<Record>, taken: &mut BTreeSet<Place>) {
-    let is_due =
-        |want: &super::wanted::Want| want.is_conflict && matches!(want.hold, Hold::Free | Hold::MarkFirst(_));
-    let ids: Vec<NodeId> = wanted
-        .map
-        .iter()
-        .filter(|(_, want)| is_due(want))
-        .map(|(id, _)| *id)
-        .collect();
+    let is_due = |want: &Want| want.is_conflict && want.hold == Hold::Free;
+    let due = wanted.map.iter().filter(|(_, want)| is_due(want));
+    let ids: Vec<NodeId> = due.map(|(id, _)| *id).collect();
     for id in ids {
         keep_copy(wanted, records, taken, id);
     }
@@ -193,7 +193,7 @@ fn keep_copy(wanted: &mut Wanted<'_>, records: &mut Vec<Record>, taken: &mut BTr
     wanted.remarks.insert(Remark::Conflict(id, copy));
     let node = Node {
         parent,
-        name: free_name(wanted, taken, parent, &name, id),
+        name: free_name(wanted, taken, parent, &name, copy),
         kind: local.kind.clone(),
         mark: Some(mark),
     };

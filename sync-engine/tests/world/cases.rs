@@ -1,6 +1,8 @@
 //! What two people do at the same time, and what becomes of it.
 
+use crate::event::Event;
 use crate::script::{FIRST, SECOND, both_have};
+use crate::world::World;
 use sync_engine::Step;
 
 const COPY_OF_A: &str = "a (conflict, D2, 2026-11-22)";
@@ -254,11 +256,64 @@ fn a_copy_that_stands_already_after_a_crash_is_not_made_twice() {
     assert_eq!(world.conflicts(), [COPY_OF_A]);
 }
 
+/// Cases that random worlds have found. They only have to come to rest, with all that they promise.
 #[test]
-fn zz() {
-    use crate::event::Event::*;
-    let mut world = crate::world::World::new(3);
-    let events = [(1, User(0, 0, 0, 9)), (1, Scan), (1, Plan), (2, User(0, 0, 0, 0)), (1, Send), (2, User(8, 0, 0, 0)), (1, User(6, 0, 0, 10)), (0, User(0, 0, 0, 7)), (2, Sync), (0, User(3, 0, 0, 0)), (2, User(6, 0, 0, 2)), (0, User(0, 0, 0, 8))];
-    for (n, event) in events { world.happen(n, event); }
-    world.quiet();
+fn what_was_found_once_is_not_found_again() {
+    use Event::{Plan, Scan, Send, Sync, User};
+    let two_losers_of_one_name = [
+        (1, User(0, 0, 0, 9)),
+        (1, Scan),
+        (1, Plan),
+        (2, User(0, 0, 0, 0)),
+        (1, Send),
+        (2, User(8, 0, 0, 0)),
+        (1, User(6, 0, 0, 10)),
+        (0, User(0, 0, 0, 7)),
+        (2, Sync),
+        (0, User(3, 0, 0, 0)),
+        (2, User(6, 0, 0, 2)),
+        (0, User(0, 0, 0, 8)),
+    ];
+    let edited_and_moved_onto_its_equal = [
+        (0, User(0, 8, 0, 3)),
+        (0, User(0, 0, 0, 10)),
+        (0, Sync),
+        (1, Sync),
+        (0, User(3, 6, 0, 4)),
+        (0, User(3, 5, 0, 1)),
+        (0, User(6, 1, 0, 2)),
+        (1, User(0, 0, 0, 2)),
+        (1, User(8, 2, 0, 0)),
+        (1, User(6, 8, 0, 2)),
+        (1, User(0, 0, 0, 3)),
+        (1, User(3, 21, 0, 0)),
+        (0, Sync),
+    ];
+    let edited_under_the_name_of_its_copy = [
+        (0, User(0, 8, 0, 1)),
+        (1, User(0, 2, 0, 8)),
+        (2, User(0, 9, 0, 2)),
+        (2, Sync),
+        (0, User(0, 0, 0, 9)),
+        (1, Sync),
+        (1, User(3, 2, 0, 0)),
+        (0, User(0, 0, 0, 0)),
+        (0, Sync),
+        (1, Scan),
+        (0, User(3, 13, 0, 1)),
+        (0, User(0, 0, 0, 0)),
+        (0, User(6, 21, 0, 8)),
+        (1, Plan),
+        (0, User(0, 0, 0, 0)),
+    ];
+    let cases: [&[(usize, Event)]; 3] = [
+        &two_losers_of_one_name,
+        &edited_and_moved_onto_its_equal,
+        &edited_under_the_name_of_its_copy,
+    ];
+    for events in cases {
+        let mut world = World::new(3);
+        events.iter().for_each(|(n, event)| world.happen(*n, *event));
+        world.quiet();
+    }
 }

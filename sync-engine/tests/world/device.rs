@@ -5,8 +5,8 @@ use crate::ledger::Ledger;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use sync_engine::{
-    Change, Content, DeviceId, Entry, Folding, Kind, NameRules, Node, NodeId, Origin, Place, Plan, Policy, Record,
-    Rejection, Step, Tree, Trees, Version, accept, complete, plan, record,
+    Change, Content, DeviceId, Entry, Folding, Kind, NameRules, Node, NodeId, Origin, Place, Plan, Policy,
+    Reaction, Record, Rejection, Step, Tree, Trees, Version, accept, complete, plan, react, record,
 };
 
 /// What the server tells a device.
@@ -43,16 +43,6 @@ pub(crate) fn policy(device: u8) -> Policy {
         has_exec_bits: true,
         cursor: Version::ZERO,
         is_removal_confirmed: true,
-    }
-}
-
-fn ids(change: &Change) -> Vec<NodeId> {
-    match change {
-        Change::Create { id, .. }
-        | Change::Update { id, .. }
-        | Change::Delete { id, .. }
-        | Change::Mark { id, .. } => vec![*id],
-        Change::Move { moves } => moves.iter().map(|to| to.id).collect(),
     }
 }
 
@@ -93,7 +83,7 @@ impl Device {
 
     pub(crate) fn busy(&self) -> BTreeSet<NodeId> {
         let steps = self.running.iter().flatten().flatten().flat_map(Step::ids);
-        steps.chain(self.in_flight.iter().flat_map(ids)).collect()
+        steps.chain(self.in_flight.iter().flat_map(Change::ids)).collect()
     }
 
     pub(crate) fn plan(&self) -> Plan {
@@ -272,16 +262,8 @@ impl Device {
                     self.policy.device_name
                 ));
                 self.landed(&change);
-                if let (Change::Create { id, .. }, Rejection::IdUsed) = (&change, &rejection) {
-                    let to = NodeId::derive(
-                        "reborn",
-                        *id,
-                        self.policy.device,
-                        &self.policy.cursor.0.to_le_bytes(),
-                    );
-                    if self.trees.remote().node(*id).is_none() {
-                        self.correct(&Record::Reidentify { from: *id, to });
-                    }
+                if let Reaction::Record(correction) = react(&self.trees, &self.policy, &change, &rejection) {
+                    self.correct(&correction);
                 }
             }
         }

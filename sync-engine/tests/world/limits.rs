@@ -1,12 +1,13 @@
 //! What a disk cannot hold, what cannot be read, and what must not go without a person's word.
 
+use crate::device::Device;
 use crate::script::{FIRST, SECOND, both_have};
 use crate::world::World;
 use sync_engine::{Block, Flow, Folding, Kind, NameRules, NodeId, Target};
 
 /// Lets both devices work until nothing more happens; not all may be the same.
 fn settle(world: &mut World) {
-    world.devices.iter_mut().for_each(|device| device.scan());
+    world.devices.iter_mut().for_each(Device::scan);
     for _ in 0..20 {
         world.settle_round();
     }

@@ -121,7 +121,7 @@ impl User<'_> {
         match (what % 10, kind) {
             (3 | 4, Kind::File(_)) => {
                 *self.next_id += 1;
-                let token = if how % 4 == 0 {
+                let token = if how.is_multiple_of(4) {
                     u64::from(how)
                 } else {
                     *self.next_id
@@ -135,13 +135,13 @@ impl User<'_> {
                     ..old
                 }),
             ),
-            (3 | 4 | 5, Kind::Symlink(_)) => self.write(
+            (3..=5, Kind::Symlink(_)) => self.write(
                 id,
                 Kind::Symlink(Target::new(&[b'y', how]).unwrap_or_else(|_| Target::new(b"z").unwrap())),
             ),
             (6 | 7, _) => self.rename(id, dir, fresh),
             (8, _) => self.delete(id),
-            (9, _) if whither % 2 == 0 => self.swap(id, all[usize::from(how) % all.len()]),
+            (9, _) if whither.is_multiple_of(2) => self.swap(id, all[usize::from(how) % all.len()]),
             (9, Kind::File(old)) => self.write(
                 id,
                 Kind::File(FileState {
@@ -157,7 +157,11 @@ impl User<'_> {
     fn replace(&mut self, id: NodeId, how: u8) {
         let old = self.node(id);
         self.delete(id);
-        let kind = if how % 2 == 0 { Kind::Dir } else { file("new 1") };
+        let kind = if how.is_multiple_of(2) {
+            Kind::Dir
+        } else {
+            file("new 1")
+        };
         self.make(old.parent, old.name, kind);
     }
 }

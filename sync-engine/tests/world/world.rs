@@ -115,7 +115,11 @@ impl World {
                 return self.check();
             }
         }
-        let trace: Vec<_> = self.devices.iter().map(|device| device.trace.iter().rev().take(4).collect::<Vec<_>>()).collect();
+        let trace: Vec<_> = self
+            .devices
+            .iter()
+            .map(|device| device.trace.iter().rev().take(4).collect::<Vec<_>>())
+            .collect();
         panic!("the world does not come to rest: {trace:#?}");
     }
 
