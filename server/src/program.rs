@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
+use crate::admin;
 use crate::arguments::{Arguments, ServeArguments};
 use crate::running::Server;
 use crate::trouble::{Trouble, certificate_todo, with_reasons};
@@ -70,10 +71,10 @@ fn start_log() {
 }
 
 fn perform(arguments: &Arguments) -> Result<(), Trouble> {
-    if arguments.serve.gen_cert {
-        make_certificate(&arguments.serve)
-    } else {
-        serve(&arguments.serve)
+    match &arguments.command {
+        Some(command) => admin::perform(command),
+        None if arguments.serve.gen_cert => make_certificate(&arguments.serve),
+        None => serve(&arguments.serve),
     }
 }
 
