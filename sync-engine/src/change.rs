@@ -62,6 +62,20 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// Returns the nodes that it is about: they are busy while it is in flight.
+    pub fn ids(&self) -> impl Iterator<Item = NodeId> + '_ {
+        let (one, moves) = match self {
+            Self::Create { id, .. }
+            | Self::Update { id, .. }
+            | Self::Delete { id, .. }
+            | Self::Mark { id, .. } => (Some(*id), [].as_slice()),
+            Self::Move { moves } => (None, moves.as_slice()),
+        };
+        one.into_iter().chain(moves.iter().map(|to| to.id))
+    }
+}
+
 /// An accepted change in an account's journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {

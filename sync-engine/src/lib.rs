@@ -6,19 +6,27 @@
 extern crate alloc;
 
 pub mod admit;
+pub mod advance;
+pub mod backoff;
 pub mod chain;
 pub mod change;
 pub mod id;
 pub mod name;
 pub mod node;
+pub mod plan;
+pub mod rejection;
+pub mod settle;
 pub mod tree;
 pub mod trees;
 
 pub use admit::{Effects, View, admit};
+pub use advance::{AdvanceError, Delta, Origin, accept, complete, record};
 pub use chain::{CHAIN_START, chain_next};
 pub use change::{Change, Entry, MoveTo, Rejection};
 pub use id::{DeviceId, Epoch, Hash, NodeId, Version};
 pub use name::{Name, NameError, RelPath};
 pub use node::{ConflictMark, Content, FileState, Kind, Node, Target, TargetError};
+pub use plan::{Brake, Flow, Folding, MoveCause, NameRules, Place, Plan, Policy, Record, Remark, Step, plan};
+pub use rejection::{Reaction, react};
 pub use tree::{Tree, TreeError};
 pub use trees::{Base, Block, Trees};

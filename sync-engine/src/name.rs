@@ -74,9 +74,9 @@ impl fmt::Display for Name {
         for part in self.0.utf8_chunks() {
             for c in part.valid().chars() {
                 if is_deceptive(c) {
-                    write!(f, "{}", c.escape_unicode())?
+                    write!(f, "{}", c.escape_unicode())?;
                 } else {
-                    write!(f, "{c}")?
+                    write!(f, "{c}")?;
                 }
             }
             part.invalid()

@@ -104,6 +104,12 @@ impl Tree {
         self.children.contains_key(&parent)
     }
 
+    /// Returns how many nodes are in a directory.
+    #[must_use]
+    pub fn n_children(&self, parent: NodeId) -> usize {
+        self.children.get(&parent).map_or(0, BTreeMap::len)
+    }
+
     /// Iterates over all nodes in the order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = (NodeId, &Item)> {
         self.items.iter().map(|(id, item)| (*id, item))

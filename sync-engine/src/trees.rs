@@ -87,6 +87,12 @@ impl Trees {
         self.synced.iter().map(|(id, base)| (*id, base))
     }
 
+    /// Returns how many nodes both have agreed on.
+    #[must_use]
+    pub fn n_bases(&self) -> usize {
+        self.synced.len()
+    }
+
     /// The local nodes that could not be observed; their local value is the last one that could.
     #[must_use]
     pub fn blocked(&self) -> &BTreeMap<NodeId, Block> {

@@ -1,0 +1,290 @@
+//! What is wanted of each unsettled node, and the repair that makes a valid tree of it: a directory with something
+//! wanted in it lives, and no directory is inside itself. Nodes that are not unsettled are wanted as they are.
+
+use super::merge::{Merged, merge};
+use super::unify::may_reidentify;
+use super::{Place, Policy, Record, Remark};
+use crate::{ConflictMark, Node, NodeId, Trees};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// What keeps a node from being written, or its place from being changed, in this plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// Nothing.
+    Free,
+    /// It is in flight or being written.
+    Busy,
+    /// It is blocked, or inside something that is.
+    Frozen,
+    /// Its local bytes are kept aside first, as this node.
+    Keep(NodeId, Arc<Node>),
+    /// It gets this mark on the server before it gets a conflict name.
+    MarkFirst(Arc<ConflictMark>),
+    /// It is to be removed or overwritten, but the brake is on.
+    Braked,
+}
+
+/// What is wanted of one unsettled node.
+#[derive(Debug, Clone)]
+pub(super) struct Want {
+    /// The node, or nothing if it is to be gone.
+    pub(super) node: Option<Arc<Node>>,
+    /// Its place is the local one, and the remote tree has it elsewhere.
+    pub(super) is_place_local: bool,
+    /// Both sides changed its bytes.
+    pub(super) is_conflict: bool,
+    /// The mark that it gets on disk, together with a conflict name.
+    pub(super) new_mark: Option<Arc<ConflictMark>>,
+    /// What keeps it.
+    pub(super) hold: Hold,
+}
+
+impl Want {
+    fn new(node: Option<Arc<Node>>, hold: Hold) -> Self {
+        Self {
+            node,
+            is_place_local: false,
+            is_conflict: false,
+            new_mark: None,
+            hold,
+        }
+    }
+}
+
+/// See the module's page.
+pub(super) struct Wanted<'a> {
+    pub(super) trees: &'a Trees,
+    pub(super) policy: &'a Policy,
+    pub(super) busy: &'a BTreeSet<NodeId>,
+    pub(super) map: BTreeMap<NodeId, Want>,
+    pub(super) remarks: BTreeSet<Remark>,
+}
+
+impl<'a> Wanted<'a> {
+    pub(super) fn new(trees: &'a Trees, policy: &'a Policy, busy: &'a BTreeSet<NodeId>) -> Self {
+        Self {
+            trees,
+            policy,
+            busy,
+            map: BTreeMap::new(),
+            remarks: BTreeSet::new(),
+        }
+    }
+
+    /// Returns what is wanted of any node.
+    pub(super) fn node(&self, id: NodeId) -> Option<&Arc<Node>> {
+        match self.map.get(&id) {
+            Some(want) => want.node.as_ref(),
+            None => self.trees.remote().node(id),
+        }
+    }
+
+    /// Tells whether a node, or a directory that it is in on disk, is blocked.
+    pub(super) fn is_frozen(&self, id: NodeId) -> bool {
+        let blocked = self.trees.blocked();
+        !blocked.is_empty()
+            && (blocked.contains_key(&id)
+                || self
+                    .trees
+                    .local()
+                    .ancestors(id)
+                    .any(|at| blocked.contains_key(&at)))
+    }
+
+    /// Merges every unsettled node.
+    pub(super) fn merge_all(&mut self, records: &mut Vec<Record>) {
+        for &id in self.trees.unsettled() {
+            let want = self.merge_one(id, records);
+            self.map.insert(id, want);
+        }
+    }
+
+    fn merge_one(&mut self, id: NodeId, records: &mut Vec<Record>) -> Want {
+        let remote = self.trees.remote().node(id);
+        let local = self.trees.local().node(id);
+        let base = self.trees.base(id).map(|base| &base.node);
+        if self.busy.contains(&id) {
+            return Want::new(remote.or(local).cloned(), Hold::Busy);
+        }
+        if self.is_frozen(id) {
+            return Want::new(remote.cloned(), Hold::Frozen);
+        }
+        let node = match (base, remote, local) {
+            (_, None, None) => {
+                records.push(Record::Forget { id });
+                None
+            }
+            (None, None, Some(local)) => Some(local.clone()),
+            (None, Some(remote), None) => Some(remote.clone()),
+            (Some(base), Some(remote), None) if base == remote => None,
+            (Some(_), Some(remote), None) => {
+                self.remarks.insert(Remark::EditBeatDelete(id));
+                Some(remote.clone())
+            }
+            (Some(base), None, Some(local)) => {
+                if !self.is_same_on_disk(base, local) {
+                    self.rebear(id, records);
+                    return Want::new(None, Hold::Busy);
+                }
+                None
+            }
+            (base, Some(remote), Some(local)) => {
+                let base = base.map(Arc::as_ref);
+                return self.merge_both(id, base, local, remote, records);
+            }
+        };
+        Want::new(node, Hold::Free)
+    }
+
+    fn merge_both(
+        &mut self,
+        id: NodeId,
+        base: Option<&Node>,
+        local: &Node,
+        remote: &Node,
+        records: &mut Vec<Record>,
+    ) -> Want {
+        if !local.kind.same_type(&remote.kind) {
+            self.rebear(id, records);
+            return Want::new(Some(Arc::new(remote.clone())), Hold::Busy);
+        }
+        if local.mark != remote.mark {
+            records.push(Record::CopyMark { id });
+        } else if agrees_anew(base, local, remote) {
+            records.push(Record::Adopt { id });
+        }
+        let merged = merge(base, local, remote, self.policy.has_exec_bits);
+        let Merged {
+            node,
+            is_conflict,
+            is_move_lost,
+            is_place_local,
+        } = merged;
+        if is_move_lost {
+            self.remarks.insert(Remark::MoveLost(id));
+        }
+        Want {
+            is_place_local,
+            is_conflict,
+            ..Want::new(Some(Arc::new(node)), Hold::Free)
+        }
+    }
+
+    /// Tells whether a local node is as it was. Its mark is no observation, and neither are bits that the disk lacks.
+    fn is_same_on_disk(&self, base: &Node, local: &Node) -> bool {
+        let same_kind = match (base.kind.file(), local.kind.file()) {
+            (Some(base), Some(local)) if !self.policy.has_exec_bits => {
+                base.content == local.content && base.mtime_ns == local.mtime_ns
+            }
+            (Some(_) | None, _) => base.kind == local.kind,
+        };
+        same_kind && base.same_place(local)
+    }
+
+    /// Lets a local node live on under a new id, since its old one is gone for good.
+    fn rebear(&mut self, id: NodeId, records: &mut Vec<Record>) {
+        if !may_reidentify(self.trees, self.busy, id) {
+            return;
+        }
+        let to = NodeId::derive(
+            "reborn",
+            id,
+            self.policy.device,
+            &self.policy.cursor.0.to_le_bytes(),
+        );
+        if self.remarks.insert(Remark::Reborn(id, to)) {
+            records.push(Record::Reidentify { from: id, to });
+        }
+    }
+
+    /// Repairs what is wanted until each node is in a directory that is wanted and no directory is inside itself.
+    pub(super) fn repair(&mut self, records: &mut Vec<Record>) {
+        loop {
+            self.revive_directories(records);
+            if !self.undo_cycle() {
+                return;
+            }
+        }
+    }
+
+    fn revive_directories(&mut self, records: &mut Vec<Record>) {
+        let mut parents: Vec<NodeId> = self
+            .map
+            .values()
+            .filter(|want| want.hold != Hold::Busy)
+            .filter_map(|want| want.node.as_ref().map(|node| node.parent))
+            .collect();
+        while let Some(id) = parents.pop() {
+            let Some(want) = self.map.get_mut(&id) else {
+                continue;
+            };
+            if want.node.is_some() || want.hold != Hold::Free {
+                continue;
+            }
+            if let Some(remote) = self.trees.remote().node(id) {
+                want.node = Some(remote.clone());
+                parents.push(remote.parent);
+                self.remarks.insert(Remark::DirectoryLives(id));
+            } else if let Some(local) = self.trees.local().node(id) {
+                parents.push(local.parent);
+                want.hold = Hold::Busy;
+                self.rebear(id, records);
+            }
+        }
+    }
+
+    /// Undoes one local move that puts a directory inside itself, if there is one.
+    fn undo_cycle(&mut self) -> bool {
+        let found = self
+            .map
+            .iter()
+            .filter(|(_, want)| want.is_place_local)
+            .find_map(|(id, _)| self.is_inside_itself(*id).then_some(*id));
+        let Some(id) = found else { return false };
+        let remote = self.trees.remote().node(id).map(|node| Place::of(node));
+        let want = self.map.get_mut(&id).expect("the node was just found there");
+        if let (Some(node), Some(place)) = (&mut want.node, remote) {
+            let node = Arc::make_mut(node);
+            (node.parent, node.name) = (place.parent, place.name);
+        }
+        want.is_place_local = false;
+        self.remarks.insert(Remark::CycleUndone(id));
+        true
+    }
+
+    fn is_inside_itself(&self, id: NodeId) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut at = id;
+        while let Some(node) = self.node(at) {
+            at = node.parent;
+            if at == id {
+                return true;
+            }
+            if !seen.insert(at) {
+                return false;
+            }
+        }
+        false
+    }
+}
+
+/// Tells whether both sides agree in a field in which the base differs, or in their bytes when there is no base.
+fn agrees_anew(base: Option<&Node>, local: &Node, remote: &Node) -> bool {
+    let Some(base) = base else {
+        return local.kind.same_content(&remote.kind);
+    };
+    let file = |node: &Node| node.kind.file().copied();
+    let same_kind = match (file(base), file(local), file(remote)) {
+        (Some(base), Some(local), Some(remote)) => {
+            (local.content == remote.content && local.content != base.content)
+                || (local.exec == remote.exec && local.exec != base.exec)
+                || (local.mtime_ns == remote.mtime_ns && local.mtime_ns != base.mtime_ns)
+        }
+        _ => local.kind == remote.kind && local.kind != base.kind,
+    };
+    same_kind
+        || (local.same_place(remote) && !local.same_place(base))
+        || (local.mark == remote.mark && local.mark != base.mark)
+}
