@@ -149,7 +149,7 @@ impl Certificate {
         names: &[String],
         if_exists: IfExists,
     ) -> Result<Self, CertificateError> {
-        if if_exists == IfExists::Fail && files.certificate.symlink_metadata().is_ok() {
+        if if_exists == IfExists::Fail && exists(&files.certificate)? {
             return Err(write_error(
                 &files.certificate,
                 io::ErrorKind::AlreadyExists.into(),
@@ -188,8 +188,7 @@ impl Certificate {
     /// # Errors
     /// When the key is missing, or as [`Certificate::open`] and [`Certificate::create`] say.
     pub fn open_or_create(files: &CertificateFiles, names: &[String]) -> Result<Self, CertificateError> {
-        let exists = |path: &Path| path.symlink_metadata().is_ok();
-        match (exists(&files.key), exists(&files.certificate)) {
+        match (exists(&files.key)?, exists(&files.certificate)?) {
             (true, true) => Self::open(files),
             (false, false) => Self::create(files, names, IfExists::Fail),
             (false, true) => Err(CertificateError::KeyMissing {
@@ -265,9 +264,21 @@ impl fmt::Debug for Pem {
     }
 }
 
+/// Tells whether there is something at a path. What cannot be looked at is not taken for absent.
+fn exists(path: &Path) -> Result<bool, CertificateError> {
+    match path.symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(CertificateError::ReadFile {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
 fn make_folder_of(path: &Path) -> Result<(), CertificateError> {
     match path.parent() {
-        Some(folder) => std::fs::create_dir_all(folder).map_err(|source| write_error(folder, source)),
+        Some(folder) => file::create_folders(folder).map_err(|source| write_error(folder, source)),
         None => Ok(()),
     }
 }

@@ -3,8 +3,14 @@
 //!
 //! A frame is the length of all that follows (u32, big-endian), the length of the head (u32, big-endian), the head, and
 //! then the attachments' bytes one after the other, without anything between them. The head is the message followed by
-//! the list of [`AttachmentHead`]s, both in bincode 2's standard configuration: little-endian, integers of variable
-//! length, enum variants by number, lists and texts behind their length.
+//! the list of [`AttachmentHead`]s, both in bincode 2's standard configuration:
+//!
+//! - an unsigned integer, a length, a count and the number of an enum's variant: up to 250 as one byte; above, the byte
+//!   251, 252 or 253 and then 2, 4 or 8 bytes, little-endian; a signed integer first becomes 0, 1, 2, 3 for 0, -1, 1, -2;
+//! - a byte and a truth value (0 or 1): one byte; arrays of fixed length (ids, hashes): their bytes and nothing else;
+//! - an optional value: 0, or 1 and the value; a list, a text and a name: the count and then the items or bytes;
+//! - a struct: its fields in order; an enum: the variant's number, from 0 in the order of their declaration, and then
+//!   its fields.
 
 use crate::bounded;
 use crate::check::{Checked, at_most};

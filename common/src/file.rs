@@ -2,11 +2,14 @@
 //! half overwritten. After a power cut the file is the old one, the new one, or (when there was none) absent.
 
 #[cfg(unix)]
-#[path = "file/unix.rs"]
-mod system;
+mod unix;
 #[cfg(windows)]
-#[path = "file/windows.rs"]
-mod system;
+mod windows;
+
+#[cfg(unix)]
+use unix as system;
+#[cfg(windows)]
+use windows as system;
 
 use std::fs;
 use std::io::{self, Write};
@@ -42,6 +45,22 @@ pub fn write(path: &Path, bytes: &[u8], readers: Readers, if_exists: IfExists) -
         let _ = fs::remove_file(&staged);
     }
     result?;
+    flush_name(path)
+}
+
+/// Makes a folder and those that it is in, as far as they are missing, and flushes their names to the disk.
+///
+/// # Errors
+/// When one cannot be made.
+pub fn create_folders(path: &Path) -> io::Result<()> {
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    fs::create_dir_all(path)?;
+    missing.into_iter().try_for_each(flush_name)
+}
+
+/// Makes the name of a file or a folder durable.
+fn flush_name(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => system::flush_folder(folder),
         Some(_) | None => system::flush_folder(Path::new(".")),
@@ -62,7 +81,7 @@ fn staged_path(path: &Path) -> io::Result<PathBuf> {
         .file_name()
         .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+    getrandom::fill(&mut random)?;
     let mut staged = name.to_owned();
     staged.push(format!(".{:016x}.new", u64::from_le_bytes(random)));
     Ok(path.with_file_name(staged))
@@ -121,6 +140,23 @@ mod tests {
         fs::create_dir(&path).unwrap();
         write(&path, b"new", Readers::Everyone, IfExists::Replace).unwrap_err();
         assert_eq!(names(folder.path()), ["file"]);
+    }
+
+    #[test]
+    fn folders_are_made_as_far_as_they_are_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/c");
+        create_folders(&path).unwrap();
+        create_folders(&path).unwrap();
+        assert!(path.is_dir());
+        write(
+            &folder.path().join("file"),
+            b"",
+            Readers::Everyone,
+            IfExists::Fail,
+        )
+        .unwrap();
+        create_folders(&folder.path().join("file/a")).unwrap_err();
     }
 
     #[cfg(unix)]

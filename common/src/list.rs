@@ -283,5 +283,4 @@ fn depth_above(index: usize) -> Result<u8, ListError> {
 }
 
 #[cfg(test)]
-#[path = "list/tests.rs"]
 mod tests;

@@ -9,7 +9,7 @@ use crate::fingerprint::{Fingerprint, UnreadableCertificate};
 use crate::limits::ALPN;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ClientConfig, Resumption};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls13_signature};
+use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, ServerConfig};
@@ -134,7 +134,8 @@ pub fn client_config(certificate: &Certificate, trust: Trust) -> Result<ClientCo
         algorithms: provider.signature_verification_algorithms,
         trust,
     };
-    let mut config = client_builder(provider)?
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certificate.certified_key())));
@@ -142,12 +143,6 @@ pub fn client_config(certificate: &Certificate, trust: Trust) -> Result<ClientCo
     config.enable_early_data = false;
     config.resumption = Resumption::disabled();
     Ok(config)
-}
-
-fn client_builder(
-    provider: Arc<CryptoProvider>,
-) -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, Error> {
-    ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13])
 }
 
 /// Believes a server for its key.

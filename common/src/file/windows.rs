@@ -13,13 +13,11 @@ pub(super) fn create(path: &Path, readers: Readers) -> io::Result<File> {
 }
 
 /// Returns nothing: a file here has the access list of the folder that it is in, and no mode.
-#[expect(clippy::unnecessary_wraps, reason = "the same function can fail on unix")]
 pub(super) fn mode_if_readable_by_others(_file: &File) -> io::Result<Option<u32>> {
     Ok(None)
 }
 
 /// Does nothing: NTFS writes the names to its log before it says that they are there.
-#[expect(clippy::unnecessary_wraps, reason = "the same function can fail on unix")]
 pub(super) fn flush_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
