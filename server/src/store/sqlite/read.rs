@@ -19,13 +19,14 @@ const DEVICE: &str =
     "SELECT account, id, key, name, enrolled_ms, seen_ms, generation, next_generation, revoked FROM device";
 const ENTRY: &str = "SELECT number, device, time_ms, change, chain FROM entry";
 const CHUNK: &str = "SELECT hash, depth, encoding, plain_len, total_bytes, pack, offset, stored_len, damaged, account FROM chunk";
-/// The queue of a recursive query is first in, first out: parents come before children.
+/// The queue of a recursive query is first in, first out: parents come before children. Left alone, the database would
+/// look through the whole account for the children of each node.
 const TREE: &str = "
 WITH RECURSIVE tree (id, version, parent, name, state) AS (
-    SELECT id, version, parent, name, state FROM node WHERE account = ?1 AND parent = ?2
+    SELECT id, version, parent, name, state FROM node INDEXED BY node_place WHERE account = ?1 AND parent = ?2
     UNION ALL
     SELECT node.id, node.version, node.parent, node.name, node.state
-    FROM tree JOIN node ON node.account = ?1 AND node.parent = tree.id
+    FROM tree CROSS JOIN node INDEXED BY node_place ON node.account = ?1 AND node.parent = tree.id
 )
 SELECT id, version, parent, name, state FROM tree";
 const EVERY_STATE: &str = "
