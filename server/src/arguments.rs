@@ -4,12 +4,16 @@ use clap::{Args, Parser};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::admin::Command;
 use crate::options::{Limits, Listen, Options};
 
 /// The server of Holdfast. It keeps folders and every version of them, and tells every device what is new.
 #[derive(Debug, Parser)]
 #[command(name = "server", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    /// What to look after, instead of serving
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
     /// What to serve, and where
     #[command(flatten)]
     pub(crate) serve: ServeArguments,

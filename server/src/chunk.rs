@@ -57,6 +57,12 @@ pub(crate) fn is_whole(row: &ChunkRow, stored: &[u8]) -> bool {
         .is_some_and(|list| list.map_or(0, |list| list.depth) == row.depth)
 }
 
+/// Returns what a list names, from its bytes as stored; nothing of a chunk.
+pub(crate) fn parts(row: &ChunkRow, stored: &[u8]) -> Option<Vec<Part>> {
+    let list = open(form_of(row.depth), row.encoding, row.plain_len, stored, &row.hash)?;
+    list.map(|list| list.parts)
+}
+
 /// Returns the form of what stands at a depth.
 pub(crate) fn form_of(depth: u8) -> Form {
     if depth == 0 { Form::Data } else { Form::List }

@@ -2,13 +2,16 @@
 //! what is new in it. It takes no decision about a folder; whether a change stands is for `sync_engine` to say. This
 //! library runs a server; the program around it only reads its arguments.
 
+mod admin;
 mod arguments;
 mod chunk;
 mod connection;
+mod content;
 mod device_name;
 mod feed;
 mod gate;
 mod house;
+mod journal;
 mod listener;
 mod options;
 mod program;

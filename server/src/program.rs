@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
+use crate::admin;
 use crate::arguments::{Arguments, ServeArguments};
 use crate::running::Server;
 use crate::trouble::{Trouble, certificate_todo, with_reasons};
@@ -70,10 +71,10 @@ fn start_log() {
 }
 
 fn perform(arguments: &Arguments) -> Result<(), Trouble> {
-    if arguments.serve.gen_cert {
-        make_certificate(&arguments.serve)
-    } else {
-        serve(&arguments.serve)
+    match &arguments.command {
+        Some(command) => admin::perform(command),
+        None if arguments.serve.gen_cert => make_certificate(&arguments.serve),
+        None => serve(&arguments.serve),
     }
 }
 
@@ -115,6 +116,7 @@ fn serve(arguments: &ServeArguments) -> Result<(), Trouble> {
         let running = Server::start(arguments.options())
             .await
             .map_err(|error| error.trouble())?;
+        let stop = stop_requests();
         print_line(&format!(
             "ready addr={} fingerprint={}",
             running.local_addr(),
@@ -123,7 +125,7 @@ fn serve(arguments: &ServeArguments) -> Result<(), Trouble> {
         tracing::info!(data = %arguments.data.display(), "serving");
         let result = tokio::select! {
             trouble = running.failed() => Err(trouble),
-            () = stop_asked_for() => Ok(()),
+            () = stop => Ok(()),
         };
         tracing::info!("stopping");
         running.shutdown().await;
@@ -145,23 +147,36 @@ pub(crate) fn print_line(line: &str) -> Result<(), Trouble> {
         })
 }
 
-/// Waits until someone asks the program to stop.
+/// Begins to listen for someone who asks the program to stop, and returns what waits for it. From here on the request
+/// is not lost, so this comes before the server says that it is ready.
 #[cfg(unix)]
-async fn stop_asked_for() {
+fn stop_requests() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
+    let kinds = [SignalKind::terminate(), SignalKind::interrupt()];
+    let [terminate, interrupt] = kinds.map(|kind| signal(kind).ok());
+    let one = |signal: Option<tokio::signal::unix::Signal>| async move {
+        match signal {
+            Some(mut signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        }
     };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => (),
-        _ = terminate.recv() => (),
+    async move {
+        tokio::select! {
+            () = one(terminate) => (),
+            () = one(interrupt) => (),
+        }
     }
 }
 
-/// Waits until someone asks the program to stop.
+/// Begins to listen for someone who asks the program to stop, and returns what waits for it. From here on the request
+/// is not lost, so this comes before the server says that it is ready.
 #[cfg(windows)]
-async fn stop_asked_for() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+fn stop_requests() -> impl Future<Output = ()> {
+    let signal = tokio::signal::windows::ctrl_c().ok();
+    async move {
+        match signal {
+            Some(mut signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The narrow door to the records. An implementation gives consistent views to any number of readers and one draft at
 //! a time to a writer. Everything is asked for within one account, but for the few questions that find an account.
 
-use sync_engine::{Change, Content, DeviceId, Entry, Epoch, Hash, Name, Node, NodeId, Version};
+use sync_engine::{Content, DeviceId, Entry, Epoch, Hash, Name, Node, NodeId, Version};
 
 use super::blobs::Mark;
 use super::{AccountKey, AccountRow, ChunkRow, DeviceRow, KeyHash, NewDevice, StoreError, StoredEntry};
@@ -57,6 +57,8 @@ pub(crate) trait Records {
     fn tree(&self, account: AccountKey, visit: Visit<'_>) -> Result<()>;
     /// Visits the tree as it was after an entry, parents before children.
     fn past_tree(&self, account: AccountKey, at: Version, visit: Visit<'_>) -> Result<()>;
+    /// Visits each state that any node ever had.
+    fn every_state(&self, account: AccountKey, visit: Visit<'_>) -> Result<()>;
     /// Returns entries after `after`, in order: at least one if there is one, and about `len_max` bytes at most.
     fn entries(
         &self,
@@ -132,15 +134,4 @@ pub(crate) trait Draft: Records {
     fn mark_damaged(&self, account: AccountKey, hash: &Hash) -> Result<()>;
     /// Forgets a chunk that was never durable.
     fn drop_chunk(&self, account: AccountKey, hash: &Hash) -> Result<()>;
-}
-
-/// Returns the nodes that a change is about.
-pub(crate) fn touched(change: &Change) -> Vec<NodeId> {
-    match change {
-        Change::Create { id, .. }
-        | Change::Update { id, .. }
-        | Change::Delete { id, .. }
-        | Change::Mark { id, .. } => vec![*id],
-        Change::Move { moves } => moves.iter().map(|to| to.id).collect(),
-    }
 }

@@ -18,8 +18,6 @@ pub(crate) type KeyHash = [u8; 32];
 pub(crate) struct AccountRow {
     /// The account.
     pub(crate) key: AccountKey,
-    /// The hash of its ID; the ID itself is nowhere.
-    pub(crate) id_hash: Hash,
     /// The newest entry.
     pub(crate) head: Version,
     /// The chain's hash at that entry.

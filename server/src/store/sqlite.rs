@@ -68,6 +68,16 @@ impl Sqlite {
         Ok(lines.into_iter().filter(|line| line != "ok").collect())
     }
 
+    /// Writes a copy of the database as it is at one moment.
+    pub(crate) fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        let connection = schema::open(&self.path)?;
+        let target = path.to_string_lossy();
+        connection
+            .execute("VACUUM INTO ?1", [target])
+            .map_err(StoreError::sql("be copied"))?;
+        Ok(())
+    }
+
     fn take_reader(&self) -> Result<Connection, StoreError> {
         let idle = self
             .idle_readers

@@ -1,9 +1,9 @@
 //! What the store needs of a Unix system: reading at an offset, private directories, flushing a directory.
 
 use rustix::fs::{FlockOperation, flock};
-use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::Path;
 
 /// Fills `bytes` from an offset of a file.
@@ -19,11 +19,6 @@ pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
 /// Makes the names in a directory durable.
 pub(crate) fn flush_dir(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
-}
-
-/// Tells whether nobody but the owner may read or write.
-pub(crate) fn is_private(metadata: &Metadata) -> bool {
-    metadata.permissions().mode() & 0o077 == 0
 }
 
 /// Opens a file for this process alone; nothing if another process has it.

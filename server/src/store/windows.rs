@@ -1,6 +1,6 @@
 //! What the store needs of Windows: reading at an offset, private directories, flushing a directory.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
@@ -27,11 +27,6 @@ pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
 /// Does nothing: names are durable here when the file is.
 pub(crate) fn flush_dir(_path: &Path) -> io::Result<()> {
     Ok(())
-}
-
-/// Says yes: who may read a file is inherited from its directory here.
-pub(crate) fn is_private(_metadata: &Metadata) -> bool {
-    true
 }
 
 /// What the system answers when another process has a file open and does not share it.

@@ -14,20 +14,23 @@ use crate::store::{AccountKey, AccountRow, ChunkRow, DeviceRow, KeyHash, Records
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-const ACCOUNT: &str = "SELECT account, id_hash, head, chain, created_ms FROM account";
+const ACCOUNT: &str = "SELECT account, head, chain, created_ms FROM account";
 const DEVICE: &str =
     "SELECT account, id, key, name, enrolled_ms, seen_ms, generation, next_generation, revoked FROM device";
 const ENTRY: &str = "SELECT number, device, time_ms, change, chain FROM entry";
 const CHUNK: &str = "SELECT hash, depth, encoding, plain_len, total_bytes, pack, offset, stored_len, damaged, account FROM chunk";
-/// The queue of a recursive query is first in, first out: parents come before children.
+/// The queue of a recursive query is first in, first out: parents come before children. Left alone, the database would
+/// look through the whole account for the children of each node.
 const TREE: &str = "
 WITH RECURSIVE tree (id, version, parent, name, state) AS (
-    SELECT id, version, parent, name, state FROM node WHERE account = ?1 AND parent = ?2
+    SELECT id, version, parent, name, state FROM node INDEXED BY node_place WHERE account = ?1 AND parent = ?2
     UNION ALL
     SELECT node.id, node.version, node.parent, node.name, node.state
-    FROM tree JOIN node ON node.account = ?1 AND node.parent = tree.id
+    FROM tree CROSS JOIN node INDEXED BY node_place ON node.account = ?1 AND node.parent = tree.id
 )
 SELECT id, version, parent, name, state FROM tree";
+const EVERY_STATE: &str = "
+SELECT id, version, parent, name, state FROM node_version WHERE account = ?1 AND parent IS NOT NULL";
 const PAST_TREE: &str = "
 SELECT id, version, parent, name, state FROM node_version AS this
 WHERE account = ?1 AND parent IS NOT NULL AND version = (
@@ -50,10 +53,9 @@ fn conversion(column: usize, what: &'static str) -> rusqlite::Error {
 fn account(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
     Ok(AccountRow {
         key: AccountKey(row.get(0)?),
-        id_hash: Hash(row.get(1)?),
-        head: Version(own_number(row, 2)?),
-        chain: Hash(row.get(3)?),
-        created_ms: own_number(row, 4)?,
+        head: Version(own_number(row, 1)?),
+        chain: Hash(row.get(2)?),
+        created_ms: own_number(row, 3)?,
     })
 }
 
@@ -146,6 +148,20 @@ impl View<'_> {
             .map_err(StoreError::sql("be read"))
     }
 
+    fn visit_nodes(&self, sql: &str, params: impl Params, visit: Visit<'_>) -> Result<()> {
+        let failed = || StoreError::sql("read a tree");
+        let mut statement = self.0.prepare_cached(sql).map_err(failed())?;
+        let mut rows = statement.query(params).map_err(failed())?;
+        while let Some(row) = rows.next().map_err(failed())? {
+            let id = NodeId(row.get(0).map_err(failed())?);
+            let (version, node) = node(row, 1).map_err(failed())?;
+            if !visit(id, version, node) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn value<T: FromSql>(&self, sql: &str, params: impl Params) -> Result<Option<T>> {
         self.one(sql, params, |row| row.get(0))
     }
@@ -216,17 +232,11 @@ impl Records for View<'_> {
     }
 
     fn tree(&self, account: AccountKey, visit: Visit<'_>) -> Result<()> {
-        let failed = || StoreError::sql("read a tree");
-        let mut statement = self.0.prepare_cached(TREE).map_err(failed())?;
-        let mut rows = statement.query((account.0, NodeId::ROOT.0)).map_err(failed())?;
-        while let Some(row) = rows.next().map_err(failed())? {
-            let id = NodeId(row.get(0).map_err(failed())?);
-            let (version, node) = node(row, 1).map_err(failed())?;
-            if !visit(id, version, node) {
-                break;
-            }
-        }
-        Ok(())
+        self.visit_nodes(TREE, (account.0, NodeId::ROOT.0), visit)
+    }
+
+    fn every_state(&self, account: AccountKey, visit: Visit<'_>) -> Result<()> {
+        self.visit_nodes(EVERY_STATE, [account.0], visit)
     }
 
     fn past_tree(&self, account: AccountKey, at: Version, visit: Visit<'_>) -> Result<()> {

@@ -1,0 +1,229 @@
+//! Looking after a store from the command line. What only reads, and what only appends, works beside a running server,
+//! which notices within a moment; what changes the store as a whole wants it stopped.
+
+mod backup;
+mod epoch;
+mod export;
+mod history;
+mod moment;
+mod people;
+mod restore;
+#[cfg(unix)]
+#[path = "admin/unix.rs"]
+mod system;
+#[cfg(windows)]
+#[path = "admin/windows.rs"]
+mod system;
+mod verify;
+
+use clap::{Args, Subcommand};
+use std::path::{Path, PathBuf};
+
+use crate::store::{AccountKey, AccountRow, Directory, Metadata, Store, StoreError};
+use crate::trouble::{Trouble, with_reasons};
+use moment::Moment;
+
+/// What can be asked of a store.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the accounts
+    Account {
+        #[command(subcommand)]
+        command: AccountCommand,
+    },
+    /// List an account's devices, or shut one out
+    Device {
+        #[command(subcommand)]
+        command: DeviceCommand,
+    },
+    /// List what was changed in an account, or at one path of it, newest first
+    History {
+        #[command(flatten)]
+        of: OfAccount,
+        /// The path, from the root of the folder
+        path: Option<String>,
+        /// The most changes to list
+        #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+        limit: usize,
+    },
+    /// Write an account's files, as they are or as they were, into a new folder
+    Export {
+        #[command(flatten)]
+        of: OfAccount,
+        /// The folder; it must be new or empty
+        to: PathBuf,
+        #[command(flatten)]
+        moment: Moment,
+    },
+    /// Bring an account back to how it was, as new changes; nothing of its history is lost
+    Restore {
+        #[command(flatten)]
+        of: OfAccount,
+        #[command(flatten)]
+        moment: Moment,
+    },
+    /// Read everything in the store and say what is damaged
+    Verify {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Copy the store into a new directory, while the server runs; the copy can be served at once
+    Backup {
+        /// The directory for the copy; it must be new or empty
+        to: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Tell all devices to compare anew, after the data directory was put back by other means than `backup`
+    NewEpoch {
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// What can be asked of accounts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountCommand {
+    /// List them
+    List {
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// What can be asked of devices.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeviceCommand {
+    /// List an account's devices
+    List {
+        #[command(flatten)]
+        of: OfAccount,
+    },
+    /// Shut a device out for good
+    Revoke {
+        #[command(flatten)]
+        of: OfAccount,
+        /// Its id, as `device list` shows it
+        device: String,
+    },
+}
+
+/// Where the store is.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Place {
+    /// The directory that holds the store
+    #[arg(long, value_name = "DIR", default_value = "holdfast-data")]
+    data: PathBuf,
+}
+
+/// Which account.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OfAccount {
+    /// The account's number, as `account list` shows it
+    account: i64,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Does what is asked.
+pub(crate) fn perform(command: &Command) -> Result<(), Trouble> {
+    match command {
+        Command::Account {
+            command: AccountCommand::List { place },
+        } => people::list_accounts(&place.open()?),
+        Command::Device {
+            command: DeviceCommand::List { of },
+        } => of.with(people::list_devices),
+        Command::Device {
+            command: DeviceCommand::Revoke { of, device },
+        } => of.with(|store, account| people::revoke(store, account, device)),
+        Command::History { of, path, limit } => {
+            of.with(|store, account| history::list(store, account, path.as_deref(), *limit))
+        }
+        Command::Export { of, to, moment } => {
+            of.with(|store, account| export::export(store, account, moment, to))
+        }
+        Command::Restore { of, moment } => of.with(|store, account| restore::restore(store, account, moment)),
+        Command::Verify { place } => verify::verify(&place.open()?),
+        Command::Backup { to, place } => backup::backup(&place.open()?, &place.directory(), to),
+        Command::NewEpoch { place } => epoch::renew(place),
+    }
+}
+
+impl Place {
+    fn directory(&self) -> Directory {
+        Directory::new(&self.data)
+    }
+
+    /// Opens the store, which must be there.
+    fn open(&self) -> Result<Store, Trouble> {
+        let directory = self.directory();
+        if !directory.has_store() {
+            return Err(Trouble::new(
+                format!("there is no store in {}", self.data.display()),
+                "nothing was done",
+                "name the directory that the server uses with --data DIR",
+            ));
+        }
+        Store::open_beside(&directory).map_err(failed)
+    }
+}
+
+impl OfAccount {
+    fn with(&self, work: impl FnOnce(&Store, &AccountRow) -> Result<(), Trouble>) -> Result<(), Trouble> {
+        let store = self.place.open()?;
+        let key = AccountKey(self.account);
+        let row = store
+            .metadata
+            .read(|records| records.account(key))
+            .map_err(failed)?;
+        let row = row.ok_or_else(|| {
+            Trouble::new(
+                format!("there is no account {}", self.account),
+                "nothing was done",
+                "see which there are with `server account list`",
+            )
+        })?;
+        work(&store, &row)
+    }
+}
+
+/// Says that the store failed.
+fn failed(error: StoreError) -> Trouble {
+    Trouble::new(
+        with_reasons(&error),
+        "nothing was changed",
+        "see that the directory is yours to read and write and has room, and try again; `server verify` looks for damage",
+    )
+}
+
+/// Says that a file failed.
+fn file_failed(deed: &str, path: &Path, error: &std::io::Error) -> Trouble {
+    Trouble::new(
+        format!("{} could not be {deed}: {error}", path.display()),
+        "what was written before it is left as it is",
+        "see that the place is yours to write and has room, empty it, and try again",
+    )
+}
+
+/// Makes a directory that must be new or empty.
+fn make_empty(path: &Path) -> Result<(), Trouble> {
+    std::fs::create_dir_all(path).map_err(|error| file_failed("made", path, &error))?;
+    let mut items = std::fs::read_dir(path).map_err(|error| file_failed("listed", path, &error))?;
+    match items.next() {
+        None => Ok(()),
+        Some(_) => Err(Trouble::new(
+            format!("{} is not empty", path.display()),
+            "nothing was written",
+            "name a new or empty directory",
+        )),
+    }
+}
+
+/// Returns a time for people.
+fn shown_time(time_ms: u64) -> String {
+    let time = i64::try_from(time_ms)
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    time.map_or_else(|| "?".to_owned(), |time| format!("{time:.0}"))
+}

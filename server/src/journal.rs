@@ -1,0 +1,106 @@
+//! Appending to an account's journal inside one transaction: the heart's rules decide, the store keeps.
+
+use common::codec::encoded_len;
+use std::sync::Arc;
+use sync_engine::admit::{Effects, View, admit};
+use sync_engine::chain::chain_next;
+use sync_engine::{Change, Content, DeviceId, Entry, Hash, Name, Node, NodeId, Rejection, Version};
+
+use crate::feed::Recent;
+use crate::store::{AccountKey, Draft, StoreError, now_ms};
+
+/// The longest change as encoded, in bytes: an entry has to fit into a frame with room to spare.
+const CHANGE_LEN_MAX: usize = 512 * 1024;
+
+/// The end of an account's journal, within a transaction.
+pub(crate) struct JournalEnd<'d> {
+    draft: &'d dyn Draft,
+    account: AccountKey,
+    began: Version,
+    head: Version,
+    chain: Hash,
+}
+
+impl<'d> JournalEnd<'d> {
+    /// Opens the end of an account's journal.
+    pub(crate) fn open(draft: &'d dyn Draft, account: AccountKey) -> Result<Self, StoreError> {
+        let row = draft.account(account)?;
+        let row = row.ok_or_else(|| StoreError::Damaged {
+            what: "the table of accounts".into(),
+        })?;
+        Ok(Self {
+            draft,
+            account,
+            began: row.head,
+            head: row.head,
+            chain: row.chain,
+        })
+    }
+
+    /// Appends a change, if it stands against the tree as it is now.
+    pub(crate) fn append(
+        &mut self,
+        device: DeviceId,
+        change: &Change,
+    ) -> Result<Result<Recent, Rejection>, StoreError> {
+        let effects = match self.judge(change)? {
+            Ok(effects) => effects,
+            Err(rejection) => return Ok(Err(rejection)),
+        };
+        let entry = Entry {
+            number: self.head.next(),
+            device,
+            time_ms: now_ms(),
+            change: change.clone(),
+        };
+        self.head = entry.number;
+        self.chain = chain_next(&self.chain, &entry);
+        self.draft.put_nodes(self.account, self.head, &effects)?;
+        let len = self.draft.add_entry(self.account, &entry, &self.chain)?;
+        Ok(Ok(Recent {
+            entry: Arc::new(entry),
+            chain: self.chain,
+            len,
+            contents: Vec::new(),
+        }))
+    }
+
+    /// Notes where the journal ends now; without this nothing was appended.
+    pub(crate) fn finish(self) -> Result<Version, StoreError> {
+        if self.head != self.began {
+            self.draft.set_head(self.account, self.head, &self.chain)?;
+        }
+        Ok(self.head)
+    }
+
+    fn judge(&self, change: &Change) -> Result<Result<Effects, Rejection>, StoreError> {
+        if !encoded_len(change).is_ok_and(|len| len <= CHANGE_LEN_MAX) {
+            return Ok(Err(Rejection::Quota));
+        }
+        admit(self, change)
+    }
+}
+
+impl View for JournalEnd<'_> {
+    type Error = StoreError;
+
+    fn item(&self, id: NodeId) -> Result<Option<(Version, Node)>, StoreError> {
+        self.draft.item(self.account, id)
+    }
+
+    fn child(&self, parent: NodeId, name: &Name) -> Result<Option<NodeId>, StoreError> {
+        self.draft.child(self.account, parent, name)
+    }
+
+    fn has_children(&self, id: NodeId) -> Result<bool, StoreError> {
+        self.draft.has_children(self.account, id)
+    }
+
+    fn id_used(&self, id: NodeId) -> Result<bool, StoreError> {
+        self.draft.id_used(self.account, id)
+    }
+
+    fn has_content(&self, content: &Content) -> Result<bool, StoreError> {
+        self.draft.has_content(self.account, content)
+    }
+}
