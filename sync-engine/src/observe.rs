@@ -6,6 +6,7 @@
 //! stays the same node, and so does one whose old bytes were put aside under another name; names that are swapped or
 //! rotated are moves. What could not be looked at is unknown, and unknown is never gone.
 
+use crate::plan::Place;
 use crate::{Block, Kind, Name, NodeId, Tree};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -43,15 +44,6 @@ impl NodeType {
             Kind::Symlink(_) => Self::Symlink,
         }
     }
-}
-
-/// Where a node can be: a directory that is in the local tree, and a name in it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The directory.
-    pub parent: NodeId,
-    /// The name.
-    pub name: Name,
 }
 
 /// What a look at a place found.

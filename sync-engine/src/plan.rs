@@ -27,7 +27,7 @@ mod steps;
 mod unify;
 mod wanted;
 
-pub use brake::{Brake, Flow};
+pub use brake::{Brake, Removals};
 pub use conflict_name::{Date, conflict_name};
 pub use names::{Folding, NameRules};
 
@@ -57,7 +57,7 @@ pub struct Policy {
     /// The journal number up to which the remote tree is known. Ids that the planner derives depend on it.
     pub cursor: Version,
     /// Whether a person has confirmed that much may be removed: the brake is off.
-    pub is_removal_confirmed: bool,
+    pub removals: Removals,
 }
 
 /// Where a node is: its directory and its name there.

@@ -12,6 +12,7 @@ mod inbox;
 pub mod memory;
 mod outbox;
 mod questions;
+mod removals;
 mod restore;
 mod session;
 mod settled;
@@ -51,6 +52,7 @@ use holds::Holds;
 use memory::Memory;
 use outbox::Outbox;
 use questions::Ordered;
+use removals::Removals;
 use session::Session;
 use settled::Settled;
 use touched::Touched;
@@ -161,7 +163,7 @@ pub struct Driver {
     downloading: BTreeSet<NodeId>,
     uploading: BTreeSet<NodeId>,
     brake: Option<sync_engine::plan::Brake>,
-    removals_confirmed: bool,
+    removals: Removals,
     trouble: Option<(StateWord, Trouble)>,
     stop: CancellationToken,
 }
@@ -219,7 +221,7 @@ impl Driver {
             downloading: BTreeSet::new(),
             uploading: BTreeSet::new(),
             brake: None,
-            removals_confirmed: false,
+            removals: Removals::default(),
             trouble: None,
             stop,
         }
@@ -266,13 +268,14 @@ impl Driver {
 
     /// When something is due although nothing happens.
     fn next_wake(&self) -> Instant {
-        let due = [Some(self.next_look), self.holds.next_due(), self.settled.next_due()];
+        let due = [Some(self.next_look), self.holds.next_due(), self.settled.next_due(), self.removals.next_due()];
         due.into_iter().flatten().min().unwrap_or(self.next_look)
     }
 
     fn on_time(&mut self) {
         let now = Instant::now();
         self.holds.wake(now);
+        self.removals.now(now);
         if self.next_look <= now {
             self.next_look = now + self.interval;
             self.observer.rescan();

@@ -26,7 +26,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use sync_engine::observe::Place;
+use sync_engine::Place;
 use sync_engine::{Block, NodeId, RelPath};
 use tokio::sync::mpsc;
 

@@ -8,64 +8,54 @@ use serde::{Deserialize, Serialize};
 /// So many removals never need a person.
 const REMOVALS_FREE: usize = 50;
 
-/// Which way the removals would go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Flow {
-    /// From the server to this disk.
-    Down,
-    /// From this disk to the server.
-    Up,
-}
-
 /// Says what waits for a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Brake {
-    /// How many nodes would be removed or, on this disk, overwritten.
+    /// How many nodes would be removed, with those that were lately.
     pub removals: usize,
-    /// How many nodes both sides last agreed on.
+    /// How many nodes there were before.
     pub nodes: usize,
-    /// Which way.
-    pub flow: Flow,
 }
 
-/// Takes removals out of what is wanted, if they are too many.
+/// What is known of removals besides the trees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Removals {
+    /// How many nodes this device has had removed from the account lately: a large removal that is seen bit by bit is one.
+    pub n_lately: usize,
+    /// Whether removals wait for now, since more of them may follow at once.
+    pub is_held: bool,
+    /// Whether a person has confirmed that much may be removed: the brake is off.
+    pub is_confirmed: bool,
+}
+
+/// Takes removals out of what is wanted of the account, if they are too many or are to wait.
+///
+/// Only what this device would remove from the account is counted. What comes from the account was let through by the
+/// brake of the device that removed it, and is in the history.
 pub(super) fn apply(wanted: &mut Wanted<'_>) -> Option<Brake> {
-    if wanted.policy.is_removal_confirmed {
+    let Removals { n_lately, is_held, is_confirmed } = wanted.policy.removals;
+    if is_confirmed && !is_held {
         return None;
     }
     let trees = wanted.trees;
-    let nodes = trees.n_bases();
-    let (mut down, mut over, mut up) = (Vec::new(), Vec::new(), Vec::new());
-    for (&id, want) in wanted.map.iter().filter(|(_, want)| want.hold == Hold::Free) {
-        match (&want.node, trees.local().node(id), trees.remote().node(id)) {
-            (None, Some(_), _) if trees.base(id).is_some() => down.push(id),
-            (None, None, Some(_)) => up.push(id),
-            (Some(node), Some(local), _) if !node.kind.same_content(&local.kind) => over.push(id),
-            (Some(_) | None, _, _) => (),
+    let gone = |id: NodeId| trees.local().node(id).is_none() && trees.remote().node(id).is_some();
+    let removals: Vec<NodeId> = wanted
+        .map
+        .iter()
+        .filter(|(id, want)| want.hold == Hold::Free && want.node.is_none() && gone(**id))
+        .map(|(id, _)| *id)
+        .collect();
+    let (n, nodes) = (removals.len() + n_lately, trees.n_bases() + n_lately);
+    let is_much = n > REMOVALS_FREE.max(nodes / 4);
+    let is_all = 2 <= n && trees.local().is_empty();
+    let stops = !is_confirmed && (is_much || is_all);
+    if removals.is_empty() || !(stops || is_held) {
+        return None;
+    }
+    for id in removals {
+        if let Some(want) = wanted.map.get_mut(&id) {
+            want.hold = Hold::Braked;
         }
     }
-    let is_much = |n: usize| n > REMOVALS_FREE.max(nodes / 4);
-    let is_all = |n: usize, left: usize| 2 <= n && n == nodes && left == 0;
-    let stops = |ids: &[NodeId], is_all: bool| is_much(ids.len()) || is_all;
-    let mut brake = None;
-    for (ids, is_all, flow) in [
-        (&up, is_all(up.len(), trees.local().len()), Flow::Up),
-        (&over, false, Flow::Down),
-        (&down, is_all(down.len(), trees.remote().len()), Flow::Down),
-    ] {
-        if !stops(ids, is_all) {
-            continue;
-        }
-        for id in ids {
-            if let Some(want) = wanted.map.get_mut(id) {
-                want.hold = Hold::Braked;
-            }
-        }
-        brake = Some(Brake {
-            removals: ids.len(),
-            nodes,
-            flow,
-        });
-    }
-    brake
+    stops.then_some(Brake { removals: n, nodes })
 }

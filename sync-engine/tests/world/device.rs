@@ -5,7 +5,7 @@ use crate::ledger::Ledger;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use sync_engine::{
-    Change, Content, DeviceId, Entry, Folding, Kind, NameRules, Node, NodeId, Origin, Place, Plan, Policy,
+    Change, Content, DeviceId, Entry, Folding, Kind, NameRules, Removals, Node, NodeId, Origin, Place, Plan, Policy,
     Reaction, Record, Rejection, Step, Tree, Trees, Version, accept, complete, plan, react, record,
 };
 
@@ -42,7 +42,7 @@ pub(crate) fn policy(device: u8) -> Policy {
         has_symlinks: true,
         has_exec_bits: true,
         cursor: Version::ZERO,
-        is_removal_confirmed: true,
+        removals: Removals { is_confirmed: true, ..Removals::default() },
     }
 }
 

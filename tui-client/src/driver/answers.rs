@@ -29,7 +29,7 @@ impl Driver {
             Ask::Conflicts => Answer::Conflicts(views::conflicts(&self.trees, |device| self.name_of(device))),
             Ask::Why { path } => self.why(&path),
             Ask::Confirm => {
-                self.removals_confirmed = true;
+                self.removals.confirm();
                 Answer::Done
             }
             Ask::Rescan => {

@@ -23,6 +23,9 @@ impl Driver {
             self.settled.disturb();
         }
         let ids: Vec<_> = edits.iter().map(|(id, _)| *id).collect();
+        if edits.iter().any(|(_, node)| node.is_none()) {
+            self.removals.seen(Instant::now());
+        }
         match self.trees.edit_local(edits) {
             Ok(()) => ids.iter().for_each(|id| self.touched.local(*id)),
             Err(error) => {

@@ -1,7 +1,7 @@
 //! One turn: plan, correct the trees, give orders to the wire and to the hand, save, tell. A turn costs what has changed.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use common::limits::INLINE_LEN_MAX;
 use common::message::{Attachment, Form, Request};
@@ -69,6 +69,9 @@ impl Driver {
             return false;
         }
         for change in made.commits {
+            if matches!(change, Change::Delete { .. }) {
+                self.removals.count(Instant::now());
+            }
             self.order_commit(change);
         }
         if self.looked {
@@ -154,7 +157,7 @@ impl Driver {
             has_symlinks: !cfg!(windows),
             has_exec_bits: !cfg!(windows),
             cursor: self.facts.cursor.map_or(Version::ZERO, |cursor| cursor.version),
-            is_removal_confirmed: self.removals_confirmed,
+            removals: self.removals.now(Instant::now()),
         }
     }
 
@@ -217,6 +220,7 @@ impl Driver {
             && self.brake.is_none()
             && self.outbox.is_empty()
             && self.holds.n_busy() == 0
+            && !self.removals.waits(Instant::now())
             && self.holds.all_hopeless()
             && self.observer.idle()
     }
@@ -226,7 +230,7 @@ impl Driver {
             self.facts.protected_ms = Some(now_ms());
             self.facts.joining = false;
             self.facts_changed = true;
-            self.removals_confirmed = false;
+            self.removals.forget_confirmation();
             self.chunked.clear();
             self.on_server.clear();
             self.tell(Notice::Synced { version });

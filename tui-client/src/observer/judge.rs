@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use sync_engine::observe::{Moment, Observation, Place, Verdict, observe, unlisted};
+use sync_engine::Place;
+use sync_engine::observe::{Moment, Observation, Verdict, observe, unlisted};
 use sync_engine::{Block, FileState, Kind, Name, Node, NodeId, RelPath, Trees};
 
 use super::Observer;

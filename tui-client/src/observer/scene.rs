@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sync_engine::observe::{Identities, Looks, NodeType, Place, Seen};
+use sync_engine::Place;
+use sync_engine::observe::{Identities, Looks, NodeType, Seen};
 use sync_engine::{Block, NodeId, RelPath, Trees};
 
 use super::Observer;
