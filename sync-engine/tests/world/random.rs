@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use sync_engine::{Content, Folding, NameRules, Tree};
 
 /// How many cases each property is tried with, unless `HOLDFAST_CASES` says otherwise.
-const CASES: u32 = 300;
+const CASES: u32 = 200;
 
 fn config() -> Config {
     let cases = std::env::var("HOLDFAST_CASES")
@@ -36,7 +36,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 /// Tries a property; tells the smallest case in which it does not hold.
-fn prove<S: Strategy>(cases: S, property: impl Fn(&S::Value))
+pub(crate) fn prove<S: Strategy>(cases: S, property: impl Fn(&S::Value))
 where
     S::Value: Clone,
 {
