@@ -8,6 +8,8 @@ use sync_engine::{Content, FileState, Hash, Kind, Name, Node, NodeId, Target, Tr
 pub(crate) struct User<'a> {
     pub(crate) disk: &'a mut Tree,
     pub(crate) next_id: &'a mut u64,
+    /// The names that are chosen from.
+    pub(crate) names: [&'static str; 3],
 }
 
 pub(crate) fn file(text: &str) -> Kind {
@@ -106,7 +108,7 @@ impl User<'_> {
         let mut dirs: Vec<NodeId> = all.iter().copied().filter(|id| self.disk.is_dir(*id)).collect();
         dirs.push(NodeId::ROOT);
         let dir = dirs[usize::from(whither) % dirs.len()];
-        let fresh = name(["a", "b", "c"][usize::from(how) % 3]);
+        let fresh = name(self.names[usize::from(how) % 3]);
         if what % 10 < 3 || all.is_empty() {
             let kind = match which % 8 {
                 0..4 => file(&format!("new {}", which % 3)),
