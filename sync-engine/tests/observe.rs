@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use sync_engine::Place;
 use sync_engine::observe::{
-    Identities, Identity, Looks, Moment, NodeType, Observation, Place, Seen, Verdict, observe,
+    Identities, Identity, Looks, Moment, NodeType, Observation, Seen, Verdict, observe,
 };
 use sync_engine::tree::Item;
 use sync_engine::{Content, FileState, Hash, Kind, Name, Node, NodeId, Tree, Version};

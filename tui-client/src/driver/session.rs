@@ -9,7 +9,7 @@ use common::message::{Attachment, Auth, Cursor, Outcome, Pushed, Reply, Request,
 use sync_engine::chain::chain_next;
 use sync_engine::tree::Item;
 use sync_engine::advance::{self, Origin};
-use sync_engine::{Block, Change, Entry, Hash, Node, NodeId, Rejection, Version};
+use sync_engine::{Block, Change, Entry, Hash, Node, NodeId, Reaction, Rejection, Version, react};
 use tokio::sync::mpsc;
 
 use super::Driver;
@@ -297,19 +297,33 @@ impl Driver {
                 Outcome::Rejected(rejection) => {
                     tracing::debug!(?rejection, ?change, "a change was not taken");
                     refused = Some(format!("{rejection:?}"));
-                    if let Rejection::MissingContent(_) = rejection
-                        && let Some(content) = content_of(change)
-                    {
-                        self.on_server.remove(&content);
-                    }
-                    for id in nodes_of(change) {
-                        self.holds.fail(id, now, block_of(&rejection));
-                        self.uploading.remove(&id);
-                    }
+                    self.on_rejected(change, &rejection, now);
                 }
             }
         }
         self.note_answered(request, refused);
+    }
+
+    fn on_rejected(&mut self, change: &Change, rejection: &Rejection, now: Instant) {
+        let policy = self.policy();
+        let mut block = None;
+        match react(&self.trees, &policy, change, rejection) {
+            Reaction::PlanAgain => (),
+            Reaction::Record(record) => match advance::record(&mut self.trees, &record) {
+                Ok(delta) => self.touch(&delta),
+                Err(error) => tracing::debug!(%error, ?record, "a correction came too late"),
+            },
+            Reaction::Upload(..) => {
+                if let Some(content) = content_of(change) {
+                    self.on_server.remove(&content);
+                }
+            }
+            Reaction::Block(_, reason) => block = Some(reason),
+        }
+        for id in nodes_of(change) {
+            self.holds.fail(id, now, block.clone());
+            self.uploading.remove(&id);
+        }
     }
 
     fn on_commit_failed(&mut self, request: RequestId, failure: &common::message::Failure) {
@@ -333,22 +347,5 @@ pub(super) fn content_of(change: &Change) -> Option<Hash> {
         Change::Create { node, .. } => node.kind.file().map(|file| file.content.hash),
         Change::Update { kind, .. } => kind.file().map(|file| file.content.hash),
         Change::Move { .. } | Change::Delete { .. } | Change::Mark { .. } => None,
-    }
-}
-
-/// What a rejection means for the node: a reason to tell a person, or nothing when planning again is enough.
-fn block_of(rejection: &Rejection) -> Option<Block> {
-    match rejection {
-        Rejection::Quota => Some(Block::NoSpace),
-        Rejection::TooDeep => Some(Block::Refused("it is too deep in the folder".into())),
-        Rejection::Malformed => Some(Block::Refused("the change was malformed".into())),
-        Rejection::Stale(_)
-        | Rejection::IdUsed
-        | Rejection::NoParent
-        | Rejection::NameTaken(_)
-        | Rejection::Cycle
-        | Rejection::NotEmpty
-        | Rejection::MissingContent(_)
-        | Rejection::TypeChanged => None,
     }
 }

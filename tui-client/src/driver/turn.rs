@@ -146,7 +146,7 @@ impl Driver {
         }
     }
 
-    fn policy(&self) -> Policy {
+    pub(super) fn policy(&mut self) -> Policy {
         let today = jiff::Zoned::now().date();
         Policy {
             device: self.account.device.unwrap_or(DeviceId([0; 16])),
@@ -206,7 +206,7 @@ impl Driver {
         }
         self.tell_blocked();
         self.tell_pending();
-        let now = std::time::Instant::now();
+        let now = Instant::now();
         for waiter in self.settled.overdue(now) {
             let status = self.status();
             // Who waited may have gone.
