@@ -21,6 +21,12 @@ pub(crate) fn flush_dir(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
+/// Returns how much room there is where a path is, in bytes, if the system says so.
+pub(crate) fn free_bytes(path: &Path) -> Option<u64> {
+    let room = rustix::fs::statvfs(path).ok()?;
+    room.f_bavail.checked_mul(room.f_frsize)
+}
+
 /// Opens a file for this process alone; nothing if another process has it.
 pub(crate) fn open_locked(path: &Path) -> io::Result<Option<File>> {
     let file = OpenOptions::new()
