@@ -109,10 +109,19 @@ impl<'a> Order<'a> {
         let mut ids: Vec<NodeId> = jobs.keys().copied().collect();
         // Of two new names that are one to the disk, the one that is older on the server comes first.
         ids.sort_by_key(|id| wanted.trees.remote().item(*id).map(|item| item.version));
+        let mut ground = Ground::new(tree, folding);
+        if way == Way::Down {
+            // What is being made on disk right now will have its name before it is in the local tree.
+            for id in wanted.busy.iter().filter(|id| tree.node(**id).is_none()) {
+                if let Some(node) = wanted.trees.remote().node(*id) {
+                    ground.reserve(&Place::of(node), *id);
+                }
+            }
+        }
         Self {
             wanted,
             way,
-            ground: Ground::new(tree, folding),
+            ground,
             jobs,
             queue: ids.into(),
             waiting: BTreeMap::new(),
@@ -135,28 +144,43 @@ impl<'a> Order<'a> {
     /// Returns the nodes that cannot come to their place because another stays there, with that one.
     pub(super) fn clashes(&mut self) -> BTreeMap<NodeId, NodeId> {
         let mut clashes = BTreeMap::new();
+        let mut stuck = BTreeSet::new();
         let ids: Vec<NodeId> = self.jobs.keys().copied().collect();
         loop {
-            let n_before = clashes.len();
+            let n_before = stuck.len();
             for &id in &ids {
-                let Some(to) = self.jobs.get(&id).and_then(|job| job.to.clone()) else {
+                let Some(job) = self.jobs.get(&id).cloned() else {
                     continue;
                 };
-                let other = self.ground.occupant(&to).filter(|other| *other != id);
-                if let Some(other) = other.filter(|other| clashes.contains_key(other) || self.stays(*other)) {
-                    clashes.insert(id, other);
+                let is_stuck = match &job.to {
+                    None => self
+                        .ground
+                        .children(id)
+                        .iter()
+                        .any(|child| self.stays(*child, &stuck)),
+                    Some(to) => {
+                        let other = self.ground.occupant(to).filter(|other| *other != id);
+                        let other = other.filter(|other| self.stays(*other, &stuck));
+                        clashes.extend(other.map(|other| (id, other)));
+                        other.is_some() || (!self.is_open(to.parent) && self.stays(to.parent, &stuck))
+                    }
+                };
+                if is_stuck {
+                    stuck.insert(id);
                 }
             }
-            if clashes.len() == n_before {
+            if stuck.len() == n_before {
                 return clashes;
             }
         }
     }
 
-    fn stays(&self, id: NodeId) -> bool {
+    /// Tells whether nothing will change a node's place as long as nothing else happens.
+    fn stays(&self, id: NodeId, stuck: &BTreeSet<NodeId>) -> bool {
         let hold = self.wanted.map.get(&id).map(|want| &want.hold);
         let is_still = hold.is_none_or(|hold| matches!(hold, Hold::Free | Hold::Frozen));
-        is_still && !self.jobs.contains_key(&id) && !self.unfinished.contains(&id)
+        let is_done = is_still && !self.jobs.contains_key(&id) && !self.unfinished.contains(&id);
+        is_done || stuck.contains(&id)
     }
 
     /// Does all jobs that can be done.

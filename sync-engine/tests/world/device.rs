@@ -190,8 +190,26 @@ impl Device {
         self.disk
             .edit(edits.collect::<Vec<_>>())
             .map_err(|error| error.to_string())?;
+        if step.ids().any(|id| self.is_folded(id)) {
+            let edits = delta
+                .local
+                .iter()
+                .map(|id| (*id, self.trees.local().item(*id).cloned()));
+            self.disk.edit(edits.collect::<Vec<_>>()).unwrap();
+            return Err("the name is taken".into());
+        }
         self.trees = trees;
         Ok(())
+    }
+
+    /// Tells whether the disk takes a node's name for that of another one.
+    fn is_folded(&self, id: NodeId) -> bool {
+        let Some(node) = self.disk.node(id) else {
+            return false;
+        };
+        let key = |name| self.policy.folding.key(name);
+        let same = |(name, other): (_, NodeId)| other != id && key(name) == key(&node.name);
+        self.disk.children(node.parent).any(same)
     }
 
     /// Looks for what the step expects, and whether what it takes away is safe elsewhere.
@@ -274,6 +292,16 @@ impl Device {
         if let Some(at) = self.in_flight.iter().position(|other| other == change) {
             self.in_flight.remove(at);
         }
+    }
+
+    /// Joins without bases, as after a loss of memory.
+    pub(crate) fn rejoin(&mut self, ledger: &Ledger) {
+        self.policy.cursor = Version(ledger.entries.len() as u64);
+        self.crash(ledger);
+        self.trees.forget_bases();
+        self.trees.forget_remote();
+        let rows = ledger.tree.iter().map(|(id, item)| (id, Some(item.clone())));
+        self.trees.edit_remote(rows.collect()).unwrap();
     }
 
     /// Forgets everything that is not in the trees, and connects anew.

@@ -17,6 +17,10 @@ pub(crate) enum Event {
     Read,
     /// The program is killed and started again.
     Crash,
+    /// The device forgets what it knew of the server and of what both agreed on, and joins anew.
+    Rejoin,
+    /// The server is put back to what it was after half of its entries, and all devices join anew.
+    PutBack,
     /// All of the above but the user's part, until this device has nothing to do.
     Sync,
 }

@@ -77,4 +77,13 @@ impl Ledger {
         self.entries.push(entry.clone());
         Ok(entry)
     }
+
+    /// Returns the server as it was after some entries.
+    pub(crate) fn put_back(&self, n_entries: usize) -> Self {
+        let mut past = Self::default();
+        for entry in &self.entries[..n_entries] {
+            past.commit(entry.device, entry.change.clone()).unwrap();
+        }
+        past
+    }
 }

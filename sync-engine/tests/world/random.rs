@@ -5,7 +5,7 @@ use crate::world::{World, listing};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
 use std::collections::BTreeSet;
-use sync_engine::{Content, Tree};
+use sync_engine::{Content, Folding, NameRules, Tree};
 
 /// How many cases each property is tried with, unless `HOLDFAST_CASES` says otherwise.
 const CASES: u32 = 300;
@@ -147,5 +147,37 @@ fn nothing_is_ever_done_to_the_disk_of_the_only_one_who_edits() {
         assert_eq!(before, listing(&world.devices[0].disk), "\n{}", world.trace());
         let is_marked = |(_, item): (_, &sync_engine::tree::Item)| item.node.mark.is_some();
         assert!(!world.ledger.tree.iter().any(is_marked));
+    });
+}
+
+#[test]
+fn devices_that_join_anew_and_servers_that_are_put_back_lose_nothing() {
+    let rare = prop_oneof![12 => event(), 1 => Just(Event::Rejoin), 1 => Just(Event::PutBack)];
+    check(prop::collection::vec((0usize..2, rare), 1..60), 2);
+}
+
+#[test]
+fn a_disk_that_cannot_hold_everything_holds_the_rest() {
+    // The user of such a disk only changes and deletes what is there.
+    let fit = |(n, event)| match event {
+        Event::User(what, which, whither, how) if n == 1 => (
+            n,
+            Event::User([3, 4, 5, 8][usize::from(what) % 4], which, whither, how),
+        ),
+        _ => (n, event),
+    };
+    let events = prop::collection::vec((0usize..2, event()).prop_map(fit), 1..60);
+    prove(events, |events| {
+        let mut world = World::new(2);
+        world.names = ["a", "A", "con"];
+        let policy = &mut world.devices[1].policy;
+        (policy.folding, policy.names, policy.has_symlinks) = (Folding::Case, NameRules::Windows, false);
+        for (n, event) in events {
+            let is_empty = world.devices[1].disk.is_empty();
+            if *n == 0 || !is_empty || !matches!(event, Event::User(..)) {
+                world.happen(*n, *event);
+            }
+        }
+        world.quiet_but_for_blocked();
     });
 }

@@ -8,6 +8,8 @@ use sync_engine::{Content, FileState, Hash, Kind, Name, Node, NodeId, Target, Tr
 pub(crate) struct User<'a> {
     pub(crate) disk: &'a mut Tree,
     pub(crate) next_id: &'a mut u64,
+    /// The names that are chosen from.
+    pub(crate) names: [&'static str; 3],
 }
 
 pub(crate) fn file(text: &str) -> Kind {
@@ -106,7 +108,7 @@ impl User<'_> {
         let mut dirs: Vec<NodeId> = all.iter().copied().filter(|id| self.disk.is_dir(*id)).collect();
         dirs.push(NodeId::ROOT);
         let dir = dirs[usize::from(whither) % dirs.len()];
-        let fresh = name(["a", "b", "c"][usize::from(how) % 3]);
+        let fresh = name(self.names[usize::from(how) % 3]);
         if what % 10 < 3 || all.is_empty() {
             let kind = match which % 8 {
                 0..4 => file(&format!("new {}", which % 3)),
@@ -121,7 +123,7 @@ impl User<'_> {
         match (what % 10, kind) {
             (3 | 4, Kind::File(_)) => {
                 *self.next_id += 1;
-                let token = if how % 4 == 0 {
+                let token = if how.is_multiple_of(4) {
                     u64::from(how)
                 } else {
                     *self.next_id
@@ -135,13 +137,13 @@ impl User<'_> {
                     ..old
                 }),
             ),
-            (3 | 4 | 5, Kind::Symlink(_)) => self.write(
+            (3..=5, Kind::Symlink(_)) => self.write(
                 id,
                 Kind::Symlink(Target::new(&[b'y', how]).unwrap_or_else(|_| Target::new(b"z").unwrap())),
             ),
             (6 | 7, _) => self.rename(id, dir, fresh),
             (8, _) => self.delete(id),
-            (9, _) if whither % 2 == 0 => self.swap(id, all[usize::from(how) % all.len()]),
+            (9, _) if whither.is_multiple_of(2) => self.swap(id, all[usize::from(how) % all.len()]),
             (9, Kind::File(old)) => self.write(
                 id,
                 Kind::File(FileState {
@@ -157,7 +159,11 @@ impl User<'_> {
     fn replace(&mut self, id: NodeId, how: u8) {
         let old = self.node(id);
         self.delete(id);
-        let kind = if how % 2 == 0 { Kind::Dir } else { file("new 1") };
+        let kind = if how.is_multiple_of(2) {
+            Kind::Dir
+        } else {
+            file("new 1")
+        };
         self.make(old.parent, old.name, kind);
     }
 }

@@ -4,7 +4,7 @@ use crate::device::{Device, Message};
 use crate::event::Event;
 use crate::ledger::Ledger;
 use crate::user::User;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use sync_engine::{Kind, Origin, Step, Tree};
 
 /// So many rounds of all devices are enough for quiet.
@@ -15,6 +15,8 @@ pub(crate) struct World {
     pub(crate) ledger: Ledger,
     pub(crate) devices: Vec<Device>,
     next_id: u64,
+    /// The names that users give.
+    pub(crate) names: [&'static str; 3],
     /// How many steps the second device had taken when all was first at rest.
     pub(crate) n_first_steps: usize,
 }
@@ -25,6 +27,7 @@ impl World {
             ledger: Ledger::default(),
             devices: (0..n_devices).map(|n| Device::new(n + 1)).collect(),
             next_id: 0,
+            names: ["a", "b", "c"],
             n_first_steps: 0,
         }
     }
@@ -33,6 +36,7 @@ impl World {
         User {
             disk: &mut self.devices[n].disk,
             next_id: &mut self.next_id,
+            names: self.names,
         }
     }
 
@@ -77,6 +81,13 @@ impl World {
                 self.devices[n].read();
             }
             Event::Crash => self.devices[n].crash(&self.ledger),
+            Event::Rejoin => self.devices[n].rejoin(&self.ledger),
+            Event::PutBack => {
+                self.ledger = self.ledger.put_back(self.ledger.entries.len() / 2);
+                self.devices
+                    .iter_mut()
+                    .for_each(|device| device.rejoin(&self.ledger));
+            }
             Event::Sync => {
                 self.devices[n].scan();
                 for _ in 0..ROUNDS_MAX {
@@ -121,6 +132,37 @@ impl World {
             .map(|device| device.trace.iter().rev().take(4).collect::<Vec<_>>())
             .collect();
         panic!("the world does not come to rest: {trace:#?}");
+    }
+
+    /// Runs until no device has anything to do, and looks whether all that is not the same is blocked.
+    pub(crate) fn quiet_but_for_blocked(&mut self) {
+        self.devices.iter_mut().for_each(Device::scan);
+        let n_devices = self.devices.len();
+        for _ in 0..ROUNDS_MAX {
+            let active: Vec<bool> = (0..n_devices).map(|n| self.round(n)).collect();
+            if !active.contains(&true) {
+                return self.check_but_for_blocked();
+            }
+        }
+        panic!("the world does not come to rest\n{}", self.trace());
+    }
+
+    fn check_but_for_blocked(&self) {
+        for device in &self.devices {
+            let remote = device.trees.remote();
+            assert_eq!(*remote, self.ledger.tree);
+            let blocked: BTreeSet<_> = device.plan().blocked.into_iter().map(|(id, _)| id).collect();
+            for &id in device.trees.unsettled() {
+                let is_blocked =
+                    blocked.contains(&id) || remote.ancestors(id).any(|at| blocked.contains(&at));
+                assert!(
+                    is_blocked,
+                    "{id} is not the same, but not blocked: {:?}\n{}",
+                    device.plan(),
+                    self.trace()
+                );
+            }
+        }
     }
 
     fn check(&self) {

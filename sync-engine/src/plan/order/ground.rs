@@ -121,6 +121,13 @@ impl<'a> Ground<'a> {
         Some(place)
     }
 
+    /// Gives a free name to a node that is nowhere yet.
+    pub(super) fn reserve(&mut self, place: &Place, id: NodeId) {
+        if self.occupant(place).is_none() {
+            self.names.insert((place.parent, self.key(&place.name)), Some(id));
+        }
+    }
+
     /// Places a node that is nowhere.
     pub(super) fn put(&mut self, id: NodeId, place: Place, is_dir: bool) {
         self.counts
