@@ -11,7 +11,7 @@ use sync_engine::Hash;
 
 use super::blobs::{Blobs, Mark, NewBlob, Place};
 use super::pack_file::{HEADER_LEN, Header};
-use super::system::{flush_dir, free_bytes, read_at};
+use super::system::{append_private, flush_dir, free_bytes, read_at};
 use super::{AccountKey, StoreError};
 
 /// A pack that has reached this length is not appended to, in bytes.
@@ -135,7 +135,7 @@ impl Packs {
         }
         let path = self.path(tail.mark.pack);
         let is_new = tail.mark.len == 0;
-        let opened = OpenOptions::new().append(true).create(is_new).open(&path);
+        let opened = append_private(&path, is_new);
         let file = Arc::new(opened.map_err(StoreError::file("opened", &path))?);
         if is_new {
             self.flush_names()?;

@@ -3,7 +3,7 @@
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Fills `bytes` from an offset of a file.
@@ -14,6 +14,15 @@ pub(crate) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<
 /// Makes a directory, and those above it, readable by its owner alone. One that is there stays as it is.
 pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Opens a file to append to; one that is made is readable by its owner alone.
+pub(crate) fn append_private(path: &Path, create: bool) -> io::Result<File> {
+    OpenOptions::new()
+        .append(true)
+        .create(create)
+        .mode(0o600)
+        .open(path)
 }
 
 /// Makes the names in a directory durable.

@@ -24,6 +24,11 @@ pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
     std::fs::create_dir_all(path)
 }
 
+/// Opens a file to append to. Who may read it is inherited from its directory here.
+pub(crate) fn append_private(path: &Path, create: bool) -> io::Result<File> {
+    OpenOptions::new().append(true).create(create).open(path)
+}
+
 /// Does nothing: names are durable here when the file is.
 pub(crate) fn flush_dir(_path: &Path) -> io::Result<()> {
     Ok(())

@@ -244,8 +244,10 @@ fn a_server_that_is_asked_to_stop_ends_well() {
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert!(program.child.wait().unwrap().success());
     let data = directory.path().join("holdfast-data");
-    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(data).unwrap().permissions());
-    assert_eq!(mode & 0o777, 0o700);
+    let mode =
+        |path| std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions());
+    assert_eq!(mode(data.join("store.db")) & 0o777, 0o600);
+    assert_eq!(mode(data) & 0o777, 0o700);
 }
 
 #[tokio::test]
