@@ -19,8 +19,8 @@ mod verify;
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
 
-use crate::store::{AccountKey, AccountRow, Directory, Metadata, Store, StoreError};
-use crate::trouble::{Trouble, with_reasons};
+use crate::store::{AccountKey, AccountRow, Directory, Metadata, Store};
+use crate::trouble::Trouble;
 use moment::Moment;
 
 /// What can be asked of a store.
@@ -165,7 +165,7 @@ impl Place {
                 "name the directory that the server uses with --data DIR",
             ));
         }
-        Store::open_beside(&directory).map_err(failed)
+        Store::open_beside(&directory).map_err(Trouble::from)
     }
 }
 
@@ -176,7 +176,7 @@ impl OfAccount {
         let row = store
             .metadata
             .read(|records| records.account(key))
-            .map_err(failed)?;
+            .map_err(Trouble::from)?;
         let row = row.ok_or_else(|| {
             Trouble::new(
                 format!("there is no account {}", self.account),
@@ -186,15 +186,6 @@ impl OfAccount {
         })?;
         work(&store, &row)
     }
-}
-
-/// Says that the store failed.
-fn failed(error: StoreError) -> Trouble {
-    Trouble::new(
-        with_reasons(&error),
-        "nothing was changed",
-        "see that the directory is yours to read and write and has room, and try again; `server verify` looks for damage",
-    )
 }
 
 /// Says that a file failed.

@@ -19,7 +19,7 @@ use crate::gate::Gate;
 use crate::house::House;
 use crate::listener::listen;
 use crate::options::Options;
-use crate::store::{Directory, DirectoryLock, Metadata, Store};
+use crate::store::{Directory, Metadata, Store};
 use crate::trouble::{StartError, Trouble};
 use crate::writer::{Ended, Writer};
 
@@ -41,7 +41,6 @@ pub struct Running {
     fault: CancellationToken,
     tasks: TaskTracker,
     writer: Option<Ended>,
-    _lock: DirectoryLock,
 }
 
 impl Server {
@@ -53,7 +52,7 @@ impl Server {
         let listeners = bind(&options).await?;
         let certificate = certificate(&options)?;
         let directory = Directory::new(&options.data);
-        let (lock, store) = open_store(&directory)?;
+        let store = open_store(&directory)?;
         let store = Arc::new(store);
         let epoch = store
             .metadata
@@ -93,7 +92,6 @@ impl Server {
             fault,
             tasks,
             writer: Some(ended),
-            _lock: lock,
         })
     }
 }
@@ -186,13 +184,12 @@ fn certificate(options: &Options) -> Result<Certificate, StartError> {
     })
 }
 
-fn open_store(directory: &Directory) -> Result<(DirectoryLock, Store), StartError> {
+fn open_store(directory: &Directory) -> Result<Store, StartError> {
     let path = directory.path();
     directory.make().map_err(StartError::store(path))?;
     let lock = directory.lock().map_err(StartError::store(path))?;
     let lock = lock.ok_or_else(|| StartError::InUse {
         path: path.to_owned(),
     })?;
-    let store = Store::open(directory).map_err(StartError::store(path))?;
-    Ok((lock, store))
+    Store::open(directory, lock).map_err(StartError::store(path))
 }

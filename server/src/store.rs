@@ -34,21 +34,31 @@ pub(crate) struct Store {
     pub(crate) metadata: Sqlite,
     /// The chunks.
     pub(crate) packs: Packs,
+    /// Held as long as anyone writes, so that no other server begins meanwhile.
+    _lock: Option<DirectoryLock>,
 }
 
 impl Store {
     /// Opens the store of a directory to serve it, and makes it when there is none. What a crash left behind is
     /// brought in order: rows whose chunk was never flushed are dropped, and the torn end of a pack is cut off.
-    pub(crate) fn open(directory: &Directory) -> Result<Self, StoreError> {
+    pub(crate) fn open(directory: &Directory, lock: DirectoryLock) -> Result<Self, StoreError> {
         let metadata = Sqlite::create(&directory.database())?;
         let packs = recovery::recover(&metadata, &directory.packs())?;
-        Ok(Self { metadata, packs })
+        Ok(Self {
+            metadata,
+            packs,
+            _lock: Some(lock),
+        })
     }
 
     /// Opens an existing store beside a server that may be serving it. Chunks can be read, not added.
     pub(crate) fn open_beside(directory: &Directory) -> Result<Self, StoreError> {
         let metadata = Sqlite::open(&directory.database())?;
         let packs = Packs::open_for_reading(&directory.packs());
-        Ok(Self { metadata, packs })
+        Ok(Self {
+            metadata,
+            packs,
+            _lock: None,
+        })
     }
 }

@@ -38,6 +38,18 @@ impl fmt::Display for Trouble {
     }
 }
 
+impl From<StoreError> for Trouble {
+    /// Says that a store could not be looked after.
+    fn from(error: StoreError) -> Self {
+        Self::new(
+            with_reasons(&error),
+            "nothing was changed",
+            "see that the directory is yours to read and write and has room, and try again; `server verify` looks for \
+             damage",
+        )
+    }
+}
+
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {

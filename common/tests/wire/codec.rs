@@ -232,7 +232,6 @@ fn what_is_above_a_limit_is_neither_sent_nor_taken() {
             kind,
         }])
     };
-    let link = |len| Kind::Symlink(sync_engine::Target(vec![b'x'; len].into()));
     let get = |count| Request::Get {
         request: 1,
         hashes: vec![Hash([1; 32]); count],
@@ -249,7 +248,6 @@ fn what_is_above_a_limit_is_neither_sent_nor_taken() {
         ),
         (get(HASHES_MAX), get(HASHES_MAX + 1)),
         (update(file(LIST_DEPTH_MAX)), update(file(LIST_DEPTH_MAX + 1))),
-        (update(link(4096)), update(link(4097))),
     ] {
         assert_eq!(
             admitted()

@@ -259,7 +259,7 @@ fn outcomes() -> Vec<Outcome> {
         .collect()
 }
 
-fn failures() -> [Failure; 5] {
+fn failures() -> [Failure; 6] {
     [
         Failure::NotFound,
         Failure::ServerFull,

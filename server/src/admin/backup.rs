@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{epoch, failed, file_failed, make_empty};
+use super::{epoch, file_failed, make_empty};
 use crate::program::print_line;
 use crate::store::{Directory, Sqlite, Store};
 use crate::trouble::Trouble;
@@ -12,16 +12,16 @@ use crate::trouble::Trouble;
 pub(super) fn backup(store: &Store, from: &Directory, to: &Path) -> Result<(), Trouble> {
     make_empty(to)?;
     let copy = Directory::new(to);
-    copy.make().map_err(failed)?;
-    store.metadata.copy_to(&copy.database()).map_err(failed)?;
-    for pack in store.packs.numbers().map_err(failed)? {
+    copy.make().map_err(Trouble::from)?;
+    store.metadata.copy_to(&copy.database()).map_err(Trouble::from)?;
+    for pack in store.packs.numbers().map_err(Trouble::from)? {
         let name = format!("{pack:08}.pack");
         let target = copy.packs().join(&name);
         std::fs::copy(from.packs().join(&name), &target)
             .and_then(|_| std::fs::File::open(&target)?.sync_all())
             .map_err(|error| file_failed("copied", &target, &error))?;
     }
-    let metadata = Sqlite::open(&copy.database()).map_err(failed)?;
-    epoch::set_new(&metadata).map_err(failed)?;
+    let metadata = Sqlite::open(&copy.database()).map_err(Trouble::from)?;
+    epoch::set_new(&metadata).map_err(Trouble::from)?;
     print_line(&format!("copied to={}", to.display()))
 }

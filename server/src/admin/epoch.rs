@@ -1,6 +1,6 @@
 //! A new epoch for a store that was put back to an older state by other means than this program's.
 
-use super::{Place, failed};
+use super::Place;
 use crate::program::print_line;
 use crate::store::{Durability, Metadata, Sqlite, StoreError};
 use crate::trouble::Trouble;
@@ -8,7 +8,7 @@ use crate::trouble::Trouble;
 /// Gives the store another epoch. The server has to be stopped: it knows the epoch by heart.
 pub(super) fn renew(place: &Place) -> Result<(), Trouble> {
     let store = place.open()?;
-    let lock = place.directory().lock().map_err(failed)?;
+    let lock = place.directory().lock().map_err(Trouble::from)?;
     let Some(_lock) = lock else {
         return Err(Trouble::new(
             "a server is using this store",
@@ -16,7 +16,7 @@ pub(super) fn renew(place: &Place) -> Result<(), Trouble> {
             "stop the server first, and start it again afterwards",
         ));
     };
-    let epoch = set_new(&store.metadata).map_err(failed)?;
+    let epoch = set_new(&store.metadata).map_err(Trouble::from)?;
     print_line(&format!("epoch={epoch}"))
 }
 

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 use sync_engine::{FileState, Kind, Node, NodeId};
 
+use super::make_empty;
 use super::moment::Moment;
 use super::system::{make_executable, make_link, os_name};
-use super::{failed, make_empty};
 use crate::content::write_content;
 use crate::program::print_line;
 use crate::store::{AccountRow, Metadata, Store};
@@ -26,7 +26,7 @@ pub(super) fn export(store: &Store, account: &AccountRow, moment: &Moment, to: &
             true
         })
     });
-    read.map_err(failed)?;
+    read.map_err(Trouble::from)?;
     let mut paths: HashMap<NodeId, PathBuf> = HashMap::from([(NodeId::ROOT, to.to_owned())]);
     let (mut n_written, mut n_left_out) = (0, 0);
     for (id, node) in nodes {

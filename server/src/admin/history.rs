@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use sync_engine::{Change, DeviceId, Entry, RelPath, Version};
 
-use super::{failed, shown_time};
+use super::shown_time;
 use crate::program::print_line;
 use crate::store::{AccountRow, Metadata, Records, Store, StoreError};
 use crate::trouble::Trouble;
@@ -41,7 +41,7 @@ pub(super) fn list(
         let entries = records.log(account.key, node, Version(u64::MAX), n_max)?;
         Ok(Some((names, entries)))
     });
-    let (names, entries) = read.map_err(failed)?.ok_or_else(|| {
+    let (names, entries) = read.map_err(Trouble::from)?.ok_or_else(|| {
         Trouble::new(
             "there is nothing at this path now",
             "nothing was done",

@@ -3,7 +3,6 @@
 use clap::Args;
 use sync_engine::Version;
 
-use super::failed;
 use crate::store::{AccountRow, Metadata, Store};
 use crate::trouble::Trouble;
 
@@ -40,7 +39,7 @@ impl Moment {
             (None, Some(time_ms)) => store
                 .metadata
                 .read(|records| records.version_at(account.key, time_ms))
-                .map_err(failed),
+                .map_err(Trouble::from),
             (None, None) => Ok(account.head),
         }
     }

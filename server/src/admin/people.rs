@@ -2,7 +2,7 @@
 
 use sync_engine::DeviceId;
 
-use super::{failed, shown_time};
+use super::shown_time;
 use crate::program::print_line;
 use crate::store::{AccountRow, Durability, Metadata, Store};
 use crate::trouble::Trouble;
@@ -16,7 +16,7 @@ pub(super) fn list_accounts(store: &Store) -> Result<(), Trouble> {
             .map(|account| Ok((records.devices(account.key)?.len(), account)))
             .collect::<Result<Vec<_>, _>>()
     });
-    for (n_devices, account) in rows.map_err(failed)? {
+    for (n_devices, account) in rows.map_err(Trouble::from)? {
         print_line(&format!(
             "account={} made={} devices={n_devices} version={}",
             account.key.0,
@@ -32,7 +32,7 @@ pub(super) fn list_devices(store: &Store, account: &AccountRow) -> Result<(), Tr
     for device in store
         .metadata
         .read(|records| records.devices(account.key))
-        .map_err(failed)?
+        .map_err(Trouble::from)?
     {
         print_line(&format!(
             "device={} enrolled={} seen={} revoked={} name={}",
@@ -59,7 +59,7 @@ pub(super) fn revoke(store: &Store, account: &AccountRow, device: &str) -> Resul
     let revoked = store
         .metadata
         .write(Durability::Flushed, |draft| draft.revoke_device(account.key, id));
-    if revoked.map_err(failed)? {
+    if revoked.map_err(Trouble::from)? {
         print_line(&format!("revoked device={id}"))
     } else {
         Err(unknown())

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, HashMap};
 use sync_engine::{Change, DeviceId, MoveTo, Name, Node, NodeId, Rejection, Version};
 
-use super::failed;
 use super::moment::Moment;
 use crate::journal::JournalEnd;
 use crate::program::print_line;
@@ -51,7 +50,7 @@ pub(super) fn restore(store: &Store, account: &AccountRow, moment: &Moment) -> R
         }
         work.end.finish()
     });
-    let head = written.map_err(failed)?;
+    let head = written.map_err(Trouble::from)?;
     print_line(&format!(
         "restored version={version} changes={} now={head}",
         head.0.saturating_sub(account.head.0)

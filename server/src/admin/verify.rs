@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use sync_engine::chain::chain_next;
 use sync_engine::{Hash, Node, NodeId, Version};
 
-use super::failed;
 use crate::chunk;
 use crate::program::print_line;
 use crate::store::{AccountKey, AccountRow, Blobs, ChunkRow, Metadata, Records, Store, StoreError};
@@ -26,7 +25,7 @@ struct Found {
 /// Verifies a store.
 pub(super) fn verify(store: &Store) -> Result<(), Trouble> {
     let mut found = Found {
-        damages: store.metadata.check_itself().map_err(failed)?,
+        damages: store.metadata.check_itself().map_err(Trouble::from)?,
         ..Found::default()
     };
     let accounts = store.metadata.read(|records| {
@@ -38,7 +37,7 @@ pub(super) fn verify(store: &Store) -> Result<(), Trouble> {
         }
         Ok(accounts.len())
     });
-    let n_accounts = accounts.map_err(failed)?;
+    let n_accounts = accounts.map_err(Trouble::from)?;
     for damage in &found.damages {
         print_line(&format!("damaged: {damage}"))?;
     }

@@ -11,11 +11,15 @@ use sync_engine::Hash;
 
 use super::blobs::{Blobs, Mark, NewBlob, Place};
 use super::pack_file::{HEADER_LEN, Header};
-use super::system::{flush_dir, read_at};
+use super::system::{append_private, flush_dir, free_bytes, read_at};
 use super::{AccountKey, StoreError};
 
 /// A pack that has reached this length is not appended to, in bytes.
 const PACK_LEN_MAX: u64 = 256 * 1024 * 1024;
+/// Room that chunks leave on the disk, so that the database can still be written when nothing more fits, in bytes.
+const RESERVE_LEN: u64 = 16 * 1024 * 1024;
+/// The room is looked at whenever so much was appended, in bytes.
+const LOOK_LEN: u64 = 1024 * 1024;
 /// Packs kept open for reading.
 const OPEN_MAX: usize = 64;
 
@@ -35,6 +39,8 @@ struct Tail {
     unflushed: Vec<(u32, Arc<File>)>,
     /// The file of the newest pack, once something was appended.
     file: Option<Arc<File>>,
+    /// What may be appended before the room on the disk is looked at again, in bytes.
+    unlooked: u64,
 }
 
 impl Packs {
@@ -129,13 +135,31 @@ impl Packs {
         }
         let path = self.path(tail.mark.pack);
         let is_new = tail.mark.len == 0;
-        let opened = OpenOptions::new().append(true).create(is_new).open(&path);
+        let opened = append_private(&path, is_new);
         let file = Arc::new(opened.map_err(StoreError::file("opened", &path))?);
         if is_new {
             self.flush_names()?;
         }
         tail.file = Some(file.clone());
         Ok(file)
+    }
+
+    /// Refuses to go on when the disk is nearly full.
+    fn check_room(&self, tail: &mut Tail, len: u64) -> Result<(), StoreError> {
+        if len <= tail.unlooked {
+            tail.unlooked -= len;
+            return Ok(());
+        }
+        if free_bytes(&self.directory).is_some_and(|free| free < RESERVE_LEN + LOOK_LEN) {
+            let source = io::ErrorKind::StorageFull.into();
+            return Err(StoreError::File {
+                deed: "extended",
+                path: self.directory.clone(),
+                source,
+            });
+        }
+        tail.unlooked = LOOK_LEN;
+        Ok(())
     }
 
     fn file_to_read(&self, pack: u32) -> Result<Arc<File>, StoreError> {
@@ -184,6 +208,7 @@ fn damaged(place: Place) -> StoreError {
 impl Blobs for Packs {
     fn append(&self, blob: &NewBlob) -> Result<Place, StoreError> {
         let mut tail = self.lock_tail();
+        self.check_room(&mut tail, blob.bytes.len() as u64)?;
         let file = self.file_to_append(&mut tail)?;
         let header = Header::of(blob);
         let place = Place {

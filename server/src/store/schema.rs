@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::StoreError;
+use super::system::append_private;
 
 /// Tells a store of Holdfast from other databases ("HFST").
 const APPLICATION_ID: i64 = 0x4846_5354;
@@ -92,6 +93,8 @@ CREATE INDEX chunk_place ON chunk (pack, offset);
 
 /// Opens the database and makes the tables when there are none.
 pub(super) fn create(path: &Path) -> Result<Connection, StoreError> {
+    // The database's other files take their mode from this one.
+    append_private(path, true).map_err(StoreError::file("opened", path))?;
     let connection = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
     let format = number(&connection, "user_version")?;
     let tables = connection

@@ -3,7 +3,7 @@
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Fills `bytes` from an offset of a file.
@@ -16,9 +16,24 @@ pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+/// Opens a file to append to; one that is made is readable by its owner alone.
+pub(crate) fn append_private(path: &Path, create: bool) -> io::Result<File> {
+    OpenOptions::new()
+        .append(true)
+        .create(create)
+        .mode(0o600)
+        .open(path)
+}
+
 /// Makes the names in a directory durable.
 pub(crate) fn flush_dir(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+/// Returns how much room there is where a path is, in bytes, if the system says so.
+pub(crate) fn free_bytes(path: &Path) -> Option<u64> {
+    let room = rustix::fs::statvfs(path).ok()?;
+    room.f_bavail.checked_mul(room.f_frsize)
 }
 
 /// Opens a file for this process alone; nothing if another process has it.

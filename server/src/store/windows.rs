@@ -24,9 +24,19 @@ pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
     std::fs::create_dir_all(path)
 }
 
+/// Opens a file to append to. Who may read it is inherited from its directory here.
+pub(crate) fn append_private(path: &Path, create: bool) -> io::Result<File> {
+    OpenOptions::new().append(true).create(create).open(path)
+}
+
 /// Does nothing: names are durable here when the file is.
 pub(crate) fn flush_dir(_path: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// Says nothing: without a library of its own for it, a full disk is only noticed when it is.
+pub(crate) fn free_bytes(_path: &Path) -> Option<u64> {
+    None
 }
 
 /// What the system answers when another process has a file open and does not share it.

@@ -155,7 +155,7 @@ async fn a_chunk_that_unfolds_beyond_what_it_says_is_refused() {
     let honest = zstd::bulk::compress(&zeros[..1000], 3).unwrap();
     let honest = attachment(Hash::of(&zeros[..1000]), Form::Data, Encoding::Zstd, 1000, honest);
     assert!(matches!(
-        client.put(&[honest.clone()]).await,
+        client.put(std::slice::from_ref(&honest)).await,
         Reply::Stored { .. }
     ));
     assert_eq!(client.get(vec![honest.head.hash]).await.0, [honest]);

@@ -286,7 +286,7 @@ impl Client {
             Outcome::Accepted(version) => *version,
             Outcome::Rejected(rejection) => panic!("{rejection:?}"),
         });
-        versions.last().unwrap()
+        versions.collect::<Vec<_>>().pop().unwrap()
     }
 
     /// Returns the next entries of another device, in full, with what is attached.

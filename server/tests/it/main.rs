@@ -1,5 +1,7 @@
 //! The server from outside: real TLS, real sockets, a real store, and a client made of nothing but the wire.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 mod admission;
 mod attack;
 mod chunks;

@@ -40,10 +40,15 @@ fn run(directory: &Path, arguments: &[&str]) -> Output {
 }
 
 fn start(directory: &Path) -> Program {
-    let mut child = command(directory, &["--listen", "127.0.0.1:0"])
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    started(
+        command(directory, &["--listen", "127.0.0.1:0"])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap(),
+    )
+}
+
+fn started(mut child: Child) -> Program {
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap())
         .read_line(&mut line)
@@ -239,8 +244,10 @@ fn a_server_that_is_asked_to_stop_ends_well() {
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert!(program.child.wait().unwrap().success());
     let data = directory.path().join("holdfast-data");
-    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(data).unwrap().permissions());
-    assert_eq!(mode & 0o777, 0o700);
+    let mode =
+        |path| std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions());
+    assert_eq!(mode(data.join("store.db")) & 0o777, 0o600);
+    assert_eq!(mode(data) & 0o777, 0o700);
 }
 
 #[tokio::test]
@@ -390,4 +397,42 @@ async fn damage_is_found_and_named() {
     assert_trouble(&output, 1, &["1 things in the store are damaged"]);
     let named = format!("chunk {}", sync_engine::Hash::of(b"kept"));
     assert!(String::from_utf8_lossy(&output.stdout).contains(&named));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_full_disk_is_said_to_be_full_and_the_server_goes_on() {
+    let directory = TempDir::new().unwrap();
+    let script = "trap '' XFSZ; ulimit -f 5000; exec \"$0\" --listen 127.0.0.1:0";
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", script, env!("CARGO_BIN_EXE_server")])
+        .current_dir(directory.path());
+    let program = started(
+        limited
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    let mut client = Client::register(program.address).await;
+    client.snapshot().await;
+    let mut n_taken = 0_u8;
+    let failure = loop {
+        match client.put(&[plain(&[n_taken; 500_000])]).await {
+            Reply::Stored { .. } => n_taken += 1,
+            Reply::Failed { failure, .. } => break failure,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(failure, common::message::Failure::ServerFull);
+    assert!(0 < n_taken);
+    // What is small still fits, and what was taken is whole.
+    client
+        .commit_ok(vec![dir(1, ROOT, "d"), file(2, ROOT, "f", small(&[0; 500_000]))])
+        .await;
+    let taken = plain(&[n_taken - 1; 500_000]);
+    assert_eq!(client.get(vec![taken.head.hash]).await.0, [taken]);
+    drop(program);
+    assert_prints(&run(directory.path(), &["verify"]), "damages=0");
 }

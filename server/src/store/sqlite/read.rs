@@ -14,6 +14,9 @@ use crate::store::{AccountKey, AccountRow, ChunkRow, DeviceRow, KeyHash, Records
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 
+/// A node as it was found.
+type Found = (NodeId, (Version, Node));
+
 const ACCOUNT: &str = "SELECT account, head, chain, created_ms FROM account";
 const DEVICE: &str =
     "SELECT account, id, key, name, enrolled_ms, seen_ms, generation, next_generation, revoked FROM device";
@@ -243,7 +246,7 @@ impl Records for View<'_> {
         let nodes = self.all(PAST_TREE, (account.0, sql_number(at.0)), |row| {
             Ok((NodeId(row.get(0)?), node(row, 1)?))
         })?;
-        let mut children: HashMap<NodeId, Vec<(NodeId, (Version, Node))>> = HashMap::new();
+        let mut children: HashMap<NodeId, Vec<Found>> = HashMap::new();
         for (id, item) in nodes {
             children.entry(item.1.parent).or_default().push((id, item));
         }
