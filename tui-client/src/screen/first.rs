@@ -10,9 +10,14 @@ use common::link::ServerAddress;
 use crate::notice::Trouble;
 use crate::screen::Theme;
 
+#[cfg(test)]
+mod driven;
 mod form;
 mod run;
 mod view;
+
+#[cfg(test)]
+pub(super) use driven::Driven;
 
 /// What is known already, from the command line.
 #[derive(Debug, Clone, Default)]

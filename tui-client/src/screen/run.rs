@@ -56,6 +56,15 @@ pub async fn run(client: Client, options: ScreenOptions) -> Result<Exit, ScreenE
         let now = Instant::now();
         let frame_at = drawn_at.map_or(now, |at| at + FRAME);
         if dirty && frame_at <= now {
+            let size = guard.terminal.size()?;
+            if (size.width, size.height) != screen.model.size {
+                // The terminal is ahead of its own event.
+                batch.push(Message::Resize {
+                    columns: size.width,
+                    rows: size.height,
+                });
+                continue;
+            }
             guard.terminal.draw(|frame| view::view(&screen.model, frame))?;
             drawn_at = Some(Instant::now());
             dirty = false;
@@ -170,7 +179,10 @@ async fn asked(asks: Asks, ask: Ask) -> Option<Message> {
             todo: "try again".to_owned(),
         })
     });
-    Some(Message::Answer { ask, answer })
+    Some(Message::Answer {
+        ask,
+        answer: Box::new(answer),
+    })
 }
 
 /// Opens a path and does not wait for the program.
