@@ -51,51 +51,52 @@ fn does_something(pane: Pane, action: Action, key: crate::screen::keys::Key) -> 
     }
     let inside = super::item("inside", ItemKind::File, 1, ItemState::Synced, 0);
     // A place from which there is a way in every direction, with something to end, to undo and to dismiss.
-    ["g", "G", "open", "filter"].into_iter().any(|place| {
-        let mut screen = Screen::new(120, 36);
-        let number = (pane.index() + 1).to_string();
-        if pane == Pane::History {
-            screen.press("j j j");
-            screen.press(&number);
-            let path = screen.model.history.path.clone().expect("something is selected");
-            screen.answer(Ask::History { path }, Answer::Log(super::log()));
-        } else {
-            screen.press(&number);
-        }
-        screen.hear(super::progress(1000, 1000));
-        for _ in 0..20 {
-            screen.hear(super::progress(1000, 1000));
-        }
-        screen.hear(super::progress(500, 1000));
-        screen.hear(crate::notice::Notice::Brake {
-            removals: 5,
-            nodes: 10,
-            reason: "Many files are gone.".to_owned(),
-        });
-        match place {
-            "open" if pane == Pane::Tree => {
-                screen.press("g enter");
-                let dir = screen.model.tree.item_at(0).map(|item| item.id);
-                screen.answer(
-                    Ask::List { dir },
-                    Answer::List(vec![inside.clone(), inside.clone()]),
-                );
+    ["g", "G", "open", "filter e", "filter m"]
+        .into_iter()
+        .any(|place| {
+            let mut screen = Screen::new(120, 36);
+            let number = (pane.index() + 1).to_string();
+            if pane == Pane::History {
+                screen.press("j j j");
+                screen.press(&number);
+                let path = screen.model.history.path.clone().expect("something is selected");
+                screen.answer(Ask::History { path }, Answer::Log(super::log()));
+            } else {
+                screen.press(&number);
             }
-            "filter" => {
-                // Filtered, so that there are matches to go to and a filter to end.
-                screen.press("G /");
-                screen.take(Message::Paste("o".to_owned()));
-                screen.press("enter");
+            for _ in 0..20 {
+                screen.hear(super::progress(1000, 1000));
             }
-            _ => {
-                screen.press(place.trim_start_matches("open").get(..1).unwrap_or("G"));
+            screen.hear(super::progress(500, 1000));
+            screen.hear(crate::notice::Notice::Brake {
+                removals: 5,
+                nodes: 10,
+                reason: "Many files are gone.".to_owned(),
+            });
+            match place {
+                "open" if pane == Pane::Tree => {
+                    screen.press("g enter");
+                    let dir = screen.model.tree.item_at(0).map(|item| item.id);
+                    screen.answer(
+                        Ask::List { dir },
+                        Answer::List(vec![inside.clone(), inside.clone()]),
+                    );
+                }
+                "filter e" | "filter m" => {
+                    // Filtered, so that there are matches to go to and a filter to end.
+                    screen.press("G /");
+                    screen.take(Message::Paste(place[7..].to_owned()));
+                    screen.press("enter");
+                }
+                _ => {
+                    screen.press(place.trim_start_matches("open").get(..1).unwrap_or("G"));
+                }
             }
-        }
-        screen.model.toast = None;
-        let before = trace(&screen);
-        screen.take(Message::Key(key));
-        before != trace(&screen)
-    })
+            screen.model.toast = None;
+            let before = trace(&screen);
+            screen.take(Message::Key(key));
+            before != trace(&screen)
+        })
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn line(model: &Model, transfer: &Transfer, columns: usize) -> Line<'static> {
             theme.dim(),
         ));
     } else {
-        if columns >= 44 {
+        if columns >= 72 {
             let wide = if columns < 92 {
                 BAR_COLUMNS.0
             } else {
@@ -63,15 +63,15 @@ fn line(model: &Model, transfer: &Transfer, columns: usize) -> Line<'static> {
             " {} %",
             text::right(&(transfer.thousandths() / 10).to_string(), 3)
         )));
-        if columns >= 70 {
+        if columns >= 46 {
             let bytes = format!(
-                "{} of {}",
+                "{}/{}",
                 text::size(transfer.done_bytes),
                 text::size(transfer.total_bytes)
             );
-            right.push(Span::styled(text::right(&bytes, 20), theme.dim()));
+            right.push(Span::styled(text::right(&bytes, 17), theme.dim()));
         }
-        if columns >= 50 {
+        if columns >= 58 {
             let rate = transfer.bytes_per_second(model.now_ms);
             right.push(Span::raw(text::right(&format!("{}/s", text::size(rate)), 11)));
         }
