@@ -278,7 +278,8 @@ fn popup_hit(model: &Model, at: Position) -> Hit {
 
 /// Brings all places in line with their lists and areas. The last step of each update.
 pub(crate) fn settle(model: &mut Model) {
-    for pane in Pane::ALL {
+    // The others are settled when they are shown.
+    for pane in [Pane::Tree, model.tab] {
         let (len, height) = (model.len(pane), list_height(model, pane));
         model.cursors[pane.index()].settle(len, height);
     }
