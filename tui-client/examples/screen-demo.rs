@@ -8,8 +8,8 @@ use common::fingerprint::Fingerprint;
 use sync_engine::{DeviceId, Name, NodeId, RelPath, Version};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tui_client::control::{
-    Answer, Ask, ConflictItem, ConflictSide, DeviceItem, Identity, ItemKind, ItemState, ListItem, LogItem, State,
-    Status,
+    Answer, Ask, ConflictItem, ConflictSide, DeviceItem, Identity, ItemKind, ItemState, ListItem, LogItem,
+    State, Status,
 };
 use tui_client::notice::{ChangeKind, ChangeNotice, Direction, Notice, Progress, Trouble};
 use tui_client::screen::{Client, Prefill, ScreenOptions, Theme, first_start, run};
@@ -20,7 +20,9 @@ const ID: &str = "7K3MQ-9PRTV-0D2FH-8JWXY-4C6BN-5GSAZ-E1";
 async fn main() -> anyhow::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let is = |word: &str| words.iter().any(|other| other == word);
-    let theme = Theme::from_environment().with_ascii(is("ascii")).with_colour(!is("plain"));
+    let theme = Theme::from_environment()
+        .with_ascii(is("ascii"))
+        .with_colour(!is("plain"));
     if is("first") {
         let setup = first_start(Prefill::default(), theme, async |_server| {
             tokio::time::sleep(Duration::from_millis(300)).await;
@@ -113,7 +115,10 @@ fn status(script: Script) -> Status {
     let blocked = if script.empty {
         Vec::new()
     } else {
-        vec![(path("work/aux.txt"), "Windows cannot hold the name 'aux.txt'".to_owned())]
+        vec![(
+            path("work/aux.txt"),
+            "Windows cannot hold the name 'aux.txt'".to_owned(),
+        )]
     };
     Status {
         state: match script {
@@ -144,8 +149,20 @@ fn root() -> Vec<ListItem> {
         item("music", ItemKind::Dir, 0, ItemState::Synced, 0),
         item("notes.md", ItemKind::File, 4_312, ItemState::Synced, 0),
         item("budget 2026.ods", ItemKind::File, 48_200, ItemState::Synced, 0),
-        item("東京旅行の計画.txt", ItemKind::File, 912, ItemState::Downloading, 0),
-        item("invoice\u{202e}fdp.exe", ItemKind::File, 1_200_000, ItemState::Blocked, 0),
+        item(
+            "東京旅行の計画.txt",
+            ItemKind::File,
+            912,
+            ItemState::Downloading,
+            0,
+        ),
+        item(
+            "invoice\u{202e}fdp.exe",
+            ItemKind::File,
+            1_200_000,
+            ItemState::Blocked,
+            0,
+        ),
         item("latest", ItemKind::Symlink, 0, ItemState::Synced, 0),
         item("film.mkv", ItemKind::File, 4_700_000_000, ItemState::Waiting, 0),
         item("scratch.tmp", ItemKind::File, 10, ItemState::Ignored, 0),
@@ -155,12 +172,26 @@ fn root() -> Vec<ListItem> {
 fn inside(dir: NodeId) -> Vec<ListItem> {
     if dir != id("work") {
         return (1..=2000)
-            .map(|n| item(&format!("IMG_{n:04}.jpg"), ItemKind::File, 3_000_000 + n * 977, ItemState::Synced, 0))
+            .map(|n| {
+                item(
+                    &format!("IMG_{n:04}.jpg"),
+                    ItemKind::File,
+                    3_000_000 + n * 977,
+                    ItemState::Synced,
+                    0,
+                )
+            })
             .collect();
     }
     vec![
         item("report.docx", ItemKind::File, 88_000, ItemState::Conflict, 0),
-        item("report (conflict, laptop, 2026-11-22).docx", ItemKind::File, 91_000, ItemState::Conflict, 0),
+        item(
+            "report (conflict, laptop, 2026-11-22).docx",
+            ItemKind::File,
+            91_000,
+            ItemState::Conflict,
+            0,
+        ),
         item("aux.txt", ItemKind::File, 120, ItemState::Blocked, 0),
     ]
 }
@@ -234,7 +265,12 @@ fn devices() -> Vec<DeviceItem> {
 async fn keep_busy(notices: broadcast::Sender<Notice>) {
     let mut tick = tokio::time::interval(Duration::from_millis(200));
     let transfers = [
-        ("photos/2026/IMG_2041.jpg", Direction::Up, 8_000_000_u64, 330_000_u64),
+        (
+            "photos/2026/IMG_2041.jpg",
+            Direction::Up,
+            8_000_000_u64,
+            330_000_u64,
+        ),
         ("film.mkv", Direction::Down, 4_700_000_000, 21_000_000),
         ("music/live set.flac", Direction::Down, 310_000_000, 4_100_000),
         ("backup.tar", Direction::Up, 912_000_000, 11_300_000),
@@ -264,8 +300,16 @@ async fn keep_busy(notices: broadcast::Sender<Notice>) {
             let _ = notices.send(Notice::Change(ChangeNotice {
                 path: path(&format!("photos/2026/IMG_{}.jpg", 2041 + step)),
                 from: (step % 14 == 0).then(|| path("inbox/new.jpg")),
-                kind: if step % 14 == 0 { ChangeKind::Moved } else { ChangeKind::Created },
-                direction: if step % 2 == 0 { Direction::Up } else { Direction::Down },
+                kind: if step % 14 == 0 {
+                    ChangeKind::Moved
+                } else {
+                    ChangeKind::Created
+                },
+                direction: if step % 2 == 0 {
+                    Direction::Up
+                } else {
+                    Direction::Down
+                },
                 device: "phone".to_owned(),
                 version: Some(Version(5000 + step)),
                 remark: None,

@@ -25,6 +25,7 @@ mod palette;
 mod pane;
 mod questions;
 mod run;
+mod settings;
 mod signals;
 mod terminal;
 #[cfg(test)]
@@ -39,6 +40,7 @@ mod view;
 pub use first::{Join, Prefill, Setup, first_start};
 pub use keys::{Action, Key, KeyTable, KeysError};
 pub use run::run;
+pub use settings::SettingsError;
 pub use theme::{Theme, ThemeError};
 
 /// The screen's ends of the channels to a running client.

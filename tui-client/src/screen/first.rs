@@ -1,6 +1,7 @@
 //! The first start: asks for what is missing (server, folder, new account or an ID), shows the fingerprint of the
 //! server's key and asks whether it is the right one. It runs before there is a client.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use common::fingerprint::Fingerprint;
@@ -10,12 +11,17 @@ use common::link::ServerAddress;
 use crate::notice::Trouble;
 use crate::screen::Theme;
 
+#[cfg(test)]
+mod driven;
 mod form;
 mod run;
 mod view;
 
+#[cfg(test)]
+pub(super) use driven::Driven;
+
 /// What is known already, from the command line.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Prefill {
     /// The server's address, or a pairing link.
     pub server: Option<String>,
@@ -27,6 +33,19 @@ pub struct Prefill {
     pub fingerprint: Option<Fingerprint>,
     /// Whether the answer to 'new or join' is already known to be 'new'.
     pub new: bool,
+}
+
+impl fmt::Debug for Prefill {
+    /// Writes all but the secrets: a link in place of the server's address is one, too.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prefill")
+            .field("server", &self.server.as_ref().map(|_| "…"))
+            .field("folder", &self.folder)
+            .field("id", &self.id.as_ref().map(|_| "…"))
+            .field("fingerprint", &self.fingerprint)
+            .field("new", &self.new)
+            .finish()
+    }
 }
 
 /// What a person has decided.

@@ -74,7 +74,7 @@ pub(crate) fn layout(model: &Model) -> Areas {
         let [tree, tab] = Layout::vertical([Constraint::Percentage(45), Constraint::Fill(1)]).areas(body);
         (Some(tree), Some(tab))
     } else {
-        let [tree, tab] = Layout::horizontal([Constraint::Percentage(38), Constraint::Fill(1)]).areas(body);
+        let [tree, tab] = Layout::horizontal([Constraint::Percentage(36), Constraint::Fill(1)]).areas(body);
         (Some(tree), Some(tab))
     };
     Areas {
@@ -121,10 +121,11 @@ pub(crate) fn list_height(model: &Model, pane: Pane) -> usize {
 /// Returns the tabs' titles with their columns, counted from the left end of the tab's area.
 pub(crate) fn tabs(model: &Model, width: u16) -> Vec<(Pane, u16, String)> {
     let room = usize::from(width.saturating_sub(4));
-    let long = |pane: Pane| format!(" {} {} ", pane.index() + 1, tab_title(model, pane));
+    let last = |pane: Pane| if pane == Pane::Attention { " " } else { "" };
+    let long = |pane: Pane| format!(" {} {}{}", pane.index() + 1, tab_title(model, pane), last(pane));
     let short = |pane: Pane| match view::tab_count(model, pane) {
-        0 => format!(" {} ", pane.index() + 1),
-        n => format!(" {}:{n} ", pane.index() + 1),
+        0 => format!(" {}{}", pane.index() + 1, last(pane)),
+        n => format!(" {}:{n}{}", pane.index() + 1, last(pane)),
     };
     let all: usize = Pane::TABS.iter().map(|pane| text::width(&long(*pane))).sum();
     let mut x = 1_u16;
@@ -277,7 +278,8 @@ fn popup_hit(model: &Model, at: Position) -> Hit {
 
 /// Brings all places in line with their lists and areas. The last step of each update.
 pub(crate) fn settle(model: &mut Model) {
-    for pane in Pane::ALL {
+    // The others are settled when they are shown.
+    for pane in [Pane::Tree, model.tab] {
         let (len, height) = (model.len(pane), list_height(model, pane));
         model.cursors[pane.index()].settle(len, height);
     }

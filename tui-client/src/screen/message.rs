@@ -35,7 +35,7 @@ pub(crate) enum Message {
         /// What was asked.
         ask: Ask,
         /// The answer.
-        answer: Answer,
+        answer: Box<Answer>,
     },
     /// Opening or editing failed, with the reason.
     OpenFailed(String),

@@ -74,6 +74,8 @@ fn is_motion(action: Action) -> bool {
             | Action::HalfPageUp
             | Action::PageDown
             | Action::PageUp
+            | Action::Top
+            | Action::Bottom
             | Action::Back
             | Action::Palette
     )

@@ -41,9 +41,9 @@ pub async fn run(client: Client, options: ScreenOptions) -> Result<Exit, ScreenE
         asks: client.asks,
         answers: JoinSet::new(),
         events: Some(EventStream::new()),
+        signals: Signals::new()?,
     };
     let mut notices = client.notices;
-    let mut signals = Signals::new()?;
     let (columns, rows) = crossterm::terminal::size()?;
     let mut batch = vec![Message::Resize { columns, rows }];
     screen.model.want_all();
@@ -56,6 +56,15 @@ pub async fn run(client: Client, options: ScreenOptions) -> Result<Exit, ScreenE
         let now = Instant::now();
         let frame_at = drawn_at.map_or(now, |at| at + FRAME);
         if dirty && frame_at <= now {
+            let size = guard.terminal.size()?;
+            if (size.width, size.height) != screen.model.size {
+                // The terminal is ahead of its own event.
+                batch.push(Message::Resize {
+                    columns: size.width,
+                    rows: size.height,
+                });
+                continue;
+            }
             guard.terminal.draw(|frame| view::view(&screen.model, frame))?;
             drawn_at = Some(Instant::now());
             dirty = false;
@@ -79,7 +88,7 @@ pub async fn run(client: Client, options: ScreenOptions) -> Result<Exit, ScreenE
                 Some(message) => batch.push(message),
                 None => return Ok(Exit::ClientEnded),
             },
-            () = signals.any() => return Ok(Exit::Signal),
+            () = screen.signals.any() => return Ok(Exit::Signal),
             () = sleep_until(wake) => timer = true,
         }
         drain(&mut notices, &mut batch);
@@ -107,6 +116,7 @@ struct Screen {
     answers: JoinSet<Option<Message>>,
     /// Keys, mouse and resizes; nothing while an editor has the terminal.
     events: Option<EventStream>,
+    signals: Signals,
 }
 
 impl Screen {
@@ -144,6 +154,7 @@ impl Screen {
         let mut command = opener::editor(path);
         let ended = tokio::task::spawn_blocking(move || command.status()).await;
         guard.resume()?;
+        self.signals.forget_interrupt()?;
         self.events = Some(EventStream::new());
         let (columns, rows) = crossterm::terminal::size()?;
         let failed = match ended {
@@ -170,7 +181,10 @@ async fn asked(asks: Asks, ask: Ask) -> Option<Message> {
             todo: "try again".to_owned(),
         })
     });
-    Some(Message::Answer { ask, answer })
+    Some(Message::Answer {
+        ask,
+        answer: Box::new(answer),
+    })
 }
 
 /// Opens a path and does not wait for the program.

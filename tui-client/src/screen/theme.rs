@@ -273,8 +273,8 @@ impl Default for Palette {
             warn: Color::Yellow,
             bad: Color::Red,
             up: Color::Magenta,
-            down: Color::Blue,
-            directory: Color::Blue,
+            down: Color::Cyan,
+            directory: Color::Reset,
             selected_text: Color::White,
             selected: Color::Blue,
         }

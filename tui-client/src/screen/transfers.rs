@@ -50,7 +50,7 @@ impl Rate {
     fn add(&mut self, now_ms: u64, bytes: u64) {
         match self.samples.back_mut() {
             Some((at_ms, sum)) if now_ms.saturating_sub(*at_ms) < WINDOW_MS / SAMPLES_MAX as u64 => {
-                *sum += bytes
+                *sum = sum.saturating_add(bytes);
             }
             _ => self.samples.push_back((now_ms, bytes)),
         }

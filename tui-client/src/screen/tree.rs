@@ -172,9 +172,10 @@ impl Tree {
                 lost.remove(&item.id);
             }
         }
+        let selected = self.selected(*cursor);
         self.listings.insert(dir, Listing { place, items });
         self.forget(lost);
-        let mut ask = self.rebuild(cursor);
+        let mut ask = self.rebuild_around(selected, cursor);
         ask.extend(self.seek(cursor));
         ask
     }
@@ -286,7 +287,14 @@ impl Tree {
 
     /// Makes the rows anew; the selection stays with its node. Answers the open directories that are not listed.
     fn rebuild(&mut self, cursor: &mut Cursor) -> Vec<NodeId> {
-        let selected = self.item_at(cursor.selected).map(|item| item.id);
+        self.rebuild_around(self.selected(*cursor), cursor)
+    }
+
+    fn selected(&self, cursor: Cursor) -> Option<NodeId> {
+        self.item_at(cursor.selected).map(|item| item.id)
+    }
+
+    fn rebuild_around(&mut self, selected: Option<NodeId>, cursor: &mut Cursor) -> Vec<NodeId> {
         let mut rows = Vec::with_capacity(self.rows.len());
         let mut ask = BTreeSet::new();
         if !self.listings.contains_key(&NodeId::ROOT) {
@@ -469,6 +477,6 @@ mod tests {
             .collect();
         tree.listed(NodeId::ROOT, items, &mut cursor);
         assert_eq!(tree.rows().len(), 100_000);
-        assert_eq!(std::mem::size_of::<Row>(), 48);
+        assert_eq!(size_of::<Row>(), 40);
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Resize { columns, rows } => model.size = (columns, rows),
         Message::Notice(notice) => hear::notice(model, *notice),
         Message::Lagged => model.want_all(),
-        Message::Answer { ask, answer } => answer::answer(model, &ask, answer),
+        Message::Answer { ask, answer } => answer::answer(model, &ask, *answer),
         Message::OpenFailed(reason) => model.say(format!("could not open it: {reason}"), false),
     }
     follow_selection(model);
@@ -140,6 +140,8 @@ fn show_history(model: &mut Model, path: Option<sync_engine::RelPath>) {
 
 /// Starts a deed: its orders are sent, and what comes of them is awaited.
 fn start(model: &mut Model, deed: Deed, effects: &mut Vec<Effect>) {
+    // What came before is not the last thing any more.
+    model.undo = None;
     effects.extend(deed.asks.iter().cloned().map(Effect::Ask));
     model.deeds.push(Pending {
         open: deed.asks.clone(),

@@ -41,6 +41,11 @@ const ASCII_BORDER: border::Set<'static> = border::Set {
 
 /// Draws the screen.
 pub(crate) fn view(model: &Model, frame: &mut Frame<'_>) {
+    if frame.area() != layout::whole(model) {
+        // The terminal has just got another size; what is laid out for the old one could lie outside. The event of
+        // the new size is on its way.
+        return;
+    }
     if layout::is_too_small(model) {
         let quit = model
             .options
@@ -130,7 +135,17 @@ fn below<'a>(block: Block<'a>, model: &Model, pane: Pane, area: Rect) -> Block<'
     let typing = model.filtering && model.focus == pane;
     let filter = model.filters[pane.index()].text();
     let mut block = block;
-    let room = usize::from(area.width.saturating_sub(18));
+    let len = model.len(pane);
+    let mut room = usize::from(area.width.saturating_sub(6));
+    if len > layout::list_height(model, pane) {
+        let place = format!(
+            " {} of {} ",
+            text::number(model.cursor(pane).selected as u64 + 1),
+            text::number(len as u64)
+        );
+        room = room.saturating_sub(text::width(&place));
+        block = block.title_bottom(Line::styled(place, theme.dim()).right_aligned());
+    }
     if typing || !filter.is_empty() {
         let cursor = if typing { theme.pick("▏", "_") } else { "" };
         let shown = text::cut_start(&theme.safe(&filter), room, theme.ellipsis());
@@ -138,15 +153,6 @@ fn below<'a>(block: Block<'a>, model: &Model, pane: Pane, area: Rect) -> Block<'
     } else if let Some(note) = note(model, pane) {
         let shown = text::cut_start(&note, room, theme.ellipsis());
         block = block.title_bottom(Line::styled(format!(" {shown} "), theme.dim()));
-    }
-    let len = model.len(pane);
-    if len > layout::list_height(model, pane) {
-        let place = format!(
-            " {} of {} ",
-            text::number(model.cursor(pane).selected as u64 + 1),
-            text::number(len as u64)
-        );
-        block = block.title_bottom(Line::styled(place, theme.dim()).right_aligned());
     }
     block
 }

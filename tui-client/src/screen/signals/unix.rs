@@ -17,6 +17,12 @@ impl Signals {
         ]))
     }
 
+    /// Forgets an interrupt that came already: it was meant for the program that had the terminal.
+    pub(in crate::screen) fn forget_interrupt(&mut self) -> io::Result<()> {
+        self.0[1] = signal(SignalKind::interrupt())?;
+        Ok(())
+    }
+
     /// Waits for any of them.
     pub(in crate::screen) async fn any(&mut self) {
         let [terminate, interrupt, hangup] = &mut self.0;

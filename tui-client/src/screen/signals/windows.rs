@@ -21,6 +21,12 @@ impl Signals {
         })
     }
 
+    /// Forgets an interrupt that came already: it was meant for the program that had the terminal.
+    pub(in crate::screen) fn forget_interrupt(&mut self) -> io::Result<()> {
+        self.interrupt = ctrl_c()?;
+        Ok(())
+    }
+
     /// Waits for any of them.
     pub(in crate::screen) async fn any(&mut self) {
         tokio::select! {

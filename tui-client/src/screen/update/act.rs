@@ -219,7 +219,7 @@ fn enter(model: &mut Model) {
         Pane::Conflicts => ask::resolve(model, None),
         Pane::History => ask::restore(model),
         Pane::Attention if matches!(selected_entry(model), Some(Entry::Brake(_))) => {
-            ask::release_brake(model)
+            ask::release_brake(model);
         }
         Pane::Feed | Pane::Transfers | Pane::Attention => {
             if let Some(path) = selected_paths(model).into_iter().next() {

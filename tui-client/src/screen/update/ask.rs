@@ -40,10 +40,18 @@ pub(super) fn resolve(model: &mut Model, choice: Option<Choice>) {
         many => format!("{} conflicts", many.len()),
     };
     let before = model.version;
-    let choices = choice.map_or_else(
+    let mut choices = choice.map_or_else(
         || vec![Choice::This, Choice::That, Choice::Both],
         |choice| vec![choice],
     );
+    if chosen.iter().any(|conflict| conflict.this.is_none()) {
+        // Keeping a side that is gone would leave nothing.
+        choices.retain(|choice| *choice != Choice::This);
+    }
+    if choices.is_empty() {
+        model.say("this side is gone: keep that, or both", false);
+        return;
+    }
     let mut lines = Vec::new();
     let mut deeds = Vec::new();
     for choice in choices {

@@ -1,7 +1,7 @@
 //! What the client tells, taken in.
 
 use crate::control::Ask;
-use crate::notice::Notice;
+use crate::notice::{ChangeNotice, Notice};
 use crate::screen::attention::Brake;
 use crate::screen::feed::{Event, Line};
 use crate::screen::model::{Connection, Model};
@@ -36,49 +36,26 @@ pub(super) fn notice(model: &mut Model, notice: Notice) {
             model.questions.want(Ask::Status);
         }
         Notice::Scanning { nodes } => model.scanning = Some(nodes),
-        Notice::Change(change) => {
-            model.version = model.version.max(change.version.unwrap_or_default());
-            touch(model, &change.path);
-            if let Some(from) = &change.from {
-                touch(model, from);
-            }
-            if model.history.path.as_ref() == Some(&change.path)
-                && let Some(path) = model.history.path.clone()
-            {
-                model.questions.want(Ask::History { path });
-            }
-            let added = model.feed.change(change, model.now_ms);
-            hold_place(model, usize::from(added));
-        }
+        Notice::Change(change) => changed(model, change),
         Notice::Conflict {
             path,
             with,
             device,
             resolved,
-        } => {
-            touch(model, &path);
-            if let Some(with) = &with {
-                touch(model, with);
-            }
-            model.questions.want(Ask::Conflicts);
-            model.questions.want(Ask::Status);
-            let added = model.feed.add(Line {
+        } => conflict(
+            model,
+            Line {
                 time_ms: model.now_ms,
                 event: Event::Conflict { resolved },
                 path,
                 from: with,
                 device,
                 remark: None,
-            });
-            hold_place(model, usize::from(added));
-        }
+            },
+        ),
         Notice::Blocked { path, reason } => {
             touch(model, &path);
             model.attention.block(path, reason);
-            model.questions.want(Ask::Status);
-        }
-        Notice::Brake { removals: 0, .. } => {
-            model.attention.brake = None;
             model.questions.want(Ask::Status);
         }
         Notice::Brake {
@@ -86,11 +63,12 @@ pub(super) fn notice(model: &mut Model, notice: Notice) {
             nodes,
             reason,
         } => {
-            model.attention.brake = Some(Brake {
+            let brake = Brake {
                 removals,
                 nodes,
                 reason,
-            });
+            };
+            model.attention.brake = Some(brake).filter(|brake| brake.removals > 0);
             model.questions.want(Ask::Status);
         }
         Notice::Progress(progress) => model.transfers.progress(progress, model.now_ms),
@@ -114,6 +92,30 @@ pub(super) fn notice(model: &mut Model, notice: Notice) {
             model.questions.want(Ask::Status);
         }
     }
+}
+
+fn changed(model: &mut Model, change: ChangeNotice) {
+    model.version = model.version.max(change.version.unwrap_or_default());
+    touch(model, &change.path);
+    if let Some(from) = &change.from {
+        touch(model, from);
+    }
+    if let Some(path) = model.history.path.clone().filter(|path| *path == change.path) {
+        model.questions.want(Ask::History { path });
+    }
+    let added = model.feed.change(change, model.now_ms);
+    hold_place(model, usize::from(added));
+}
+
+fn conflict(model: &mut Model, line: Line) {
+    touch(model, &line.path);
+    if let Some(with) = &line.from {
+        touch(model, with);
+    }
+    model.questions.want(Ask::Conflicts);
+    model.questions.want(Ask::Status);
+    let added = model.feed.add(line);
+    hold_place(model, usize::from(added));
 }
 
 /// Wants the listings that a change at a path touches.

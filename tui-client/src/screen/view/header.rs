@@ -13,12 +13,16 @@ pub(super) fn draw(model: &Model, header: Rect, banner_area: Rect, frame: &mut F
     let theme = &model.options.theme;
     let first = Rect::new(header.x, header.y, header.width, 1);
     let second = Rect::new(header.x, header.y + 1, header.width, 1);
-    both_ends(
-        state_spans(model, usize::from(header.width)),
-        rate_spans(model),
-        first,
-        frame,
-    );
+    let state = state_spans(model, usize::from(header.width));
+    let rates = rate_spans(model);
+    // How safe everything is counts more than how fast.
+    let wide: usize = state.iter().chain(&rates).map(Span::width).sum();
+    let rates = if wide < usize::from(header.width) {
+        rates
+    } else {
+        Vec::new()
+    };
+    both_ends(state, rates, first, frame);
     both_ends(
         id_spans(model),
         server_spans(model, usize::from(header.width)),

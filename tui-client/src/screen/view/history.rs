@@ -42,7 +42,7 @@ fn line(model: &Model, item: &LogItem, columns: usize) -> Line<'static> {
         ),
         Span::styled(format!("{glyph} {word:<11}"), style),
     ];
-    if columns >= 60 {
+    if columns >= 74 {
         left.push(Span::raw(format!("{}  ", text::stamp(item.time_ms, &theme.zone))));
     }
     let device = theme.safe(&item.device);

@@ -33,7 +33,7 @@ pub(crate) fn popup_size(model: &Model, popup: &Popup) -> (u16, u16) {
         Popup::Help(_) | Popup::Account(_) | Popup::Report { .. } | Popup::Confirm(_) => {
             let lines = lines(model, popup);
             let widest = lines.iter().map(Line::width).max().unwrap_or(0);
-            (widest.clamp(28, room), lines.len())
+            (widest.max(28).min(room), lines.len())
         }
     };
     (
@@ -159,7 +159,7 @@ fn help_lines(model: &Model) -> Vec<Line<'static>> {
 fn account_lines(model: &Model) -> Vec<Line<'static>> {
     let theme = &model.options.theme;
     let account = &model.account;
-    let width = room(model).min(COLUMNS + 8).saturating_sub(13);
+    let width = room(model).min(COLUMNS + 10).saturating_sub(13);
     let mut lines = Vec::new();
     let mut fact = |word: &str, value: String| {
         for (i, part) in text::wrap(&value, width).into_iter().enumerate() {

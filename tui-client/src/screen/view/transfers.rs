@@ -11,8 +11,8 @@ use crate::screen::text;
 use crate::screen::theme::Theme;
 use crate::screen::transfers::Transfer;
 
-/// The columns of a bar.
-const BAR_COLUMNS: usize = 16;
+/// The columns of a bar, where there is little room and where there is much.
+const BAR_COLUMNS: (usize, usize) = (8, 16);
 
 /// Draws the transfers.
 pub(super) fn draw(model: &Model, frame: &mut Frame<'_>) {
@@ -50,30 +50,35 @@ fn line(model: &Model, transfer: &Transfer, columns: usize) -> Line<'static> {
             theme.dim(),
         ));
     } else {
-        if columns >= 44 {
+        if columns >= 72 {
+            let wide = if columns < 92 {
+                BAR_COLUMNS.0
+            } else {
+                BAR_COLUMNS.1
+            };
             right.push(Span::raw("  "));
-            right.extend(bar(theme, transfer.thousandths(), style));
+            right.extend(bar(theme, transfer.thousandths(), wide, style));
         }
         right.push(Span::raw(format!(
             " {} %",
             text::right(&(transfer.thousandths() / 10).to_string(), 3)
         )));
-        if columns >= 70 {
+        if columns >= 46 {
             let bytes = format!(
-                "{} of {}",
+                "{}/{}",
                 text::size(transfer.done_bytes),
                 text::size(transfer.total_bytes)
             );
-            right.push(Span::styled(text::right(&bytes, 20), theme.dim()));
+            right.push(Span::styled(text::right(&bytes, 17), theme.dim()));
         }
-        if columns >= 56 {
+        if columns >= 58 {
             let rate = transfer.bytes_per_second(model.now_ms);
-            right.push(Span::raw(text::right(&format!("{}/s", text::size(rate)), 12)));
+            right.push(Span::raw(text::right(&format!("{}/s", text::size(rate)), 11)));
         }
         let left = transfer
             .left_s(model.now_ms)
             .map_or_else(|| "stalled".to_owned(), text::left);
-        right.push(Span::styled(text::right(&left, 12), theme.dim()));
+        right.push(Span::styled(text::right(&left, 11), theme.dim()));
     }
     let path = theme.safe(&transfer.path.to_string());
     let middle = Flexible {
@@ -89,20 +94,20 @@ fn line(model: &Model, transfer: &Transfer, columns: usize) -> Line<'static> {
 }
 
 /// Draws a bar in eighths of a column. It is full only when all is through.
-fn bar(theme: &Theme, thousandths: u64, style: ratatui::style::Style) -> [Span<'static>; 2] {
+fn bar(theme: &Theme, thousandths: u64, wide: usize, style: ratatui::style::Style) -> [Span<'static>; 2] {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let thousandths = usize::try_from(thousandths.min(1000)).unwrap_or(1000);
     if theme.ascii {
-        let full = BAR_COLUMNS * thousandths / 1000;
+        let full = wide * thousandths / 1000;
         return [
             Span::styled("#".repeat(full), style),
-            Span::styled(".".repeat(BAR_COLUMNS - full), theme.dim()),
+            Span::styled(".".repeat(wide - full), theme.dim()),
         ];
     }
-    let eighths = BAR_COLUMNS * 8 * thousandths / 1000;
+    let eighths = wide * 8 * thousandths / 1000;
     let mut full = "█".repeat(eighths / 8);
     full.push_str(EIGHTHS[eighths % 8]);
-    let rest = BAR_COLUMNS - text::width(&full);
+    let rest = wide - text::width(&full);
     [
         Span::styled(full, style),
         Span::styled("·".repeat(rest), theme.dim()),
@@ -118,8 +123,8 @@ mod tests {
         for ascii in [true, false] {
             let theme = Theme::plain(ascii, false);
             for thousandths in 0..=1000 {
-                let [full, rest] = bar(&theme, thousandths, theme.text());
-                assert_eq!(full.width() + rest.width(), BAR_COLUMNS);
+                let [full, rest] = bar(&theme, thousandths, 8, theme.text());
+                assert_eq!(full.width() + rest.width(), 8);
                 let whole = full.content.chars().all(|c| matches!(c, '█' | '#')) && rest.content.is_empty();
                 assert_eq!(whole, thousandths == 1000, "{thousandths}");
             }
