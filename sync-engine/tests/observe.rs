@@ -1,6 +1,8 @@
 //! Who is who on disk, tried on a simulated disk with inodes: whatever is done to it, the tree comes to equal it, and a
 //! node keeps its id as far as the law says.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at once")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -210,7 +212,7 @@ impl Client {
         panic!("it does not come to an end");
     }
 
-    /// What is at each place of each known directory; the way to one leads through its inode.
+    /// What is at each place of each known directory; a way may lead elsewhere by now.
     fn looks(&self, disk: &Disk) -> Looks {
         let dirs = self
             .tree
@@ -219,12 +221,7 @@ impl Client {
             .filter(|id| self.tree.is_dir(*id));
         let mut looks = Looks::new();
         for parent in dirs.chain([NodeId::ROOT]) {
-            let inode = if parent == NodeId::ROOT {
-                Some(ROOT)
-            } else {
-                self.inodes.get(&parent).copied()
-            };
-            let names = inode.and_then(|inode| disk.dirs.get(&inode));
+            let names = self.reach(disk, parent).and_then(|inode| disk.dirs.get(&inode));
             for byte in 0..4 {
                 let seen = match names.map(|names| names.get(&byte)) {
                     Some(Some(inode)) => Seen::Present {
@@ -239,6 +236,18 @@ impl Client {
             }
         }
         looks
+    }
+
+    /// Goes the way to a directory; nothing if it does not lead there.
+    fn reach(&self, disk: &Disk, id: NodeId) -> Option<u64> {
+        if id == NodeId::ROOT {
+            return Some(ROOT);
+        }
+        let node = self.tree.node(id)?;
+        let above = self.reach(disk, node.parent)?;
+        let byte = node.name.as_bytes()[0] - b'a';
+        let inode = *disk.dirs.get(&above)?.get(&byte)?;
+        (self.inodes.get(&id) == Some(&inode)).then_some(inode)
     }
 
     fn enter(&mut self, looks: &Looks, observation: Observation) {

@@ -1,5 +1,7 @@
 //! The observer on real folders: whatever is done to one, the local tree comes to equal it, and nodes keep their ids.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at once")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -18,6 +18,10 @@ use crate::rules::Rules;
 const HINTS_MAX: usize = 65_536;
 /// While more files than this wait to be read, no further directory is walked.
 const JOBS_MAX: usize = 8192;
+/// So many absences are looked at together at most.
+const LATE_COUNT_MAX: usize = 16_384;
+/// While new absences come in, those that are due wait for them this long.
+const LATE_PATIENCE: Duration = Duration::from_millis(100);
 /// A file above this size is read by the worker for large files, in bytes.
 pub(super) const LARGE_LEN: u64 = 1024 * 1024;
 
@@ -327,14 +331,6 @@ fn wait_until<'a>(
 impl State {
     /// Adds a hint; too many become a full walk.
     pub(super) fn hint(&mut self, path: RelPath, urgency: Urgency, epoch: u64) {
-        // A look now takes the place of one later; the absence would be found again.
-        let epoch = match self.late.forget(&path) {
-            Some(late) => {
-                self.ledger.close(late);
-                late.min(epoch)
-            }
-            None => epoch,
-        };
         let before = self.hints.push(path, urgency, Instant::now(), epoch);
         self.ledger.reopen(epoch, before);
         if HINTS_MAX < self.hints.len() {
@@ -390,7 +386,7 @@ impl State {
                 moment,
             });
         }
-        self.next_walk().or_else(|| self.next_late(now, count_max))
+        self.next_walk().or_else(|| self.next_late(now))
     }
 
     fn next_walk(&mut self) -> Option<Task> {
@@ -408,11 +404,16 @@ impl State {
     }
 
     /// Absences are believed only when everything that was seen before has been judged.
-    fn next_late(&mut self, now: Instant, count_max: usize) -> Option<Task> {
+    fn next_late(&mut self, now: Instant) -> Option<Task> {
         if self.unhandled > 0 || !self.walks.is_empty() || !self.groups.is_empty() {
             return None;
         }
-        let due = self.late.take_due(now, count_max);
+        // They hang together, so they are looked at together; only a flood of them is cut up.
+        let is_overdue = self.late.next_due().is_some_and(|due| due + LATE_PATIENCE <= now);
+        if !is_overdue && self.late.last_due().is_some_and(|due| now < due) {
+            return None;
+        }
+        let due = self.late.take_due(now, LATE_COUNT_MAX);
         if !due.is_empty() {
             let moment = Moment::Settled;
             return Some(Task::Look {
@@ -428,9 +429,9 @@ impl State {
     }
 
     fn next_due(&self) -> Option<Instant> {
-        let late = self
-            .late
-            .next_due()
+        let overdue = self.late.next_due().map(|due| due + LATE_PATIENCE);
+        let late = overdue
+            .min(self.late.last_due())
             .filter(|_| self.unhandled == 0 && self.walks.is_empty());
         self.hints.next_due().into_iter().chain(late).min()
     }

@@ -114,14 +114,20 @@ impl Observer {
         let local = scene.trees.local();
         let mut above = std::iter::once(place.parent).chain(local.ancestors(place.parent));
         let is_blocked = above.any(|id| scene.trees.blocked().contains_key(&id));
-        self.queue.hint(dir, Urgency::Now, Some(scene.epoch));
         // What is below a blocked directory stays as it is until that is seen again, and walked.
-        if !is_blocked {
-            self.queue.hint(detail.path, put_off(), Some(scene.epoch));
-        }
+        let again = (!is_blocked).then_some(detail.path);
         if detail.sight == Sight::Absent {
+            // Nothing presses, and whatever asked for this look may be waiting for things to settle.
+            self.queue.look_late(
+                again.into_iter().chain([dir]).collect::<Vec<_>>(),
+                Some(scene.epoch),
+            );
             scene.looks.insert(place, Seen::Unreachable);
         } else {
+            self.queue.hint(dir, Urgency::Now, Some(scene.epoch));
+            if let Some(path) = again {
+                self.queue.hint(path, put_off(), Some(scene.epoch));
+            }
             scene.put_off.insert(place);
         }
     }

@@ -87,13 +87,6 @@ impl Hints {
         self.push(path, Urgency::After(LATE), now, epoch)
     }
 
-    /// Takes the epoch of a path's hint and forgets the hint.
-    pub(super) fn forget(&mut self, path: &RelPath) -> Option<u64> {
-        let hint = self.by_path.remove(path)?;
-        self.by_due.remove(&(hint.due, path.clone()));
-        Some(hint.epoch)
-    }
-
     /// Takes what is due, the longest due first.
     pub(super) fn take_due(&mut self, now: Instant, count_max: usize) -> Vec<Due> {
         let mut taken = Vec::new();
@@ -121,6 +114,11 @@ impl Hints {
     /// Returns when the next hint is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.by_due.first().map(|(due, _)| *due)
+    }
+
+    /// Returns when the last hint is due.
+    pub(super) fn last_due(&self) -> Option<Instant> {
+        self.by_due.last().map(|(due, _)| *due)
     }
 
     /// Returns the number of hints.
