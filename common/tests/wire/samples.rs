@@ -65,7 +65,7 @@ fn node(kind: Kind, cause: Option<ConflictCause>) -> Node {
 
 /// One of each kind of change.
 pub(crate) fn changes() -> Vec<Change> {
-    let link = Kind::Symlink(Target(Arc::from(b"../x".as_slice())));
+    let link = Kind::Symlink(Target::new(b"../x").unwrap());
     let to = MoveTo {
         id: node_id(6),
         base: Version(251),
