@@ -106,7 +106,7 @@ fn a_new_epoch_makes_the_devices_compare_and_changes_nothing() -> Result<()> {
 }
 
 #[test]
-fn a_damaged_chunk_is_found_and_a_device_that_has_it_heals_nothing_by_mistake() -> Result<()> {
+fn a_damaged_chunk_is_found_by_verify_and_no_device_loses_its_file() -> Result<()> {
     let (mut world, [first, second]) = World::with_devices()?;
     first.write("large.bin", tests::noise::Noise::new(6).bytes(200_000))?;
     let before = settle(&[&first, &second])?;
