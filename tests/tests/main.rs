@@ -16,6 +16,7 @@ mod places;
 mod rules;
 mod safety;
 mod screen;
+mod store;
 mod support;
 mod transfers;
 mod trust;

@@ -60,6 +60,20 @@ fn two_files_renamed_to_one_name_are_both_kept() -> Result<()> {
 }
 
 #[test]
+fn equal_files_renamed_to_one_name_become_one() -> Result<()> {
+    check_apart(
+        |device| {
+            device.write("one.txt", "same")?;
+            device.write("two.txt", "same")
+        },
+        |first| first.rename("one.txt", "goal.txt"),
+        |second| second.rename("two.txt", "goal.txt"),
+        [("goal.txt", "same")],
+        0,
+    )
+}
+
+#[test]
 fn a_new_file_and_one_that_is_renamed_to_its_name_are_both_kept() -> Result<()> {
     check_apart(
         one_and_two,

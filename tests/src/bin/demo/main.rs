@@ -16,7 +16,7 @@ use tests::process::end_all;
 use tokio::sync::oneshot;
 
 /// How long the demo may take to come to an end once everything that it started was ended.
-const END_TIMEOUT: Duration = Duration::from_secs(5);
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let outcome = play();
