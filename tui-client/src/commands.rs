@@ -15,18 +15,25 @@ mod show;
 mod tests;
 
 use std::io::{self, Write};
+use std::time::Duration;
 use std::path::{Path, PathBuf};
 
 use jiff::Zoned;
 use sync_engine::DeviceId;
+use tokio::time::{Instant, sleep};
 
 use crate::config::Config;
 use crate::control::{Answer, Ask, DeviceItem, State, Status};
-use crate::disk::{FolderId, Root};
+use crate::disk::{DiskError, FolderId, Root};
 use crate::fault::{Exit, Fault};
 use crate::options::{Deed, Order};
 use crate::socket::{Conversation, Place, SocketError};
 use helper::Helper;
+
+/// A client that is just being started is waited for at most this long.
+const START_GRACE: Duration = Duration::from_secs(3);
+/// How often it is looked whether it has started.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What a command knows of where it runs.
 #[derive(Debug, Clone)]
@@ -72,7 +79,7 @@ impl Target {
 /// # Errors
 /// When it cannot be done; the fault says what to do, and how the program ends.
 pub async fn run(order: &Order, surroundings: &Surroundings, out: &mut impl Write) -> Result<Exit, Fault> {
-    let target = Target::open(&order.folder, &surroundings.config)?;
+    let target = open_target(order, surroundings).await?;
     let (answer, exit) = if order.deed == Deed::Doctor {
         let report = doctor::look(&target, surroundings).await;
         let exit = exit_of(&order.deed, &report);
@@ -94,6 +101,36 @@ pub async fn run(order: &Order, surroundings: &Surroundings, out: &mut impl Writ
     Ok(exit)
 }
 
+/// Opens the folder. Who waits may do so from the moment that a client is being started, before it has marked the folder.
+async fn open_target(order: &Order, surroundings: &Surroundings) -> Result<Target, Fault> {
+    let begin = Instant::now();
+    loop {
+        match Target::open(&order.folder, &surroundings.config) {
+            Err(_) if matches!(order.deed, Deed::Wait { .. }) && begin.elapsed() < START_GRACE => {
+                sleep(LOOK_INTERVAL).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Begins a conversation with the client that runs; nothing when none does. One that is just starting is waited for.
+async fn converse(deed: &Deed, target: &Target) -> Result<Option<Conversation>, Fault> {
+    let begin = Instant::now();
+    loop {
+        match Conversation::open(&target.place).await {
+            Ok(conversation) => return Ok(Some(conversation)),
+            Err(SocketError::NobodyThere) => (),
+            Err(error) => return Err(error.into()),
+        }
+        let starting = matches!(target.root.lock(), Err(DiskError::InUse { .. }));
+        if !(starting || matches!(deed, Deed::Wait { .. })) || START_GRACE <= begin.elapsed() {
+            return Ok(None);
+        }
+        sleep(LOOK_INTERVAL).await;
+    }
+}
+
 fn write_lines(out: &mut impl Write, lines: &[String]) -> Result<(), Fault> {
     let written = lines
         .iter()
@@ -113,10 +150,8 @@ fn write_lines(out: &mut impl Write, lines: &[String]) -> Result<(), Fault> {
 
 /// Gets the answer from the client that runs, from the memory, or from a client that is started for it.
 async fn answer(deed: &Deed, target: &Target, surroundings: &Surroundings) -> Result<Answer, Fault> {
-    match Conversation::open(&target.place).await {
-        Ok(mut conversation) => return Ok(carry_out(deed, &mut conversation).await?),
-        Err(SocketError::NobodyThere) => (),
-        Err(error) => return Err(error.into()),
+    if let Some(mut conversation) = converse(deed, target).await? {
+        return Ok(carry_out(deed, &mut conversation).await?);
     }
     if let Some(answer) = memory::answer(deed, target, &surroundings.config)? {
         return Ok(answer);

@@ -76,21 +76,23 @@ impl Driver {
     }
 
     async fn on_connected(&mut self, welcome: Welcome, outgoing: mpsc::Sender<Outgoing>, generation: [u8; 16]) {
+        let before = self.account.clone();
         if let Some(id) = welcome.id {
             self.account.id = Some(id);
         }
         self.account.device = Some(welcome.device);
         self.account.device_name = welcome.device_name;
         self.device_names.insert(welcome.device, self.account.device_name.clone());
-        if let Err(error) = self.save_account() {
-            self.on_config_failed(&error);
+        if self.account != before {
+            if let Err(error) = self.save_account() {
+                self.on_config_failed(&error);
+            }
+            self.tell_account();
         }
         self.facts.generation = generation;
         self.facts_changed = true;
         self.save_durably().await;
         self.control.introduce(Presence { auth: Auth::Device, generation });
-        self.tell_account();
-
         let introduction =
             Introduction { role: Role::Bulk, auth: Auth::Device, generation, next_generation: generation };
         self.transfers.connect(Bulk::start(self.endpoint(), introduction));
