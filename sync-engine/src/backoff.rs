@@ -24,7 +24,9 @@ impl Backoff {
         if ALIVE <= lived {
             self.failures = 0;
         }
-        let bound = PAUSE_MIN.saturating_mul(1 << self.failures.min(16)).min(PAUSE_MAX);
+        let bound = PAUSE_MIN
+            .saturating_mul(1 << self.failures.min(16))
+            .min(PAUSE_MAX);
         self.failures = self.failures.saturating_add(1);
         bound.mul_f64(1.0 - dice.clamp(0.0, 1.0) / 2.0)
     }

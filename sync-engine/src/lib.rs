@@ -27,7 +27,9 @@ pub use change::{Change, Entry, MoveTo, Rejection};
 pub use id::{DeviceId, Epoch, Hash, NodeId, Version};
 pub use name::{Name, NameError, RelPath};
 pub use node::{ConflictMark, Content, FileState, Kind, Node, Target, TargetError};
-pub use plan::{Brake, Removals, Folding, MoveCause, NameRules, Place, Plan, Policy, Record, Remark, Step, plan};
+pub use plan::{
+    Brake, Folding, MoveCause, NameRules, Place, Plan, Policy, Record, Remark, Removals, Step, plan,
+};
 pub use rejection::{Reaction, react};
 pub use tree::{Tree, TreeError};
 pub use trees::{Base, Block, Trees};

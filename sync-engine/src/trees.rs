@@ -216,7 +216,11 @@ impl Trees {
         let remote = self.remote.node(id);
         let local = self.local.node(id);
         let base = self.synced.get(&id).map(|base| &base.node);
-        if [remote, local].into_iter().flatten().any(|node| node.mark.is_some()) {
+        if [remote, local]
+            .into_iter()
+            .flatten()
+            .any(|node| node.mark.is_some())
+        {
             self.marked.insert(id);
         } else {
             self.marked.remove(&id);

@@ -104,8 +104,15 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
     let recovered = root.recover(&|hash| wanted.contains(hash))?;
     tracing::debug!(?recovered, "the private directory is in order");
     let joining = loaded.lost();
-    let endpoint = Endpoint { address: account.server.clone(), trust, certificate };
-    let presence = Presence { auth, generation: loaded.facts.generation };
+    let endpoint = Endpoint {
+        address: account.server.clone(),
+        trust,
+        certificate,
+    };
+    let presence = Presence {
+        auth,
+        generation: loaded.facts.generation,
+    };
     let patience = match (once, enrolled) {
         (true, _) => Patience::FewTries,
         (false, false) => Patience::FirstTry,
@@ -118,11 +125,28 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
         (_, true) => Folding::CaseAndForm,
     };
     let (rules, complaints) = Rules::load(&root)?;
-    complaints.iter().for_each(|complaint| tracing::warn!(%complaint, "a rule is passed over"));
-    let prints = loaded.prints.iter().filter_map(|(id, bytes)| Some((*id, print_of_bytes(bytes)?))).collect();
-    let look = Look { root: root.clone(), rules, prints, new_id: Box::new(random_id), rescan_interval: run.rescan };
-    let (observer, seen) = Observer::start(look)
-        .map_err(|error| Fault::failed(format!("cannot start to watch the folder: {error}"), "nothing was changed", "end some other programs and try again"))?;
+    complaints
+        .iter()
+        .for_each(|complaint| tracing::warn!(%complaint, "a rule is passed over"));
+    let prints = loaded
+        .prints
+        .iter()
+        .filter_map(|(id, bytes)| Some((*id, print_of_bytes(bytes)?)))
+        .collect();
+    let look = Look {
+        root: root.clone(),
+        rules,
+        prints,
+        new_id: Box::new(random_id),
+        rescan_interval: run.rescan,
+    };
+    let (observer, seen) = Observer::start(look).map_err(|error| {
+        Fault::failed(
+            format!("cannot start to watch the folder: {error}"),
+            "nothing was changed",
+            "end some other programs and try again",
+        )
+    })?;
 
     let (asks, asked) = mpsc::channel(ASKS_WAITING_MAX);
     let (notices, first) = broadcast::channel(NOTICES_MAX);
@@ -159,14 +183,27 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
         let _is_done = is_done;
         driver.run().await;
     });
-    Ok(Running { asks, notices, failed, first, stop, done, _socket: socket, _lock: lock })
+    Ok(Running {
+        asks,
+        notices,
+        failed,
+        first,
+        stop,
+        done,
+        _socket: socket,
+        _lock: lock,
+    })
 }
 
 /// Finds the folder, or makes it if it was never one that is synchronised.
 fn make_folder(config: &Config, folder: &Path) -> Result<PathBuf, Fault> {
     let failed = |error: std::io::Error| {
         let what = format!("cannot use the folder {}: {error}", folder.display());
-        Fault::failed(what, "nothing was changed", "see that the folder is there and is yours")
+        Fault::failed(
+            what,
+            "nothing was changed",
+            "see that the folder is there and is yours",
+        )
     };
     let absolute = std::path::absolute(folder).map_err(failed)?;
     match absolute.try_exists() {
@@ -186,7 +223,11 @@ fn account(stored: Option<Account>, run: &Run) -> Result<(Account, Trust, Auth),
     let (server, id, first) = match &run.start {
         Start::Enrolled => (None, None, FirstTrust::Ask),
         Start::Server { server, id, trust } => (Some(server.clone()), id.clone(), *trust),
-        Start::Link(link) => (Some(link.server.clone()), Some(link.id.clone()), FirstTrust::Pinned(link.fingerprint)),
+        Start::Link(link) => (
+            Some(link.server.clone()),
+            Some(link.id.clone()),
+            FirstTrust::Pinned(link.fingerprint),
+        ),
     };
     let account = match (stored, server) {
         (Some(stored), server) => {
@@ -196,18 +237,31 @@ fn account(stored: Option<Account>, run: &Run) -> Result<(Account, Trust, Auth),
             {
                 return Err(other_account());
             }
-            Account { server, id: id.clone().or(stored.id.clone()), ..stored }
+            Account {
+                server,
+                id: id.clone().or(stored.id.clone()),
+                ..stored
+            }
         }
-        (None, Some(server)) => {
-            Account { server, fingerprint: None, id: id.clone(), device_name: name(), device: None }
-        }
+        (None, Some(server)) => Account {
+            server,
+            fingerprint: None,
+            id: id.clone(),
+            device_name: name(),
+            device: None,
+        },
         (None, None) => return Err(never_enrolled(&run.folder)),
     };
     let trust = trust_of(&account, first, id.is_some())?;
     let auth = match (&account.device, &account.id) {
         (Some(_), _) => Auth::Device,
-        (None, Some(id)) => Auth::Enrol { id: id.clone(), device_name: account.device_name.clone() },
-        (None, None) => Auth::Register { device_name: account.device_name.clone() },
+        (None, Some(id)) => Auth::Enrol {
+            id: id.clone(),
+            device_name: account.device_name.clone(),
+        },
+        (None, None) => Auth::Register {
+            device_name: account.device_name.clone(),
+        },
     };
     Ok((account, trust, auth))
 }
@@ -228,7 +282,9 @@ fn untrusted(server: &ServerAddress) -> Fault {
     Fault {
         exit: Exit::NotAdmitted,
         ..Fault::failed(
-            format!("the key of the server {server} is not known, and the account's ID would go to whoever answers"),
+            format!(
+                "the key of the server {server} is not known, and the account's ID would go to whoever answers"
+            ),
             "nothing was sent",
             todo,
         )

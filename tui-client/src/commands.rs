@@ -15,8 +15,8 @@ mod show;
 mod tests;
 
 use std::io::{self, Write};
-use std::time::Duration;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Zoned;
 use sync_engine::DeviceId;

@@ -183,7 +183,10 @@ impl Driver {
             endpoint: setup.endpoint,
             folding: setup.folding,
             trees: setup.trees,
-            facts: Facts { joining: setup.joining, ..setup.facts },
+            facts: Facts {
+                joining: setup.joining,
+                ..setup.facts
+            },
             facts_changed: true,
             touched: Touched::default(),
             observer: setup.observer,
@@ -268,7 +271,12 @@ impl Driver {
 
     /// When something is due although nothing happens.
     fn next_wake(&self) -> Instant {
-        let due = [Some(self.next_look), self.holds.next_due(), self.settled.next_due(), self.removals.next_due()];
+        let due = [
+            Some(self.next_look),
+            self.holds.next_due(),
+            self.settled.next_due(),
+            self.removals.next_due(),
+        ];
         due.into_iter().flatten().min().unwrap_or(self.next_look)
     }
 
@@ -297,8 +305,14 @@ impl Driver {
 
     /// How to reach the server, with its key pinned as soon as it is known.
     fn endpoint(&self) -> Endpoint {
-        let trust = self.account.fingerprint.map_or(self.endpoint.trust, Trust::Pinned);
-        Endpoint { trust, ..self.endpoint.clone() }
+        let trust = self
+            .account
+            .fingerprint
+            .map_or(self.endpoint.trust, Trust::Pinned);
+        Endpoint {
+            trust,
+            ..self.endpoint.clone()
+        }
     }
 
     fn save_account(&self) -> Result<(), ConfigError> {

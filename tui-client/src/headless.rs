@@ -101,7 +101,11 @@ fn drain(heard: &mut broadcast::Receiver<Notice>, json: bool) {
 
 /// Writes a line; that nobody reads it is no failure of ours.
 fn write(notice: &Notice, json: bool) {
-    let line = if json { notice_as_json(notice, Timestamp::now()) } else { notice_in_words(notice) };
+    let line = if json {
+        notice_as_json(notice, Timestamp::now())
+    } else {
+        notice_in_words(notice)
+    };
     if let Some(line) = line {
         let mut out = std::io::stdout().lock();
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());

@@ -28,7 +28,9 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             let what = format!("the system gives no threads: {error}");
-            complain(&Fault::failed(what, "nothing was done", "end some other programs and try again").to_string());
+            complain(
+                &Fault::failed(what, "nothing was done", "end some other programs and try again").to_string(),
+            );
             return Exit::Failed.into();
         }
     };
@@ -69,7 +71,11 @@ async fn run(invocation: Invocation, now: Zoned) -> Result<Exit, Fault> {
 /// Logs go to standard error; `RUST_LOG` says how much.
 fn log_to_standard_error() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
 }
 
 /// Writes to standard output; that nobody reads it is no failure of ours.

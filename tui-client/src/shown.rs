@@ -38,13 +38,24 @@ pub async fn run(run: Run, look: Look) -> Result<Exit, Fault> {
 
 /// What has to be asked before a client may be started: a server that is not known yet, whose key a person compares.
 fn missing(run: &Run) -> Option<Prefill> {
-    let Start::Server { server, id: Some(id), trust: FirstTrust::Ask } = &run.start else { return None };
+    let Start::Server {
+        server,
+        id: Some(id),
+        trust: FirstTrust::Ask,
+    } = &run.start
+    else {
+        return None;
+    };
     let enrolled = || {
         let root = Root::open(&run.folder).ok()?;
         if root.is_new().ok()? {
             return None;
         }
-        Config::locate().ok()?.account(root.marker().ok()?).ok()??.fingerprint
+        Config::locate()
+            .ok()?
+            .account(root.marker().ok()?)
+            .ok()??
+            .fingerprint
     };
     if enrolled().is_some() {
         return None;
@@ -63,12 +74,21 @@ async fn ask_and_run(prefill: Prefill, look: Look, given: Option<Run>) -> Result
     let Some(setup) = screen::first_start(prefill, theme, reach).await.map_err(broken)? else {
         return Ok(Exit::Done);
     };
-    let Setup { server, folder, join, fingerprint } = setup;
+    let Setup {
+        server,
+        folder,
+        join,
+        fingerprint,
+    } = setup;
     let id = match join {
         Join::New => None,
         Join::Join(id) => Some(id),
     };
-    let start = Start::Server { server, id, trust: FirstTrust::Pinned(fingerprint) };
+    let start = Start::Server {
+        server,
+        id,
+        trust: FirstTrust::Pinned(fingerprint),
+    };
     let run = match given {
         Some(run) => Run { folder, start, ..run },
         None => Run {
@@ -89,9 +109,15 @@ async fn reach(server: String) -> Result<Fingerprint, Trouble> {
         done: "nothing was sent".into(),
         todo: "type the address as HOST or HOST:PORT".into(),
     };
-    let address: ServerAddress = server.parse().map_err(|error| unusable(format!("'{server}' is no address: {error}")))?;
+    let address: ServerAddress = server
+        .parse()
+        .map_err(|error| unusable(format!("'{server}' is no address: {error}")))?;
     let certificate = Certificate::generate(&[]).map_err(|error| unusable(error.to_string()))?;
-    let endpoint = Endpoint { address: address.clone(), trust: Trust::FirstUse, certificate: Arc::new(certificate) };
+    let endpoint = Endpoint {
+        address: address.clone(),
+        trust: Trust::FirstUse,
+        certificate: Arc::new(certificate),
+    };
     probe(&endpoint).await.map_err(|error| error.trouble(&address))
 }
 
@@ -102,7 +128,10 @@ async fn show(run: Run, look: Look) -> Result<Exit, Fault> {
         theme: Theme::from_environment().with_ascii(look.ascii),
         ..ScreenOptions::new(run.folder.clone())
     };
-    let shown = Client { asks: running.asks.clone(), notices: running.listen() };
+    let shown = Client {
+        asks: running.asks.clone(),
+        notices: running.listen(),
+    };
     let ended = screen::run(shown, options).await;
     running.stop().await;
     ended.map_err(broken)?;

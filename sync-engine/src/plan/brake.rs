@@ -33,7 +33,11 @@ pub struct Removals {
 /// Only what this device would remove from the account is counted. What comes from the account was let through by the
 /// brake of the device that removed it, and is in the history.
 pub(super) fn apply(wanted: &mut Wanted<'_>) -> Option<Brake> {
-    let Removals { n_lately, is_held, is_confirmed } = wanted.policy.removals;
+    let Removals {
+        n_lately,
+        is_held,
+        is_confirmed,
+    } = wanted.policy.removals;
     if is_confirmed && !is_held {
         return None;
     }

@@ -5,8 +5,8 @@ use crate::ledger::Ledger;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use sync_engine::{
-    Change, Content, DeviceId, Entry, Folding, Kind, NameRules, Removals, Node, NodeId, Origin, Place, Plan, Policy,
-    Reaction, Record, Rejection, Step, Tree, Trees, Version, accept, complete, plan, react, record,
+    Change, Content, DeviceId, Entry, Folding, Kind, NameRules, Node, NodeId, Origin, Place, Plan, Policy,
+    Reaction, Record, Rejection, Removals, Step, Tree, Trees, Version, accept, complete, plan, react, record,
 };
 
 /// What the server tells a device.
@@ -42,7 +42,10 @@ pub(crate) fn policy(device: u8) -> Policy {
         has_symlinks: true,
         has_exec_bits: true,
         cursor: Version::ZERO,
-        removals: Removals { is_confirmed: true, ..Removals::default() },
+        removals: Removals {
+            is_confirmed: true,
+            ..Removals::default()
+        },
     }
 }
 

@@ -22,7 +22,10 @@ fn read(config: &Config, folder: &Path) -> Option<String> {
 
 fn is_gone(config: &Config, folder: &Path) -> Fault {
     Fault::failed(
-        format!("the folder {} was synchronised, and what is there now is not that folder", folder.display()),
+        format!(
+            "the folder {} was synchronised, and what is there now is not that folder",
+            folder.display()
+        ),
         "nothing was taken for deleted, and nothing was changed",
         format!(
             "mount its disk or put it back; to begin anew with what is there now, remove {}",
@@ -69,6 +72,10 @@ pub fn remember(config: &Config, folder: &Path, id: FolderId) -> Result<(), Faul
     };
     write().map_err(|error| {
         let what = format!("cannot write {}: {error}", path.display());
-        Fault::failed(what, "nothing was changed", "make the configuration directory writable")
+        Fault::failed(
+            what,
+            "nothing was changed",
+            "make the configuration directory writable",
+        )
     })
 }

@@ -13,9 +13,9 @@ use super::turn::now_ms;
 use super::views::{self, Facts, block_text, node_at, path_of};
 use super::{Asked, Driver};
 use crate::config::ConfigError;
+use crate::control::{Answer, Ask, Identity, Status};
 use crate::fault::Exit;
 use crate::net::control::{Patience, Presence};
-use crate::control::{Answer, Ask, Identity, Status};
 use crate::net::{ConnectError, Control};
 use crate::notice::{Notice, Trouble};
 
@@ -68,7 +68,10 @@ impl Driver {
             return;
         }
         self.control.hurry();
-        self.settled.wait(reply, timeout_ms.map(|ms| Instant::now() + Duration::from_millis(ms)));
+        self.settled.wait(
+            reply,
+            timeout_ms.map(|ms| Instant::now() + Duration::from_millis(ms)),
+        );
     }
 
     pub(super) fn status(&self) -> Status {
@@ -76,24 +79,35 @@ impl Driver {
             state: self.state_word(),
             version: self.facts.cursor.map_or(Version::ZERO, |cursor| cursor.version),
             pending: self.n_pending(),
-            blocked: self.blocked_told.iter().map(|(path, reason)| (path.clone(), reason.clone())).collect(),
+            blocked: self
+                .blocked_told
+                .iter()
+                .map(|(path, reason)| (path.clone(), reason.clone()))
+                .collect(),
             conflicts: views::conflict_nodes(&self.trees).len() as u64,
             nodes: self.trees.local().len() as u64,
             device: self.account.device_name.clone(),
             device_id: self.account.device,
             server: self.account.server.to_string(),
             connected: self.session.is_some(),
-            protected_ms: if self.settled.is_announced() { Some(now_ms()) } else { self.facts.protected_ms },
+            protected_ms: if self.settled.is_announced() {
+                Some(now_ms())
+            } else {
+                self.facts.protected_ms
+            },
             trouble: self.trouble.as_ref().map(|(_, trouble)| trouble.clone()),
-            brake: self.brake.map(|brake| (brake.removals as u64, brake.nodes as u64)),
+            brake: self
+                .brake
+                .map(|brake| (brake.removals as u64, brake.nodes as u64)),
         }
     }
 
     fn identity(&self) -> Answer {
         match (self.account.id.as_ref(), self.account.pairing_link()) {
-            (Some(id), Some(link)) => {
-                Answer::Identity(Identity { id: id.reveal().to_string(), link: link.reveal().to_string() })
-            }
+            (Some(id), Some(link)) => Answer::Identity(Identity {
+                id: id.reveal().to_string(),
+                link: link.reveal().to_string(),
+            }),
             (Some(_) | None, _) => Answer::Failed(Trouble {
                 what: "this folder has no account yet".into(),
                 done: "the client is still trying to reach the server".into(),
@@ -104,13 +118,20 @@ impl Driver {
 
     fn list(&self, dir: Option<NodeId>) -> Vec<crate::control::ListItem> {
         let blocked = self.all_blocked();
-        let facts = Facts { uploading: &self.uploading, downloading: &self.downloading, blocked: &blocked };
+        let facts = Facts {
+            uploading: &self.uploading,
+            downloading: &self.downloading,
+            blocked: &blocked,
+        };
         views::list(&self.trees, &facts, dir.unwrap_or(NodeId::ROOT))
     }
 
     fn why(&self, path: &RelPath) -> Answer {
         if let Some(block) = self.observer.oddities().get(path) {
-            return Answer::Report { sound: false, lines: vec![format!("{path}: {}", block_text(block))] };
+            return Answer::Report {
+                sound: false,
+                lines: vec![format!("{path}: {}", block_text(block))],
+            };
         }
         let Some(id) = node_at(&self.trees, path) else {
             return Answer::Failed(Trouble {
@@ -152,7 +173,10 @@ impl Driver {
 
     /// The name of a device, or the beginning of its id while the name is not known.
     pub(super) fn name_of(&self, device: DeviceId) -> String {
-        self.device_names.get(&device).cloned().unwrap_or_else(|| device.to_string()[..8].to_owned())
+        self.device_names
+            .get(&device)
+            .cloned()
+            .unwrap_or_else(|| device.to_string()[..8].to_owned())
     }
 
     pub(super) fn tell_account(&self) {
@@ -161,17 +185,24 @@ impl Driver {
                 id: id.reveal().to_string(),
                 device: self.account.device_name.clone(),
                 server: self.account.server.to_string(),
-                fingerprint: self.account.fingerprint.map(|fingerprint| fingerprint.to_string()).unwrap_or_default(),
+                fingerprint: self
+                    .account
+                    .fingerprint
+                    .map(|fingerprint| fingerprint.to_string())
+                    .unwrap_or_default(),
             });
         }
     }
 
     pub(super) fn on_config_failed(&mut self, error: &ConfigError) {
-        self.fatal(Trouble {
-            what: format!("the account's settings could not be saved: {error}"),
-            done: "the client has stopped syncing, so that the account is not lost by it".into(),
-            todo: "make the configuration directory writable and start the client again".into(),
-        }, Exit::Failed);
+        self.fatal(
+            Trouble {
+                what: format!("the account's settings could not be saved: {error}"),
+                done: "the client has stopped syncing, so that the account is not lost by it".into(),
+                todo: "make the configuration directory writable and start the client again".into(),
+            },
+            Exit::Failed,
+        );
     }
 
     pub(super) fn on_not_admitted(&mut self, error: &ConnectError) {
@@ -193,8 +224,14 @@ impl Driver {
         self.save_account()?;
         self.facts.generation = [0; 16];
         self.unite();
-        let auth = Auth::Enrol { id, device_name: self.account.device_name.clone() };
-        let presence = Presence { auth, generation: self.facts.generation };
+        let auth = Auth::Enrol {
+            id,
+            device_name: self.account.device_name.clone(),
+        };
+        let presence = Presence {
+            auth,
+            generation: self.facts.generation,
+        };
         self.control = Control::start(self.endpoint(), presence, Patience::Endless);
         self.tell(Notice::Error(Trouble {
             what: "this folder's state is a copy of another device's, or was put back to an older one".into(),
@@ -206,10 +243,12 @@ impl Driver {
 
     /// Whether a node is one of those that a person would look for at a path.
     pub(super) fn remote_at(&self, path: &RelPath) -> Option<NodeId> {
-        self.trees
-            .remote()
-            .lookup(path)
-            .or_else(|| self.trees.local().lookup(path).filter(|id| self.trees.remote().node(*id).is_some()))
+        self.trees.remote().lookup(path).or_else(|| {
+            self.trees
+                .local()
+                .lookup(path)
+                .filter(|id| self.trees.remote().node(*id).is_some())
+        })
     }
 
     /// The path of a node for a person.

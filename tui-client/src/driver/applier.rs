@@ -127,7 +127,10 @@ fn not_flushed(error: &DiskError) -> HandError {
     if error.is_full() {
         return HandError::NoSpace;
     }
-    HandError::Io { deed: "flush what was written", source: io::Error::other(error.to_string()) }
+    HandError::Io {
+        deed: "flush what was written",
+        source: io::Error::other(error.to_string()),
+    }
 }
 
 /// Writes all contents of a group to staging and flushes them as one.
@@ -147,12 +150,16 @@ fn stage_all(root: &Root, group: Vec<Job>) -> Vec<(Step, Result<Deed, HandError>
     match root.flush_staged(&mut sealed) {
         Ok(()) => {
             for (owner, one) in owners.into_iter().zip(sealed) {
-                if let Some((_, Ok(Deed::Install(_, _, body) | Deed::Replace(_, _, _, _, body)))) = ready.get_mut(owner) {
+                if let Some((_, Ok(Deed::Install(_, _, body) | Deed::Replace(_, _, _, _, body)))) =
+                    ready.get_mut(owner)
+                {
                     *body = Body::Sealed(one);
                 }
             }
         }
-        Err(error) => owners.into_iter().for_each(|owner| ready[owner].1 = Err(not_flushed(&error))),
+        Err(error) => owners
+            .into_iter()
+            .for_each(|owner| ready[owner].1 = Err(not_flushed(&error))),
     }
     ready
 }
@@ -165,10 +172,16 @@ fn stage(root: &Root, deed: Deed) -> Result<(Deed, Option<Sealed>), HandError> {
             Body::Staged(staged) => staged,
             Body::Bytes(bytes) => {
                 let mut staged = root.stage()?;
-                staged.file().write_all(&bytes).map_err(|source| match source.kind() {
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => HandError::NoSpace,
-                    _ => HandError::Io { deed: "write to staging", source },
-                })?;
+                staged
+                    .file()
+                    .write_all(&bytes)
+                    .map_err(|source| match source.kind() {
+                        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => HandError::NoSpace,
+                        _ => HandError::Io {
+                            deed: "write to staging",
+                            source,
+                        },
+                    })?;
                 staged
             }
         };
@@ -209,7 +222,8 @@ fn carry_out(
         }
         Deed::MakeSymlink(path, target) => {
             dirs.insert(parent(&path));
-            root.make_symlink(&path, &target).map(|print| vec![(other, print)])
+            root.make_symlink(&path, &target)
+                .map(|print| vec![(other, print)])
         }
         Deed::Install(path, _, Body::Sealed(sealed)) => {
             dirs.insert(parent(&path));
@@ -217,7 +231,11 @@ fn carry_out(
         }
         Deed::Replace(path, print, content, _, Body::Sealed(sealed)) => {
             dirs.insert(parent(&path));
-            let known = Known { node: id, print: &print, content: &content };
+            let known = Known {
+                node: id,
+                print: &print,
+                content: &content,
+            };
             root.replace(sealed, &path, &known, &content_of).map(one)
         }
         Deed::Install(..) | Deed::Replace(..) => unreachable!("every content was staged before"),
@@ -226,8 +244,13 @@ fn carry_out(
             root.replace_symlink(&path, &expect, &old, &new).map(one)
         }
         Deed::SetAttributes(path, print, content, file) => {
-            let known = Known { node: id, print: &print, content: &content };
-            root.set_attributes(&path, &known, file.exec, file.mtime_ns, &content_of).map(one)
+            let known = Known {
+                node: id,
+                print: &print,
+                content: &content,
+            };
+            root.set_attributes(&path, &known, file.exec, file.mtime_ns, &content_of)
+                .map(one)
         }
         Deed::Move(from, expect, to) => {
             dirs.extend([parent(&from), parent(&to)]);
@@ -240,7 +263,11 @@ fn carry_out(
         }
         Deed::RemoveFile(path, print, content) => {
             dirs.insert(parent(&path));
-            let known = Known { node: id, print: &print, content: &content };
+            let known = Known {
+                node: id,
+                print: &print,
+                content: &content,
+            };
             root.remove_file(&path, &known, &content_of).map(|()| Vec::new())
         }
         Deed::RemoveSymlink(path, expect, target) => {
@@ -253,8 +280,13 @@ fn carry_out(
         }
         Deed::KeepCopy(path, print, content, to) => {
             dirs.insert(parent(&to));
-            let known = Known { node: id, print: &print, content: &content };
-            root.keep_copy(&path, &known, &to, &content_of).map(|print| vec![(other, print)])
+            let known = Known {
+                node: id,
+                print: &print,
+                content: &content,
+            };
+            root.keep_copy(&path, &known, &to, &content_of)
+                .map(|print| vec![(other, print)])
         }
     }
 }
@@ -272,7 +304,9 @@ pub fn block_of(error: &HandError) -> Option<Block> {
         HandError::Refused(block) => Some(block.clone()),
         HandError::Busy => Some(Block::Busy),
         HandError::Io { .. } => Some(Block::Unreadable(error.to_string())),
-        HandError::Surprise { found: Sight::Unknown(block) } => Some(block.clone()),
+        HandError::Surprise {
+            found: Sight::Unknown(block),
+        } => Some(block.clone()),
         HandError::Disk(error) if error.is_full() => Some(Block::NoSpace),
         HandError::Disk(error) => Some(Block::Unreadable(error.to_string())),
         HandError::Surprise { .. }

@@ -27,7 +27,9 @@ impl Contents {
         self.held.insert(hash, bytes);
         self.order.push_back(hash);
         while self.len > CACHE_LEN_MAX {
-            let Some(oldest) = self.order.pop_front() else { return };
+            let Some(oldest) = self.order.pop_front() else {
+                return;
+            };
             self.drop_held(oldest);
         }
     }

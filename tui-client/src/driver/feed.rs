@@ -30,7 +30,18 @@ impl Driver {
         let remote = self.trees.remote();
         let notice = |id, path, from, kind| {
             let device = device.clone();
-            (id, ChangeNotice { path, from, kind, direction, device, version: Some(entry.number), remark: None })
+            (
+                id,
+                ChangeNotice {
+                    path,
+                    from,
+                    kind,
+                    direction,
+                    device,
+                    version: Some(entry.number),
+                    remark: None,
+                },
+            )
         };
         let inside = |parent: NodeId, name| remote.path(parent).map(|dir| dir.join(name));
         match &entry.change {
@@ -40,16 +51,31 @@ impl Driver {
                 .collect(),
             Change::Update { id, kind, .. } => {
                 let same = remote.node(*id).is_some_and(|node| node.kind.same_content(kind));
-                let kind = if same { ChangeKind::Attributes } else { ChangeKind::Edited };
-                remote.path(*id).map(|path| notice(*id, path, None, kind)).into_iter().collect()
+                let kind = if same {
+                    ChangeKind::Attributes
+                } else {
+                    ChangeKind::Edited
+                };
+                remote
+                    .path(*id)
+                    .map(|path| notice(*id, path, None, kind))
+                    .into_iter()
+                    .collect()
             }
-            Change::Delete { id, .. } => {
-                remote.path(*id).map(|path| notice(*id, path, None, ChangeKind::Deleted)).into_iter().collect()
-            }
+            Change::Delete { id, .. } => remote
+                .path(*id)
+                .map(|path| notice(*id, path, None, ChangeKind::Deleted))
+                .into_iter()
+                .collect(),
             Change::Move { moves } => moves
                 .iter()
                 .filter_map(|to| {
-                    Some(notice(to.id, inside(to.parent, &to.name)?, remote.path(to.id), ChangeKind::Moved))
+                    Some(notice(
+                        to.id,
+                        inside(to.parent, &to.name)?,
+                        remote.path(to.id),
+                        ChangeKind::Moved,
+                    ))
                 })
                 .collect(),
             Change::Mark { .. } => Vec::new(),
@@ -70,7 +96,9 @@ impl Driver {
                     // A file that was created and edited before it came here was, for people here, created.
                     let before = self.feed.coming.remove(&id);
                     let kind = match before.map(|before| before.kind) {
-                        Some(ChangeKind::Created) if notice.kind != ChangeKind::Deleted => ChangeKind::Created,
+                        Some(ChangeKind::Created) if notice.kind != ChangeKind::Deleted => {
+                            ChangeKind::Created
+                        }
                         _ => notice.kind,
                     };
                     self.feed.coming.insert(id, ChangeNotice { kind, ..notice });
@@ -88,7 +116,12 @@ impl Driver {
     }
 
     fn tell_change(&mut self, id: NodeId, time_ms: u64, notice: ChangeNotice) {
-        let size_bytes = self.trees.remote().node(id).and_then(|node| node.kind.file()).map(|file| file.content.size_bytes);
+        let size_bytes = self
+            .trees
+            .remote()
+            .node(id)
+            .and_then(|node| node.kind.file())
+            .map(|file| file.content.size_bytes);
         self.touched.feed(LogItem {
             version: notice.version.unwrap_or(Version::ZERO),
             time_ms,
@@ -112,22 +145,37 @@ impl Driver {
     }
 
     pub(super) fn tell_conflict(&self, id: NodeId, resolved: bool) {
-        let Some(path) = path_of(&self.trees, id) else { return };
+        let Some(path) = path_of(&self.trees, id) else {
+            return;
+        };
         let mark = self.trees.remote().node(id).and_then(|node| node.mark.clone());
         let with = mark.as_ref().and_then(|mark| path_of(&self.trees, mark.with));
         let device = mark.map(|mark| self.name_of(mark.device)).unwrap_or_default();
-        self.tell(Notice::Conflict { path, with, device, resolved });
+        self.tell(Notice::Conflict {
+            path,
+            with,
+            device,
+            resolved,
+        });
     }
 
     /// Keeps what the planner remarked, to be said with the change that it leads to.
     pub(super) fn note_remarks(&mut self, remarks: &[Remark]) {
         for remark in remarks {
             let (id, text) = match remark {
-                Remark::EditBeatDelete(id) => (*id, "it was deleted here and changed elsewhere: the change stands"),
-                Remark::Reborn(_, id) => (*id, "it was deleted elsewhere and changed here: the change stands"),
+                Remark::EditBeatDelete(id) => (
+                    *id,
+                    "it was deleted here and changed elsewhere: the change stands",
+                ),
+                Remark::Reborn(_, id) => (
+                    *id,
+                    "it was deleted elsewhere and changed here: the change stands",
+                ),
                 Remark::DirectoryLives(id) => (*id, "it was deleted, but there is something new in it"),
                 Remark::MoveLost(id) => (*id, "it was moved on both sides: the first move stands"),
-                Remark::CycleUndone(id) => (*id, "the move here would have put it inside itself: it is undone"),
+                Remark::CycleUndone(id) => {
+                    (*id, "the move here would have put it inside itself: it is undone")
+                }
                 Remark::Conflict(id, _) => (*id, "both sides changed it: the other side is kept beside it"),
                 Remark::NameLost(id, _) => (*id, "its name was taken on the other side"),
             };
@@ -156,11 +204,17 @@ impl Driver {
         self.settled.disturb();
         let (removals, nodes) = brake.map_or((0, 0), |brake| (brake.removals as u64, brake.nodes as u64));
         let reason = if brake.is_some() {
-            format!("{removals} of {nodes} nodes would be removed; nothing is removed until a person confirms it")
+            format!(
+                "{removals} of {nodes} nodes would be removed; nothing is removed until a person confirms it"
+            )
         } else {
             "the brake is released".into()
         };
-        self.tell(Notice::Brake { removals, nodes, reason });
+        self.tell(Notice::Brake {
+            removals,
+            nodes,
+            reason,
+        });
     }
 
     /// Tells what became blocked and what is blocked no more.
@@ -170,17 +224,28 @@ impl Driver {
             .into_iter()
             .filter_map(|(id, block)| Some((path_of(&self.trees, id)?, block_text(&block))))
             .collect();
-        now.extend(self.observer.oddities().iter().map(|(path, block)| (path.clone(), block_text(block))));
+        now.extend(
+            self.observer
+                .oddities()
+                .iter()
+                .map(|(path, block)| (path.clone(), block_text(block))),
+        );
         if now == self.blocked_told {
             return;
         }
         for (path, reason) in &now {
             if self.blocked_told.get(path) != Some(reason) {
-                self.tell(Notice::Blocked { path: path.clone(), reason: Some(reason.clone()) });
+                self.tell(Notice::Blocked {
+                    path: path.clone(),
+                    reason: Some(reason.clone()),
+                });
             }
         }
         for path in self.blocked_told.keys().filter(|path| !now.contains_key(*path)) {
-            self.tell(Notice::Blocked { path: path.clone(), reason: None });
+            self.tell(Notice::Blocked {
+                path: path.clone(),
+                reason: None,
+            });
         }
         self.blocked_told = now;
     }
@@ -198,6 +263,10 @@ impl Driver {
 
     pub(super) fn n_pending(&self) -> u64 {
         let blocked = self.all_blocked();
-        self.trees.unsettled().iter().filter(|id| !blocked.contains_key(id)).count() as u64
+        self.trees
+            .unsettled()
+            .iter()
+            .filter(|id| !blocked.contains_key(id))
+            .count() as u64
     }
 }

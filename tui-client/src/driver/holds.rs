@@ -57,8 +57,15 @@ impl Holds {
     /// know, it counts as blocked until a try succeeds.
     pub fn fail(&mut self, id: NodeId, now: Instant, block: Option<Block>) {
         self.busy.remove(&id);
-        let failing = self.failing.entry(id).or_insert(Failing { tries: 0, due: now, resting: true, block: None });
-        let pause = PAUSE_MIN.saturating_mul(1 << failing.tries.min(16)).min(PAUSE_MAX);
+        let failing = self.failing.entry(id).or_insert(Failing {
+            tries: 0,
+            due: now,
+            resting: true,
+            block: None,
+        });
+        let pause = PAUSE_MIN
+            .saturating_mul(1 << failing.tries.min(16))
+            .min(PAUSE_MAX);
         failing.tries += 1;
         failing.due = now + pause;
         failing.resting = true;
@@ -83,7 +90,9 @@ impl Holds {
 
     /// Lets every node be tried at once, since something has changed that may help.
     pub fn wake_all(&mut self) {
-        self.failing.values_mut().for_each(|failing| failing.resting = false);
+        self.failing
+            .values_mut()
+            .for_each(|failing| failing.resting = false);
         self.held.clone_from(&self.busy);
     }
 
@@ -100,7 +109,9 @@ impl Holds {
     /// Tells whether all that still fails has failed often and for a reason that a person has to see to.
     #[must_use]
     pub fn all_hopeless(&self) -> bool {
-        self.failing.values().all(|failing| failing.tries >= HOPELESS_TRIES && failing.block.is_some())
+        self.failing
+            .values()
+            .all(|failing| failing.tries >= HOPELESS_TRIES && failing.block.is_some())
     }
 
     /// Forgets all that was being done: the session that did it is over.
@@ -111,7 +122,11 @@ impl Holds {
     /// When the next pause is over.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        self.failing.values().filter(|failing| failing.resting).map(|failing| failing.due).min()
+        self.failing
+            .values()
+            .filter(|failing| failing.resting)
+            .map(|failing| failing.due)
+            .min()
     }
 
     /// The nodes that the planner has to leave alone.
@@ -134,7 +149,9 @@ impl Holds {
 
     /// The nodes whose last try failed for a reason that a person should know.
     pub fn blocked(&self) -> impl Iterator<Item = (NodeId, &Block)> {
-        self.failing.iter().filter_map(|(id, failing)| Some((*id, failing.block.as_ref()?)))
+        self.failing
+            .iter()
+            .filter_map(|(id, failing)| Some((*id, failing.block.as_ref()?)))
     }
 
     /// Forgets failures of nodes that are settled by now.

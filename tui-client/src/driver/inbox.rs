@@ -18,7 +18,14 @@ impl Driver {
     }
 
     fn on_update(&mut self, update: LocalUpdate) {
-        let LocalUpdate { edits, blocks, prints, chunked, small, .. } = update;
+        let LocalUpdate {
+            edits,
+            blocks,
+            prints,
+            chunked,
+            small,
+            ..
+        } = update;
         if !edits.is_empty() || !blocks.is_empty() {
             self.settled.disturb();
         }
@@ -42,8 +49,13 @@ impl Driver {
             self.touched.print(id, print);
         }
         for (id, chunked) in chunked {
-            let row = |chunk: &crate::chunker::ChunkRef| ChunkRow { hash: chunk.hash, offset: chunk.offset, len: chunk.len };
-            self.touched.chunks(id, Some(chunked.chunks.iter().map(row).collect()));
+            let row = |chunk: &crate::chunker::ChunkRef| ChunkRow {
+                hash: chunk.hash,
+                offset: chunk.offset,
+                len: chunk.len,
+            };
+            self.touched
+                .chunks(id, Some(chunked.chunks.iter().map(row).collect()));
             self.chunked.insert(id, chunked);
         }
         for (hash, bytes) in small {
@@ -63,8 +75,12 @@ impl Driver {
         }
         if let Some(lost) = update.root_lost {
             self.halt(Trouble {
-                what: format!("the folder {} is gone or is another: {lost}", self.folder.display()),
-                done: "nothing was taken for deleted; the client does nothing until it is started again".into(),
+                what: format!(
+                    "the folder {} is gone or is another: {lost}",
+                    self.folder.display()
+                ),
+                done: "nothing was taken for deleted; the client does nothing until it is started again"
+                    .into(),
                 todo: "put the folder back (mount its disk) and start the client again".into(),
             });
         }
@@ -93,7 +109,11 @@ impl Driver {
 
     /// Everything that is blocked, with the reasons, whoever found it.
     pub(super) fn all_blocked(&self) -> std::collections::BTreeMap<sync_engine::NodeId, Block> {
-        let seen = self.trees.blocked().iter().map(|(id, block)| (*id, block.clone()));
+        let seen = self
+            .trees
+            .blocked()
+            .iter()
+            .map(|(id, block)| (*id, block.clone()));
         let planned = self.unplaceable.iter().cloned();
         let failing = self.holds.blocked().map(|(id, block)| (id, block.clone()));
         seen.chain(planned).chain(failing).collect()

@@ -116,7 +116,11 @@ fn save(state: &mut State, unsaved: &mut Delta, durable: bool, failures: &mpsc::
     if unsaved.is_empty() && !durable {
         return;
     }
-    let saved = if durable { state.save_durably(unsaved) } else { state.save(unsaved) };
+    let saved = if durable {
+        state.save_durably(unsaved)
+    } else {
+        state.save(unsaved)
+    };
     match saved {
         Ok(()) => *unsaved = Delta::default(),
         // If the driver has not yet read the last failure it need not be told again.

@@ -26,9 +26,10 @@ pub struct Outbox {
 /// The nodes that a change touches.
 pub fn nodes_of(change: &Change) -> impl Iterator<Item = NodeId> {
     let (one, many) = match change {
-        Change::Create { id, .. } | Change::Update { id, .. } | Change::Delete { id, .. } | Change::Mark { id, .. } => {
-            (Some(*id), &[][..])
-        }
+        Change::Create { id, .. }
+        | Change::Update { id, .. }
+        | Change::Delete { id, .. }
+        | Change::Mark { id, .. } => (Some(*id), &[][..]),
         Change::Move { moves } => (None, &moves[..]),
     };
     one.into_iter().chain(many.iter().map(|to| to.id))
@@ -90,8 +91,12 @@ impl Outbox {
 
     /// Takes everything: the session is over, and what became of it will be seen in the journal.
     pub fn drain(&mut self) -> Vec<Change> {
-        let waiting = std::mem::take(&mut self.waiting).into_iter().map(|(change, _)| change);
-        waiting.chain(std::mem::take(&mut self.sent).into_values().flatten()).collect()
+        let waiting = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .map(|(change, _)| change);
+        waiting
+            .chain(std::mem::take(&mut self.sent).into_values().flatten())
+            .collect()
     }
 
     /// Tells whether nothing waits and nothing is unanswered.

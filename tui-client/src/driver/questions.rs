@@ -54,17 +54,28 @@ pub struct Ordered {
 }
 
 fn failed(what: impl Into<String>, todo: impl Into<String>) -> Answer {
-    Answer::Failed(Trouble { what: what.into(), done: "nothing was changed".into(), todo: todo.into() })
+    Answer::Failed(Trouble {
+        what: what.into(),
+        done: "nothing was changed".into(),
+        todo: todo.into(),
+    })
 }
 
 fn explain(failure: &Failure) -> Answer {
     match failure {
-        Failure::NotFound => failed("there is no such thing on the server", "look at the list for what there is"),
-        Failure::ServerFull => failed("the server's disk is full", "make space on the server and try again"),
+        Failure::NotFound => failed(
+            "there is no such thing on the server",
+            "look at the list for what there is",
+        ),
+        Failure::ServerFull => failed(
+            "the server's disk is full",
+            "make space on the server and try again",
+        ),
         Failure::Limit => failed("a limit of the server was passed", "ask for less at once"),
-        Failure::ServerFault => {
-            failed("the server could not read or write its store", "run 'server verify' on the server")
-        }
+        Failure::ServerFault => failed(
+            "the server could not read or write its store",
+            "run 'server verify' on the server",
+        ),
         Failure::Mismatch => failed("a chunk was not what its name says", "try again"),
         Failure::LastDevice => failed("the last device cannot be revoked", "enrol another device first"),
     }
@@ -78,28 +89,54 @@ fn give(reply: oneshot::Sender<Answer>, answer: Answer) {
 impl Driver {
     pub(super) fn ask_server(&mut self, ask: Ask, reply: oneshot::Sender<Answer>) {
         if self.session.as_ref().is_none_or(|session| !session.pulled) {
-            return give(reply, failed("the server is out of reach", "try again when it is connected"));
+            return give(
+                reply,
+                failed("the server is out of reach", "try again when it is connected"),
+            );
         }
         match ask {
             Ask::Devices => self.question(|request| Request::Devices { request }, Question::Devices(reply)),
             Ask::RenameDevice { device, name } => {
-                self.question(|request| Request::RenameDevice { request, device, name }, Question::Order(reply));
+                self.question(
+                    |request| Request::RenameDevice {
+                        request,
+                        device,
+                        name,
+                    },
+                    Question::Order(reply),
+                );
             }
             Ask::RevokeDevice { device } => {
-                self.question(|request| Request::RevokeDevice { request, device }, Question::Order(reply));
+                self.question(
+                    |request| Request::RevokeDevice { request, device },
+                    Question::Order(reply),
+                );
             }
-            Ask::ReplaceId => self.question(|request| Request::ReplaceId { request }, Question::ReplaceId(reply)),
+            Ask::ReplaceId => self.question(
+                |request| Request::ReplaceId { request },
+                Question::ReplaceId(reply),
+            ),
             Ask::Log { limit } => self.question(
-                |request| Request::Log { request, before: None },
+                |request| Request::Log {
+                    request,
+                    before: None,
+                },
                 Question::Log(limit, Vec::new(), reply),
             ),
             Ask::History { path } => match self.remote_at(&path) {
                 Some(id) => self.question(
-                    |request| Request::History { request, id, before: None },
+                    |request| Request::History {
+                        request,
+                        id,
+                        before: None,
+                    },
                     Question::History(id, path, Vec::new(), reply),
                 ),
                 None => self.question(
-                    |request| Request::Log { request, before: None },
+                    |request| Request::Log {
+                        request,
+                        before: None,
+                    },
                     Question::Search(path, Vec::new(), reply),
                 ),
             },
@@ -109,11 +146,17 @@ impl Driver {
                     Moment::TimeMs(time_ms) => At::TimeMs(time_ms),
                 };
                 let restore = Restore::new(path, to, reply);
-                self.question(|request| Request::Browse { request, at }, Question::Browse(Box::new(restore)));
+                self.question(
+                    |request| Request::Browse { request, at },
+                    Question::Browse(Box::new(restore)),
+                );
             }
             Ask::Resolve { path, choice } => self.resolve(&path, choice, reply),
             Ask::Verify => self.verify(reply),
-            other => give(reply, failed(format!("{other:?} is no question for the server"), "report this")),
+            other => give(
+                reply,
+                failed(format!("{other:?} is no question for the server"), "report this"),
+            ),
         }
     }
 
@@ -138,7 +181,11 @@ impl Driver {
             | Reply::Pong { request, .. } => *request,
             _ => return,
         };
-        let Some(question) = self.session.as_mut().and_then(|session| session.questions.remove(&request)) else {
+        let Some(question) = self
+            .session
+            .as_mut()
+            .and_then(|session| session.questions.remove(&request))
+        else {
             return;
         };
         match (question, reply) {
@@ -172,21 +219,37 @@ impl Driver {
             (Question::Search(path, so_far, to), Reply::History { entries, more, .. }) => {
                 self.on_search(path, so_far, entries, more, to);
             }
-            (Question::Verify(verify), Reply::Past { version, nodes, last, .. }) => {
+            (
+                Question::Verify(verify),
+                Reply::Past {
+                    version, nodes, last, ..
+                },
+            ) => {
                 self.on_verified(request, verify, version, nodes, last);
             }
-            (Question::Browse(restore), Reply::Past { nodes, last, .. }) => self.on_past(request, restore, nodes, last),
+            (Question::Browse(restore), Reply::Past { nodes, last, .. }) => {
+                self.on_past(request, restore, nodes, last)
+            }
             (question, Reply::Failed { failure, .. }) => question.fail(explain(&failure)),
             (question, reply) => {
                 tracing::warn!(?reply, "an answer to another question");
-                question.fail(failed("the server gave an answer to another question", "report this"));
+                question.fail(failed(
+                    "the server gave an answer to another question",
+                    "report this",
+                ));
             }
         }
     }
 
     fn learn_names(&mut self, devices: &[common::message::Device]) {
-        self.device_names = devices.iter().map(|device| (device.id, device.name.clone())).collect();
-        if let Some(name) = self.account.device.and_then(|device| self.device_names.get(&device))
+        self.device_names = devices
+            .iter()
+            .map(|device| (device.id, device.name.clone()))
+            .collect();
+        if let Some(name) = self
+            .account
+            .device
+            .and_then(|device| self.device_names.get(&device))
             && *name != self.account.device_name
         {
             self.account.device_name.clone_from(name);
@@ -204,13 +267,26 @@ impl Driver {
                 self.on_asked((Ask::Identity, to));
             }
             Err(error) => {
-                give(to, failed(format!("the new ID could not be saved: {error}"), "replace it once more"));
+                give(
+                    to,
+                    failed(
+                        format!("the new ID could not be saved: {error}"),
+                        "replace it once more",
+                    ),
+                );
                 self.on_config_failed(&error);
             }
         }
     }
 
-    fn on_log(&mut self, limit: u32, mut so_far: Vec<Entry>, entries: Vec<Entry>, more: bool, to: oneshot::Sender<Answer>) {
+    fn on_log(
+        &mut self,
+        limit: u32,
+        mut so_far: Vec<Entry>,
+        entries: Vec<Entry>,
+        more: bool,
+        to: oneshot::Sender<Answer>,
+    ) {
         so_far.extend(entries);
         let limit_len = usize::try_from(limit).unwrap_or(usize::MAX);
         if let Some(last) = so_far.last().filter(|_| more && so_far.len() < limit_len) {
@@ -219,7 +295,10 @@ impl Driver {
             return self.question(|request| Request::Log { request, before }, question);
         }
         so_far.truncate(limit_len);
-        let items = so_far.iter().flat_map(|entry| self.log_items(entry, None)).collect();
+        let items = so_far
+            .iter()
+            .flat_map(|entry| self.log_items(entry, None))
+            .collect();
         give(to, Answer::Log(items));
     }
 
@@ -233,12 +312,18 @@ impl Driver {
         to: oneshot::Sender<Answer>,
     ) {
         so_far.extend(entries);
-        if let Some(last) = so_far.last().filter(|_| more && so_far.len() < SEARCH_ENTRIES_MAX) {
+        if let Some(last) = so_far
+            .last()
+            .filter(|_| more && so_far.len() < SEARCH_ENTRIES_MAX)
+        {
             let before = Some(last.number);
             let question = Question::History(id, path, so_far, to);
             return self.question(|request| Request::History { request, id, before }, question);
         }
-        let items: Vec<LogItem> = so_far.iter().flat_map(|entry| self.log_items(entry, Some((id, &path)))).collect();
+        let items: Vec<LogItem> = so_far
+            .iter()
+            .flat_map(|entry| self.log_items(entry, Some((id, &path))))
+            .collect();
         give(to, Answer::Log(items));
     }
 
@@ -252,16 +337,37 @@ impl Driver {
         to: oneshot::Sender<Answer>,
     ) {
         so_far.extend(entries);
-        let found = so_far.iter().find_map(|entry| placed_at(&so_far, self.trees.remote(), entry, &path));
+        let found = so_far
+            .iter()
+            .find_map(|entry| placed_at(&so_far, self.trees.remote(), entry, &path));
         if let Some(id) = found {
             let question = Question::History(id, path, Vec::new(), to);
-            return self.question(|request| Request::History { request, id, before: None }, question);
+            return self.question(
+                |request| Request::History {
+                    request,
+                    id,
+                    before: None,
+                },
+                question,
+            );
         }
-        if let Some(last) = so_far.last().filter(|_| more && so_far.len() < SEARCH_ENTRIES_MAX) {
+        if let Some(last) = so_far
+            .last()
+            .filter(|_| more && so_far.len() < SEARCH_ENTRIES_MAX)
+        {
             let before = Some(last.number);
-            return self.question(|request| Request::Log { request, before }, Question::Search(path, so_far, to));
+            return self.question(
+                |request| Request::Log { request, before },
+                Question::Search(path, so_far, to),
+            );
         }
-        give(to, failed(format!("the account's history knows no '{path}'"), "give the path as seen from the root"));
+        give(
+            to,
+            failed(
+                format!("the account's history knows no '{path}'"),
+                "give the path as seen from the root",
+            ),
+        );
     }
 
     /// The lines of a log for an entry; of one node only, if one is named.
@@ -284,15 +390,23 @@ impl Driver {
             .map(|id| {
                 let placed = match &entry.change {
                     Change::Create { node, .. } => inside(node.parent, &node.name),
-                    Change::Move { moves } => {
-                        moves.iter().find(|to| to.id == id).and_then(|to| inside(to.parent, &to.name))
-                    }
+                    Change::Move { moves } => moves
+                        .iter()
+                        .find(|to| to.id == id)
+                        .and_then(|to| inside(to.parent, &to.name)),
                     Change::Update { .. } | Change::Delete { .. } | Change::Mark { .. } => None,
                 };
                 let known = only.map(|(_, path)| path.clone());
                 let path = placed.or(known).unwrap_or_else(|| self.shown_path(id));
                 let device = self.name_of(entry.device);
-                LogItem { version: entry.number, time_ms: entry.time_ms, device, kind, path, size_bytes }
+                LogItem {
+                    version: entry.number,
+                    time_ms: entry.time_ms,
+                    device,
+                    kind,
+                    path,
+                    size_bytes,
+                }
             })
             .collect()
     }
@@ -304,24 +418,50 @@ impl Driver {
         };
         let with = node.mark.as_ref().map_or(NodeId::ROOT, |mark| mark.with);
         let this = self.trees.remote().item(with).cloned();
-        let unmark = Change::Mark { id, base: version, mark: None };
+        let unmark = Change::Mark {
+            id,
+            base: version,
+            mark: None,
+        };
         let changes = match (choice, this) {
             (Choice::Both, _) => vec![unmark],
             (Choice::This, _) => match self.deletions(id) {
                 Some(deletions) => deletions,
                 None => return give(reply, failed("the tree changed meanwhile", "try again")),
             },
-            (Choice::That, Some(this)) if this.node.kind.file().is_some() && node.kind.file().is_some() => vec![
-                Change::Update { id: with, base: this.version, kind: node.kind.clone() },
-                Change::Delete { id, base: version },
-            ],
+            (Choice::That, Some(this)) if this.node.kind.file().is_some() && node.kind.file().is_some() => {
+                vec![
+                    Change::Update {
+                        id: with,
+                        base: this.version,
+                        kind: node.kind.clone(),
+                    },
+                    Change::Delete { id, base: version },
+                ]
+            }
             (Choice::That, this) => {
                 let place = match &this {
                     Some(this) => (this.node.parent, this.node.name.clone()),
-                    None => (node.parent, node.mark.as_ref().map_or_else(|| node.name.clone(), |mark| mark.name.clone())),
+                    None => (
+                        node.parent,
+                        node.mark
+                            .as_ref()
+                            .map_or_else(|| node.name.clone(), |mark| mark.name.clone()),
+                    ),
                 };
-                let mut changes = if this.is_some() { self.deletions(with).unwrap_or_default() } else { Vec::new() };
-                changes.push(Change::Move { moves: vec![MoveTo { id, base: version, parent: place.0, name: place.1 }] });
+                let mut changes = if this.is_some() {
+                    self.deletions(with).unwrap_or_default()
+                } else {
+                    Vec::new()
+                };
+                changes.push(Change::Move {
+                    moves: vec![MoveTo {
+                        id,
+                        base: version,
+                        parent: place.0,
+                        name: place.1,
+                    }],
+                });
                 return self.commit_ordered(changes, Answer::Done, reply, Some(id));
             }
         };
@@ -337,9 +477,10 @@ impl Driver {
             Some((id, item.node.clone(), item.version))
         };
         marked(at).or_else(|| {
-            super::views::conflict_nodes(&self.trees).into_iter().filter_map(marked).find(|(_, node, _)| {
-                node.mark.as_ref().is_some_and(|mark| mark.with == at)
-            })
+            super::views::conflict_nodes(&self.trees)
+                .into_iter()
+                .filter_map(marked)
+                .find(|(_, node, _)| node.mark.as_ref().is_some_and(|mark| mark.with == at))
         })
     }
 
@@ -348,7 +489,15 @@ impl Driver {
         let remote = self.trees.remote();
         let mut ids = vec![id];
         ids.extend(remote.descendants(id));
-        ids.iter().rev().map(|id| Some(Change::Delete { id: *id, base: remote.item(*id)?.version })).collect()
+        ids.iter()
+            .rev()
+            .map(|id| {
+                Some(Change::Delete {
+                    id: *id,
+                    base: remote.item(*id)?.version,
+                })
+            })
+            .collect()
     }
 
     /// Sends changes that a person ordered, and answers when the server has taken them. A node may be named whose mark is
@@ -364,13 +513,26 @@ impl Driver {
             return give(reply, answer);
         }
         let Some(session) = &mut self.session else {
-            return give(reply, failed("the server is out of reach", "try again when it is connected"));
+            return give(
+                reply,
+                failed("the server is out of reach", "try again when it is connected"),
+            );
         };
         let mut waiting = 0;
         let number = session.next_request();
         for part in changes.chunks(512) {
-            let request = if waiting == 0 { number } else { session.next_request() };
-            if session.send(Request::Commit { request, changes: part.to_vec() }, Vec::new()) {
+            let request = if waiting == 0 {
+                number
+            } else {
+                session.next_request()
+            };
+            if session.send(
+                Request::Commit {
+                    request,
+                    changes: part.to_vec(),
+                },
+                Vec::new(),
+            ) {
                 waiting += 1;
                 self.ordered_by.insert(request, number);
                 self.outbox.sent(request, part.to_vec());
@@ -379,26 +541,48 @@ impl Driver {
                 }
             }
         }
-        self.ordered.insert(number, Ordered { waiting, answer, reply, unmark });
+        self.ordered.insert(
+            number,
+            Ordered {
+                waiting,
+                answer,
+                reply,
+                unmark,
+            },
+        );
         self.settled.disturb();
     }
 
     /// Notes that a commit was answered, and answers who ordered it when it was the last.
     pub(super) fn note_answered(&mut self, request: u64, refused: Option<String>) {
-        let Some(number) = self.ordered_by.remove(&request) else { return };
-        let Some(ordered) = self.ordered.get_mut(&number) else { return };
+        let Some(number) = self.ordered_by.remove(&request) else {
+            return;
+        };
+        let Some(ordered) = self.ordered.get_mut(&number) else {
+            return;
+        };
         ordered.waiting -= 1;
         if let Some(reason) = refused {
             ordered.unmark = None;
-            ordered.answer = failed(format!("the server did not take the change: {reason}"), "try again");
+            ordered.answer = failed(
+                format!("the server did not take the change: {reason}"),
+                "try again",
+            );
         }
         if ordered.waiting == 0
             && let Some(done) = self.ordered.remove(&number)
         {
-            let marked = done.unmark.and_then(|id| Some((id, self.trees.remote().item(id)?.version)));
+            let marked = done
+                .unmark
+                .and_then(|id| Some((id, self.trees.remote().item(id)?.version)));
             match marked {
                 Some((id, base)) => {
-                    self.commit_ordered(vec![Change::Mark { id, base, mark: None }], done.answer, done.reply, None);
+                    self.commit_ordered(
+                        vec![Change::Mark { id, base, mark: None }],
+                        done.answer,
+                        done.reply,
+                        None,
+                    );
                 }
                 None => give(done.reply, done.answer),
             }
@@ -407,10 +591,17 @@ impl Driver {
 
     /// Tells everybody who waits for the server that it is gone.
     pub(super) fn fail_questions(&mut self, questions: BTreeMap<u64, Question>) {
-        let lost = || failed("the connection was lost before the server answered", "try again when it is connected");
+        let lost = || {
+            failed(
+                "the connection was lost before the server answered",
+                "try again when it is connected",
+            )
+        };
         questions.into_values().for_each(|question| question.fail(lost()));
         self.ordered_by.clear();
-        std::mem::take(&mut self.ordered).into_values().for_each(|ordered| give(ordered.reply, lost()));
+        std::mem::take(&mut self.ordered)
+            .into_values()
+            .for_each(|ordered| give(ordered.reply, lost()));
     }
 }
 
@@ -445,12 +636,17 @@ fn placed_at(entries: &[Entry], remote: &sync_engine::Tree, entry: &Entry, path:
 fn was_at(entries: &[Entry], remote: &sync_engine::Tree, dir: NodeId, path: &RelPath) -> bool {
     let mut at = dir;
     for name in path.0.iter().rev() {
-        let place = remote.node(at).map(|node| (node.parent, node.name.clone())).or_else(|| {
-            entries.iter().find_map(|entry| match &entry.change {
-                Change::Create { id, node } if *id == at && node.kind == Kind::Dir => Some((node.parent, node.name.clone())),
-                _ => None,
-            })
-        });
+        let place = remote
+            .node(at)
+            .map(|node| (node.parent, node.name.clone()))
+            .or_else(|| {
+                entries.iter().find_map(|entry| match &entry.change {
+                    Change::Create { id, node } if *id == at && node.kind == Kind::Dir => {
+                        Some((node.parent, node.name.clone()))
+                    }
+                    _ => None,
+                })
+            });
         match place {
             Some((parent, found)) if found == *name => at = parent,
             _ => return false,

@@ -67,7 +67,11 @@ impl Removals {
         while self.sent.front().is_some_and(|sent| LATELY < now - *sent) {
             self.sent.pop_front();
         }
-        plan::Removals { n_lately: self.sent.len(), is_held, is_confirmed: self.is_confirmed }
+        plan::Removals {
+            n_lately: self.sent.len(),
+            is_held,
+            is_confirmed: self.is_confirmed,
+        }
     }
 }
 

@@ -24,7 +24,12 @@ impl Restore {
     #[must_use]
     pub fn new(path: RelPath, to: Option<RelPath>, reply: oneshot::Sender<Answer>) -> Self {
         let to = to.unwrap_or_else(|| path.clone());
-        Self { path, to, nodes: Vec::new(), reply }
+        Self {
+            path,
+            to,
+            nodes: Vec::new(),
+            reply,
+        }
     }
 
     /// Returns the way back.
@@ -35,7 +40,11 @@ impl Restore {
 }
 
 fn failed(what: String, todo: &str) -> Answer {
-    Answer::Failed(Trouble { what, done: "nothing was changed".into(), todo: todo.into() })
+    Answer::Failed(Trouble {
+        what,
+        done: "nothing was changed".into(),
+        todo: todo.into(),
+    })
 }
 
 impl Driver {
@@ -53,17 +62,36 @@ impl Driver {
             }
             return;
         }
-        let Restore { path, to, nodes, reply } = *restore;
+        let Restore {
+            path,
+            to,
+            nodes,
+            reply,
+        } = *restore;
         let mut past = Tree::new();
-        let items = nodes.into_iter().map(|(id, version, node)| (id, Some(Item { node: node.into(), version })));
+        let items = nodes.into_iter().map(|(id, version, node)| {
+            (
+                id,
+                Some(Item {
+                    node: node.into(),
+                    version,
+                }),
+            )
+        });
         let answer = match past.edit(items) {
-            Err(error) => Err(failed(format!("the server sent a tree that is not one: {error}"), "run 'server verify'")),
+            Err(error) => Err(failed(
+                format!("the server sent a tree that is not one: {error}"),
+                "run 'server verify'",
+            )),
             Ok(()) => changes(self.trees.remote(), &past, &path, &to, &mut random_id),
         };
         match answer {
             Ok(changes) if changes.len() > 64 * CHANGES_MAX => {
                 // Who asked may have gone.
-                let _ = reply.send(failed("that is too much to restore at once".into(), "restore a part of it"));
+                let _ = reply.send(failed(
+                    "that is too much to restore at once".into(),
+                    "restore a part of it",
+                ));
             }
             Ok(changes) => {
                 let n_changes = changes.len() as u64;
@@ -88,9 +116,12 @@ fn changes(
     to: &RelPath,
     new_id: &mut dyn FnMut() -> NodeId,
 ) -> Result<Vec<Change>, Answer> {
-    let was = past
-        .lookup(path)
-        .ok_or_else(|| failed(format!("there was no '{path}' then"), "run 'history' or 'log' to see what there was when"))?;
+    let was = past.lookup(path).ok_or_else(|| {
+        failed(
+            format!("there was no '{path}' then"),
+            "run 'history' or 'log' to see what there was when",
+        )
+    })?;
     let mut changes = Vec::new();
     let place = match to.split_last() {
         None => None,
@@ -102,7 +133,12 @@ fn changes(
                 restore_node(remote, past, child, NodeId::ROOT, None, new_id, &mut changes)?;
             }
         }
-        None => return Err(failed("only the whole folder can be put in place of the folder".into(), "give a path for --to")),
+        None => {
+            return Err(failed(
+                "only the whole folder can be put in place of the folder".into(),
+                "give a path for --to",
+            ));
+        }
         Some((parent, name)) if was == NodeId::ROOT => {
             let dir = enter_dir(remote, parent, &name, new_id, &mut changes)?;
             for (_, child) in past.children(NodeId::ROOT) {
@@ -121,7 +157,9 @@ fn make_dirs(
     new_id: &mut dyn FnMut() -> NodeId,
     changes: &mut Vec<Change>,
 ) -> Result<NodeId, Answer> {
-    path.0.iter().try_fold(NodeId::ROOT, |parent, name| enter_dir(remote, parent, name, new_id, changes))
+    path.0.iter().try_fold(NodeId::ROOT, |parent, name| {
+        enter_dir(remote, parent, name, new_id, changes)
+    })
 }
 
 fn enter_dir(
@@ -136,7 +174,12 @@ fn enter_dir(
         Some(_) => Err(in_the_way(name)),
         None => {
             let id = new_id();
-            let node = Node { parent, name: name.clone(), kind: Kind::Dir, mark: None };
+            let node = Node {
+                parent,
+                name: name.clone(),
+                kind: Kind::Dir,
+                mark: None,
+            };
             changes.push(Change::Create { id, node });
             Ok(id)
         }
@@ -144,7 +187,10 @@ fn enter_dir(
 }
 
 fn in_the_way(name: &Name) -> Answer {
-    failed(format!("'{name}' is now something of another type"), "restore to another place with --to")
+    failed(
+        format!("'{name}' is now something of another type"),
+        "restore to another place with --to",
+    )
 }
 
 /// Brings back one past node and all inside it, parents first.
@@ -164,14 +210,23 @@ fn restore_node(
         let id = match remote.child(parent, &name).map(|id| (id, remote.item(id))) {
             None | Some((_, None)) => {
                 let id = new_id();
-                let restored = Node { parent, name, kind: node.kind.clone(), mark: None };
+                let restored = Node {
+                    parent,
+                    name,
+                    kind: node.kind.clone(),
+                    mark: None,
+                };
                 changes.push(Change::Create { id, node: restored });
                 id
             }
             Some((_, Some(now))) if !now.node.kind.same_type(&node.kind) => return Err(in_the_way(&name)),
             Some((id, Some(now))) => {
                 if now.node.kind != node.kind {
-                    changes.push(Change::Update { id, base: now.version, kind: node.kind.clone() });
+                    changes.push(Change::Update {
+                        id,
+                        base: now.version,
+                        kind: node.kind.clone(),
+                    });
                 }
                 id
             }
@@ -190,10 +245,23 @@ mod tests {
         let id = |n: u8| NodeId([n; 16]);
         let item = |parent: u8, name: &str| {
             let name = Name::try_from(name).unwrap();
-            let node = Node { parent: id(parent), name, kind: Kind::Dir, mark: None };
-            Some(Item { node: node.into(), version: Version(1) })
+            let node = Node {
+                parent: id(parent),
+                name,
+                kind: Kind::Dir,
+                mark: None,
+            };
+            Some(Item {
+                node: node.into(),
+                version: Version(1),
+            })
         };
-        tree.edit(nodes.iter().map(|(n, parent, name)| (id(*n), item(*parent, name)))).unwrap();
+        tree.edit(
+            nodes
+                .iter()
+                .map(|(n, parent, name)| (id(*n), item(*parent, name))),
+        )
+        .unwrap();
         tree
     }
 

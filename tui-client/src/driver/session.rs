@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use common::codec::Frame;
 use common::message::{Attachment, Auth, Cursor, Outcome, Pushed, Reply, Request, RequestId, Role, Welcome};
+use sync_engine::advance::{self, Origin};
 use sync_engine::chain::chain_next;
 use sync_engine::tree::Item;
-use sync_engine::advance::{self, Origin};
 use sync_engine::{Block, Change, Entry, Hash, Node, NodeId, Reaction, Rejection, Version, react};
 use tokio::sync::mpsc;
 
@@ -58,7 +58,12 @@ impl Session {
 impl Driver {
     pub(super) async fn on_control(&mut self, event: ControlEvent) {
         match event {
-            ControlEvent::Connected { welcome, fingerprint, outgoing, generation } => {
+            ControlEvent::Connected {
+                welcome,
+                fingerprint,
+                outgoing,
+                generation,
+            } => {
                 self.account.fingerprint = Some(fingerprint);
                 self.on_connected(welcome, outgoing, generation).await;
             }
@@ -75,14 +80,20 @@ impl Driver {
         }
     }
 
-    async fn on_connected(&mut self, welcome: Welcome, outgoing: mpsc::Sender<Outgoing>, generation: [u8; 16]) {
+    async fn on_connected(
+        &mut self,
+        welcome: Welcome,
+        outgoing: mpsc::Sender<Outgoing>,
+        generation: [u8; 16],
+    ) {
         let before = self.account.clone();
         if let Some(id) = welcome.id {
             self.account.id = Some(id);
         }
         self.account.device = Some(welcome.device);
         self.account.device_name = welcome.device_name;
-        self.device_names.insert(welcome.device, self.account.device_name.clone());
+        self.device_names
+            .insert(welcome.device, self.account.device_name.clone());
         if self.account != before {
             if let Err(error) = self.save_account() {
                 self.on_config_failed(&error);
@@ -92,9 +103,16 @@ impl Driver {
         self.facts.generation = generation;
         self.facts_changed = true;
         self.save_durably().await;
-        self.control.introduce(Presence { auth: Auth::Device, generation });
-        let introduction =
-            Introduction { role: Role::Bulk, auth: Auth::Device, generation, next_generation: generation };
+        self.control.introduce(Presence {
+            auth: Auth::Device,
+            generation,
+        });
+        let introduction = Introduction {
+            role: Role::Bulk,
+            auth: Auth::Device,
+            generation,
+            next_generation: generation,
+        };
         self.transfers.connect(Bulk::start(self.endpoint(), introduction));
         let mut session = Session {
             outgoing,
@@ -108,7 +126,9 @@ impl Driver {
         self.session = Some(session);
         self.trouble = None;
         self.holds.wake_all();
-        self.tell(Notice::Connected { server: self.account.server.to_string() });
+        self.tell(Notice::Connected {
+            server: self.account.server.to_string(),
+        });
         match self.facts.cursor {
             Some(cursor) if cursor.epoch != welcome.epoch => self.on_diverged(),
             cursor => self.pull(cursor),
@@ -152,7 +172,10 @@ impl Driver {
             Reply::Failed { request, failure } if self.outbox.is_sent(request) => {
                 self.on_commit_failed(request, &failure);
             }
-            Reply::Pong { request: PING_UNASKED, .. } => (),
+            Reply::Pong {
+                request: PING_UNASKED,
+                ..
+            } => (),
             Reply::Welcome(_) | Reply::Refused(_) => tracing::warn!("an unexpected answer"),
             other @ (Reply::Missing { .. }
             | Reply::Stored { .. }
@@ -171,7 +194,9 @@ impl Driver {
         for attachment in attachments {
             match detach(attachment) {
                 Ok(plain) => self.come.put(attachment.head.hash, plain),
-                Err(damaged) => tracing::warn!(%damaged, "a pushed content is not what its name says; it is fetched"),
+                Err(damaged) => {
+                    tracing::warn!(%damaged, "a pushed content is not what its name says; it is fetched")
+                }
             }
         }
     }
@@ -188,13 +213,24 @@ impl Driver {
         self.trees.forget_remote();
         self.touched.forget_remote();
         let ids: Vec<NodeId> = nodes.iter().map(|(id, _, _)| *id).collect();
-        let edits = nodes.into_iter().map(|(id, version, node)| (id, Some(Item { node: node.into(), version })));
+        let edits = nodes.into_iter().map(|(id, version, node)| {
+            (
+                id,
+                Some(Item {
+                    node: node.into(),
+                    version,
+                }),
+            )
+        });
         if let Err(error) = self.trees.edit_remote(edits.collect()) {
-            self.fatal(Trouble {
-                what: format!("the server sent a tree that is not one: {error}"),
-                done: "nothing in the folder was changed".into(),
-                todo: "run 'server verify' on the server".into(),
-            }, crate::fault::Exit::Failed);
+            self.fatal(
+                Trouble {
+                    what: format!("the server sent a tree that is not one: {error}"),
+                    done: "nothing in the folder was changed".into(),
+                    todo: "run 'server verify' on the server".into(),
+                },
+                crate::fault::Exit::Failed,
+            );
             return;
         }
         ids.into_iter().for_each(|id| self.touched.remote(id));
@@ -203,14 +239,22 @@ impl Driver {
     }
 
     fn on_entries(&mut self, entries: Vec<Pushed>, chain: Hash, head: Version) {
-        let Some(mut cursor) = self.facts.cursor else { return };
+        let Some(mut cursor) = self.facts.cursor else {
+            return;
+        };
         for pushed in entries {
-            let Some((entry, origin)) = self.entry_of(pushed) else { return self.on_diverged() };
+            let Some((entry, origin)) = self.entry_of(pushed) else {
+                return self.on_diverged();
+            };
             if entry.number != cursor.version.next() {
                 tracing::warn!(number = %entry.number, after = %cursor.version, "an entry out of order");
                 return self.on_diverged();
             }
-            cursor = Cursor { version: entry.number, chain: chain_next(&cursor.chain, &entry), ..cursor };
+            cursor = Cursor {
+                version: entry.number,
+                chain: chain_next(&cursor.chain, &entry),
+                ..cursor
+            };
             let notices = self.notices_of(&entry);
             match advance::accept(&mut self.trees, &entry, origin) {
                 Ok(touched) => self.touch(&touched),
@@ -238,12 +282,31 @@ impl Driver {
     /// Completes an entry that this connection's own commit became, and says where it comes from.
     fn entry_of(&self, pushed: Pushed) -> Option<(Entry, Origin)> {
         match pushed {
-            Pushed::Full(entry) if Some(entry.device) == self.account.device => Some((entry, Origin::Recalled)),
+            Pushed::Full(entry) if Some(entry.device) == self.account.device => {
+                Some((entry, Origin::Recalled))
+            }
             Pushed::Full(entry) => Some((entry, Origin::Foreign)),
-            Pushed::Own { number, time_ms, request, index } => {
-                let origin = if self.ordered_by.contains_key(&request) { Origin::Foreign } else { Origin::Planned };
+            Pushed::Own {
+                number,
+                time_ms,
+                request,
+                index,
+            } => {
+                let origin = if self.ordered_by.contains_key(&request) {
+                    Origin::Foreign
+                } else {
+                    Origin::Planned
+                };
                 let change = self.outbox.change(request, index)?.clone();
-                Some((Entry { number, device: self.account.device?, time_ms, change }, origin))
+                Some((
+                    Entry {
+                        number,
+                        device: self.account.device?,
+                        time_ms,
+                        change,
+                    },
+                    origin,
+                ))
             }
         }
     }
@@ -281,7 +344,9 @@ impl Driver {
     }
 
     fn on_committed(&mut self, request: RequestId, outcomes: Vec<Outcome>) {
-        let Some(changes) = self.outbox.answered(request) else { return };
+        let Some(changes) = self.outbox.answered(request) else {
+            return;
+        };
         let now = Instant::now();
         let mut refused = None;
         for (change, outcome) in changes.iter().zip(outcomes) {

@@ -49,7 +49,12 @@ impl Settled {
         }
         self.last += 1;
         self.stale = false;
-        self.under_way = Some(Probe { number: self.last, cookie: None, caught_up: false, head: None });
+        self.under_way = Some(Probe {
+            number: self.last,
+            cookie: None,
+            caught_up: false,
+            head: None,
+        });
         Some(self.last)
     }
 
@@ -67,7 +72,11 @@ impl Settled {
 
     /// Notes that a cookie came back; it stands for all before it.
     pub fn caught_up(&mut self, cookie: u64) {
-        if let Some(probe) = self.under_way.as_mut().filter(|probe| probe.cookie.is_some_and(|awaited| awaited <= cookie)) {
+        if let Some(probe) = self
+            .under_way
+            .as_mut()
+            .filter(|probe| probe.cookie.is_some_and(|awaited| awaited <= cookie))
+        {
             probe.caught_up = true;
         }
         self.complete();
@@ -82,7 +91,13 @@ impl Settled {
     }
 
     fn complete(&mut self) {
-        if let Some(Probe { number, caught_up: true, head: Some(head), .. }) = self.under_way {
+        if let Some(Probe {
+            number,
+            caught_up: true,
+            head: Some(head),
+            ..
+        }) = self.under_way
+        {
             self.completed = Some((number, head));
             self.under_way = None;
         }
@@ -103,7 +118,11 @@ impl Settled {
 
     /// Adds somebody who waits.
     pub fn wait(&mut self, reply: oneshot::Sender<Answer>, deadline: Option<Instant>) {
-        self.waiters.push(Waiter { reply, deadline, probe: self.last + 1 });
+        self.waiters.push(Waiter {
+            reply,
+            deadline,
+            probe: self.last + 1,
+        });
     }
 
     /// Tells whether all that the last probe saw is here.
@@ -141,7 +160,9 @@ impl Settled {
     }
 
     fn take(&mut self, done: impl Fn(&Waiter) -> bool) -> Vec<Waiter> {
-        let (taken, kept) = std::mem::take(&mut self.waiters).into_iter().partition(|waiter| done(waiter));
+        let (taken, kept) = std::mem::take(&mut self.waiters)
+            .into_iter()
+            .partition(|waiter| done(waiter));
         self.waiters = kept;
         taken
     }

@@ -44,15 +44,22 @@ pub fn node_of(step: &Step) -> NodeId {
 /// The place where a step puts something.
 fn target_of(step: &Step) -> Option<Place> {
     match step {
-        Step::Fetch { node, .. } | Step::MakeDir { node, .. } | Step::KeepCopy { node, .. } => Some(Place::of(node)),
+        Step::Fetch { node, .. } | Step::MakeDir { node, .. } | Step::KeepCopy { node, .. } => {
+            Some(Place::of(node))
+        }
         Step::Move { to, .. } | Step::Park { to, .. } => Some(to.clone()),
-        Step::Replace { .. } | Step::SetAttributes { .. } | Step::Exchange { .. } | Step::Remove { .. } => None,
+        Step::Replace { .. } | Step::SetAttributes { .. } | Step::Exchange { .. } | Step::Remove { .. } => {
+            None
+        }
     }
 }
 
 /// Tells whether a step changes the paths of nodes that are there already.
 fn changes_paths(step: &Step) -> bool {
-    matches!(step, Step::Move { .. } | Step::Park { .. } | Step::Exchange { .. })
+    matches!(
+        step,
+        Step::Move { .. } | Step::Park { .. } | Step::Exchange { .. }
+    )
 }
 
 impl Driver {
@@ -97,8 +104,13 @@ impl Driver {
     }
 
     fn begin_fetch(&mut self, step: Step, content: Content) {
-        let held = self.come.get(content.hash).or_else(|| self.going.get(content.hash));
-        if let Some(bytes) = held.filter(|bytes| content.depth == 0 && bytes.len() as u64 == content.size_bytes) {
+        let held = self
+            .come
+            .get(content.hash)
+            .or_else(|| self.going.get(content.hash));
+        if let Some(bytes) =
+            held.filter(|bytes| content.depth == 0 && bytes.len() as u64 == content.size_bytes)
+        {
             self.come.forget(content.hash);
             self.give_to_hand(step, Some(Body::Bytes(bytes)));
         } else {
@@ -109,7 +121,11 @@ impl Driver {
 
     /// The path of a place, also inside a directory that is being made.
     fn path_of_place(&self, parent: NodeId, name: &sync_engine::Name) -> Option<RelPath> {
-        let dir = self.making.get(&parent).cloned().or_else(|| self.trees.local().path(parent))?;
+        let dir = self
+            .making
+            .get(&parent)
+            .cloned()
+            .or_else(|| self.trees.local().path(parent))?;
         Some(dir.join(name))
     }
 
@@ -220,7 +236,10 @@ impl Driver {
             self.observer.note(id, Some(print));
             self.touched.print(id, Some(print));
         }
-        if let Some(content) = file_of(step).map(|file| file.content).filter(|content| content.depth > 0) {
+        if let Some(content) = file_of(step)
+            .map(|file| file.content)
+            .filter(|content| content.depth > 0)
+        {
             let (id, total_bytes) = (node_of(step), content.size_bytes);
             self.tell_progress(id, crate::notice::Direction::Down, total_bytes, total_bytes);
         }
@@ -273,7 +292,9 @@ impl Driver {
     pub(super) fn on_transferred(&mut self, done: Transferred) {
         self.transfers.finished(&done);
         match done {
-            Transferred::Uploaded { id, content, outcome } => self.on_uploaded(id, content, outcome.map(|()| None)),
+            Transferred::Uploaded { id, content, outcome } => {
+                self.on_uploaded(id, content, outcome.map(|()| None))
+            }
             Transferred::Loaded { id, content, outcome } => self.on_uploaded(id, content, outcome.map(Some)),
             Transferred::Cut { id, chunked } => {
                 self.chunked.insert(id, chunked);
@@ -284,7 +305,12 @@ impl Driver {
                     self.on_fetched(step, outcome);
                 }
             }
-            Transferred::Progress { id, direction, done_bytes, total_bytes } => {
+            Transferred::Progress {
+                id,
+                direction,
+                done_bytes,
+                total_bytes,
+            } => {
                 self.tell_progress(id, direction, done_bytes, total_bytes);
             }
             Transferred::Where(ids, reply) => {
@@ -302,7 +328,9 @@ impl Driver {
                 tracing::debug!(%error, "a content was not fetched");
                 let block = match &error {
                     DownloadError::Missing(_) | DownloadError::Inconsistent => Some(Block::MissingContent),
-                    DownloadError::Disk(error) if error.kind() == std::io::ErrorKind::StorageFull => Some(Block::NoSpace),
+                    DownloadError::Disk(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                        Some(Block::NoSpace)
+                    }
                     DownloadError::Disk(error) => Some(Block::Unreadable(error.to_string())),
                     DownloadError::Staging(error) if error.is_full() => Some(Block::NoSpace),
                     DownloadError::Staging(error) => Some(Block::Unreadable(error.to_string())),
@@ -314,14 +342,24 @@ impl Driver {
         }
     }
 
-    fn on_uploaded(&mut self, id: NodeId, content: Content, outcome: Result<Option<bytes::Bytes>, UploadError>) {
+    fn on_uploaded(
+        &mut self,
+        id: NodeId,
+        content: Content,
+        outcome: Result<Option<bytes::Bytes>, UploadError>,
+    ) {
         match outcome {
             Ok(bytes) => {
                 match bytes {
                     Some(bytes) => self.going.put(content.hash, bytes),
                     None => {
                         self.on_server.insert(content.hash);
-                        self.tell_progress(id, crate::notice::Direction::Up, content.size_bytes, content.size_bytes);
+                        self.tell_progress(
+                            id,
+                            crate::notice::Direction::Up,
+                            content.size_bytes,
+                            content.size_bytes,
+                        );
                     }
                 }
                 self.holds.release(id);
@@ -346,9 +384,21 @@ impl Driver {
         self.settled.disturb();
     }
 
-    fn tell_progress(&self, id: NodeId, direction: crate::notice::Direction, done_bytes: u64, total_bytes: u64) {
+    fn tell_progress(
+        &self,
+        id: NodeId,
+        direction: crate::notice::Direction,
+        done_bytes: u64,
+        total_bytes: u64,
+    ) {
         if let Some(path) = super::views::path_of(&self.trees, id) {
-            self.tell(Notice::Progress(Progress { id, path, direction, done_bytes, total_bytes }));
+            self.tell(Notice::Progress(Progress {
+                id,
+                path,
+                direction,
+                done_bytes,
+                total_bytes,
+            }));
         }
     }
 }

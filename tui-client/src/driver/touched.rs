@@ -88,11 +88,31 @@ impl Touched {
         Delta {
             forget_remote: touched.forget_remote,
             forget_bases: touched.forget_bases,
-            remote: touched.remote.into_iter().map(|id| (id, trees.remote().item(id).cloned())).collect(),
-            synced: touched.synced.into_iter().map(|id| (id, trees.base(id).cloned())).collect(),
-            local: touched.local.into_iter().map(|id| (id, trees.local().node(id).cloned())).collect(),
-            prints: touched.prints.into_iter().map(|(id, print)| (id, print.as_ref().map(print_to_bytes))).collect(),
-            blocked: touched.blocked.into_iter().map(|id| (id, trees.blocked().get(&id).cloned())).collect(),
+            remote: touched
+                .remote
+                .into_iter()
+                .map(|id| (id, trees.remote().item(id).cloned()))
+                .collect(),
+            synced: touched
+                .synced
+                .into_iter()
+                .map(|id| (id, trees.base(id).cloned()))
+                .collect(),
+            local: touched
+                .local
+                .into_iter()
+                .map(|id| (id, trees.local().node(id).cloned()))
+                .collect(),
+            prints: touched
+                .prints
+                .into_iter()
+                .map(|(id, print)| (id, print.as_ref().map(print_to_bytes)))
+                .collect(),
+            blocked: touched
+                .blocked
+                .into_iter()
+                .map(|id| (id, trees.blocked().get(&id).cloned()))
+                .collect(),
             chunks: touched.chunks.into_iter().collect(),
             facts,
             feed: touched.feed,

@@ -136,8 +136,15 @@ impl Transfers {
     /// be fetched, and files that were to be sent.
     pub fn disconnect(&mut self) -> (Vec<Step>, Vec<NodeId>) {
         self.session = None;
-        let steps = self.small.drain(..).chain(self.large.drain(..)).map(|(step, _)| step);
-        (steps.collect(), self.to_send.drain(..).map(|to_send| to_send.id).collect())
+        let steps = self
+            .small
+            .drain(..)
+            .chain(self.large.drain(..))
+            .map(|(step, _)| step);
+        (
+            steps.collect(),
+            self.to_send.drain(..).map(|to_send| to_send.id).collect(),
+        )
     }
 
     /// Orders the content of a step.
@@ -158,10 +165,19 @@ impl Transfers {
     pub fn cut_and_send(&self, id: NodeId, path: RelPath, content: Content) {
         let (root, done) = (self.root.clone(), self.done.clone());
         tokio::spawn(async move {
-            let cut = spawn_blocking(move || cut(&root, &path, content)).await.expect("cutting does not panic");
+            let cut = spawn_blocking(move || cut(&root, &path, content))
+                .await
+                .expect("cutting does not panic");
             let told = match cut {
-                Ok(chunked) => Transferred::Cut { id, chunked: Arc::new(chunked) },
-                Err(error) => Transferred::Loaded { id, content, outcome: Err(error) },
+                Ok(chunked) => Transferred::Cut {
+                    id,
+                    chunked: Arc::new(chunked),
+                },
+                Err(error) => Transferred::Loaded {
+                    id,
+                    content,
+                    outcome: Err(error),
+                },
             };
             // The driver may have ended; then nobody wants it.
             let _ = done.send(told).await;
@@ -194,12 +210,19 @@ impl Transfers {
 
     /// Begins as many transfers as may be under way.
     pub fn begin(&mut self) {
-        let Some((bulk, token, _)) = &self.session else { return };
+        let Some((bulk, token, _)) = &self.session else {
+            return;
+        };
         let (bulk, token) = (bulk.clone(), token.clone());
         while self.n_groups < GROUPS_UNDER_WAY && !self.small.is_empty() {
             let group = next_group(&mut self.small);
             self.n_groups += 1;
-            spawn(&token, &self.done, group.clone(), fetch_group(group, bulk.clone()));
+            spawn(
+                &token,
+                &self.done,
+                group.clone(),
+                fetch_group(group, bulk.clone()),
+            );
         }
         while self.n_downloads < DOWNLOADS_UNDER_WAY
             && let Some((step, content)) = self.large.pop_front()
@@ -212,7 +235,8 @@ impl Transfers {
             && let Some(ToSend { id, path, chunked }) = self.to_send.pop_front()
         {
             self.n_uploads += 1;
-            let (root, bulk, done, token) = (self.root.clone(), bulk.clone(), self.done.clone(), token.clone());
+            let (root, bulk, done, token) =
+                (self.root.clone(), bulk.clone(), self.done.clone(), token.clone());
             tokio::spawn(async move {
                 let content = chunked.content;
                 let progress = progress(done.clone(), id, Direction::Up, content.size_bytes);
@@ -226,15 +250,31 @@ impl Transfers {
         }
     }
 
-    fn fetch_large(&self, step: Step, content: Content, bulk: Bulk) -> impl Future<Output = Fetched> + Send + use<> {
+    fn fetch_large(
+        &self,
+        step: Step,
+        content: Content,
+        bulk: Bulk,
+    ) -> impl Future<Output = Fetched> + Send + use<> {
         let root = self.root.clone();
-        let pieces = Pieces { memory: self.memory.clone(), done: self.done.clone(), id: node_of(&step) };
-        let progress = progress(self.done.clone(), node_of(&step), Direction::Down, content.size_bytes);
+        let pieces = Pieces {
+            memory: self.memory.clone(),
+            done: self.done.clone(),
+            id: node_of(&step),
+        };
+        let progress = progress(
+            self.done.clone(),
+            node_of(&step),
+            Direction::Down,
+            content.size_bytes,
+        );
         async move {
             let outcome = async {
                 let staging = root.clone();
                 let key = content.hash;
-                let mut staged = spawn_blocking(move || staging.stage_named(&key)).await.expect("staging does not panic")?;
+                let mut staged = spawn_blocking(move || staging.stage_named(&key))
+                    .await
+                    .expect("staging does not panic")?;
                 download(&root, content, &mut staged, &pieces, &bulk, progress).await?;
                 Ok(Body::Staged(staged))
             };
@@ -248,7 +288,9 @@ type Fetched = Vec<(Step, Result<Body, DownloadError>)>;
 
 /// Tells a group of small contents from a large one.
 fn is_group(steps: &Fetched) -> bool {
-    steps.first().is_none_or(|(step, _)| file_of(step).is_none_or(|file| file.content.depth == 0))
+    steps
+        .first()
+        .is_none_or(|(step, _)| file_of(step).is_none_or(|file| file.content.depth == 0))
 }
 
 /// Runs a fetch; when the session ends before, every step fails.
@@ -290,7 +332,12 @@ async fn fetch_group(group: Vec<(Step, Content)>, bulk: Bulk) -> Fetched {
     hashes.dedup();
     let got = match bulk.get(hashes).await {
         Ok(got) => got,
-        Err(error) => return group.into_iter().map(|(step, _)| (step, Err(error.clone().into()))).collect(),
+        Err(error) => {
+            return group
+                .into_iter()
+                .map(|(step, _)| (step, Err(error.clone().into())))
+                .collect();
+        }
     };
     let plain: BTreeMap<Hash, Bytes> = got
         .attachments
@@ -301,7 +348,10 @@ async fn fetch_group(group: Vec<(Step, Content)>, bulk: Bulk) -> Fetched {
         Some(bytes) if bytes.len() as u64 == content.size_bytes => Ok(Body::Bytes(bytes.clone())),
         Some(_) | None => Err(DownloadError::Missing(content.hash)),
     };
-    group.into_iter().map(|(step, content)| (step, of(content))).collect()
+    group
+        .into_iter()
+        .map(|(step, content)| (step, of(content)))
+        .collect()
 }
 
 fn read_small(root: &Root, path: &RelPath, content: Content) -> Result<Bytes, UploadError> {
@@ -311,7 +361,11 @@ fn read_small(root: &Root, path: &RelPath, content: Content) -> Result<Bytes, Up
     file.take(content.size_bytes + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| UploadError::Unreadable(error.to_string()))?;
-    if Hash::of(&bytes) == content.hash { Ok(bytes.into()) } else { Err(UploadError::Changed) }
+    if Hash::of(&bytes) == content.hash {
+        Ok(bytes.into())
+    } else {
+        Err(UploadError::Changed)
+    }
 }
 
 fn cut(root: &Root, path: &RelPath, content: Content) -> Result<Chunked, UploadError> {
@@ -319,11 +373,20 @@ fn cut(root: &Root, path: &RelPath, content: Content) -> Result<Chunked, UploadE
     let chunked = Chunker::new()
         .chunk(file, |_, _| ())
         .map_err(|error| UploadError::Unreadable(error.to_string()))?;
-    if chunked.content == content { Ok(chunked) } else { Err(UploadError::Changed) }
+    if chunked.content == content {
+        Ok(chunked)
+    } else {
+        Err(UploadError::Changed)
+    }
 }
 
 /// Makes a function that tells the driver how far a transfer is, not too often.
-fn progress(done: mpsc::Sender<Transferred>, id: NodeId, direction: Direction, total_bytes: u64) -> impl Fn(u64) {
+fn progress(
+    done: mpsc::Sender<Transferred>,
+    id: NodeId,
+    direction: Direction,
+    total_bytes: u64,
+) -> impl Fn(u64) {
     let last = std::sync::Mutex::new(None::<Instant>);
     move |done_bytes| {
         let mut last = last.lock().expect("nothing panics while it is held");
@@ -331,7 +394,12 @@ fn progress(done: mpsc::Sender<Transferred>, id: NodeId, direction: Direction, t
         if done_bytes < total_bytes && last.is_none_or(|last| now - last >= PROGRESS_INTERVAL) {
             *last = Some(now);
             // A report that is lost is followed by another.
-            let _ = done.try_send(Transferred::Progress { id, direction, done_bytes, total_bytes });
+            let _ = done.try_send(Transferred::Progress {
+                id,
+                direction,
+                done_bytes,
+                total_bytes,
+            });
         }
     }
 }
@@ -344,7 +412,10 @@ fn lists_of(chunks: impl Iterator<Item = (Hash, u64)>) -> Result<BTreeMap<Hash, 
         lists.extend(builder.push(hash, len_bytes)?);
     }
     lists.extend(builder.finish()?.0);
-    Ok(lists.into_iter().map(|list| (list.hash, list.bytes.into())).collect())
+    Ok(lists
+        .into_iter()
+        .map(|list| (list.hash, list.bytes.into()))
+        .collect())
 }
 
 /// What the database knows of local contents.
@@ -374,7 +445,14 @@ impl LocalPieces for Pieces {
             .filter_map(|(hash, place)| Some((hash, place?)))
             .zip(paths)
             .filter_map(|((hash, place), path)| {
-                Some((hash, LocalPiece { path: path?, offset: place.offset, len: place.len }))
+                Some((
+                    hash,
+                    LocalPiece {
+                        path: path?,
+                        offset: place.offset,
+                        len: place.len,
+                    },
+                ))
             })
             .collect()
     }

@@ -22,7 +22,11 @@ const ROUNDS_A_TURN_MAX: usize = 64;
 impl Driver {
     /// See the module's page.
     pub(super) async fn turn(&mut self) {
-        let idle = if self.works() { self.plan_and_order() } else { false };
+        let idle = if self.works() {
+            self.plan_and_order()
+        } else {
+            false
+        };
         self.transfers.begin();
         self.feed_hand();
         self.send_commits();
@@ -94,7 +98,12 @@ impl Driver {
         };
         let id = ids.first().copied().unwrap_or(NodeId::ROOT);
         self.uploading.insert(id);
-        let unchanged = self.trees.remote().node(id).and_then(|node| node.kind.file()).map(|file| file.content);
+        let unchanged = self
+            .trees
+            .remote()
+            .node(id)
+            .and_then(|node| node.kind.file())
+            .map(|file| file.content);
         if self.on_server.contains(&content.hash) || unchanged == Some(content) {
             self.outbox.push(change, None);
         } else if let Some(attachment) = self.inline(content) {
@@ -109,11 +118,15 @@ impl Driver {
         if content.depth > 0 || content.size_bytes > INLINE_LEN_MAX as u64 {
             return None;
         }
-        self.going.get(content.hash).map(|bytes| attach(content.hash, Form::Data, bytes))
+        self.going
+            .get(content.hash)
+            .map(|bytes| attach(content.hash, Form::Data, bytes))
     }
 
     fn order_content(&mut self, id: NodeId, content: Content) {
-        let Some(path) = self.trees.local().path(id) else { return self.holds.release(id) };
+        let Some(path) = self.trees.local().path(id) else {
+            return self.holds.release(id);
+        };
         if content.depth == 0 && content.size_bytes <= INLINE_LEN_MAX as u64 {
             self.transfers.load(id, path, content);
         } else if let Some(chunked) = self.chunks_of(id, content) {
@@ -124,17 +137,28 @@ impl Driver {
     }
 
     fn chunks_of(&self, id: NodeId, content: Content) -> Option<Arc<Chunked>> {
-        self.chunked.get(&id).filter(|chunked| chunked.content == content).cloned()
+        self.chunked
+            .get(&id)
+            .filter(|chunked| chunked.content == content)
+            .cloned()
     }
 
     fn send_commits(&mut self) {
         let Some(session) = &mut self.session else { return };
         let mut outdated = Vec::new();
         let trees = &self.trees;
-        while let Some((changes, attachments)) = self.outbox.next_commit(|change| is_current(trees, change), &mut outdated)
+        while let Some((changes, attachments)) = self
+            .outbox
+            .next_commit(|change| is_current(trees, change), &mut outdated)
         {
             let request = session.next_request();
-            if !session.send(Request::Commit { request, changes: changes.clone() }, attachments) {
+            if !session.send(
+                Request::Commit {
+                    request,
+                    changes: changes.clone(),
+                },
+                attachments,
+            ) {
                 outdated.extend(changes);
                 break;
             }
@@ -151,8 +175,16 @@ impl Driver {
         Policy {
             device: self.account.device.unwrap_or(DeviceId([0; 16])),
             device_name: self.account.device_name.clone(),
-            date: (today.year(), today.month().unsigned_abs(), today.day().unsigned_abs()),
-            names: if cfg!(windows) { NameRules::Windows } else { NameRules::Unix },
+            date: (
+                today.year(),
+                today.month().unsigned_abs(),
+                today.day().unsigned_abs(),
+            ),
+            names: if cfg!(windows) {
+                NameRules::Windows
+            } else {
+                NameRules::Unix
+            },
             folding: self.folding,
             has_symlinks: !cfg!(windows),
             has_exec_bits: !cfg!(windows),
@@ -166,8 +198,12 @@ impl Driver {
             Ok(()) => true,
             Err(lost) => {
                 self.halt(Trouble {
-                    what: format!("the folder {} is gone or is another: {lost}", self.folder.display()),
-                    done: "nothing was taken for deleted; the client does nothing until it is started again".into(),
+                    what: format!(
+                        "the folder {} is gone or is another: {lost}",
+                        self.folder.display()
+                    ),
+                    done: "nothing was taken for deleted; the client does nothing until it is started again"
+                        .into(),
                     todo: "put the folder back (mount its disk) and start the client again".into(),
                 });
                 false

@@ -37,12 +37,24 @@ impl Driver {
             .unsettled()
             .iter()
             .filter(|id| !blocked.contains_key(id))
-            .filter_map(|id| Some(format!("'{}' is not the same here and on the server", path_of(&self.trees, *id)?)))
+            .filter_map(|id| {
+                Some(format!(
+                    "'{}' is not the same here and on the server",
+                    path_of(&self.trees, *id)?
+                ))
+            })
             .collect();
         let at = At::Version(self.facts.cursor.map_or(Version::ZERO, |cursor| cursor.version));
-        let verify = Box::new(Verify { lines, nodes: Vec::new(), reply });
+        let verify = Box::new(Verify {
+            lines,
+            nodes: Vec::new(),
+            reply,
+        });
         if let Some(session) = &mut self.session {
-            session.ask(|request| Request::Browse { request, at }, Question::Verify(verify));
+            session.ask(
+                |request| Request::Browse { request, at },
+                Question::Verify(verify),
+            );
         }
     }
 
@@ -61,24 +73,43 @@ impl Driver {
             }
             return;
         }
-        let Verify { mut lines, nodes, reply } = *verify;
+        let Verify {
+            mut lines,
+            nodes,
+            reply,
+        } = *verify;
         let cursor = self.facts.cursor.map_or(Version::ZERO, |cursor| cursor.version);
         if version != cursor {
-            lines.push(format!("the server moved on to {version} while this was checked; check again"));
+            lines.push(format!(
+                "the server moved on to {version} while this was checked; check again"
+            ));
         }
         let n_nodes = nodes.len();
         for (id, version, node) in nodes {
             let here = self.trees.remote().item(id);
-            if here != Some(&Item { node: node.into(), version }) {
-                lines.push(format!("'{}' is not on the server as this device knows it", self.shown_path(id)));
+            if here
+                != Some(&Item {
+                    node: node.into(),
+                    version,
+                })
+            {
+                lines.push(format!(
+                    "'{}' is not on the server as this device knows it",
+                    self.shown_path(id)
+                ));
             }
         }
         if n_nodes != self.trees.remote().len() {
-            lines.push(format!("the server has {n_nodes} nodes, this device knows {}", self.trees.remote().len()));
+            lines.push(format!(
+                "the server has {n_nodes} nodes, this device knows {}",
+                self.trees.remote().len()
+            ));
         }
         let sound = lines.is_empty();
         if sound {
-            lines.push(format!("{n_nodes} nodes agree: local, synced and remote tree, and the server's, at {version}"));
+            lines.push(format!(
+                "{n_nodes} nodes agree: local, synced and remote tree, and the server's, at {version}"
+            ));
         } else if lines.len() > LINES_MAX {
             let more = lines.len() - LINES_MAX;
             lines.truncate(LINES_MAX);

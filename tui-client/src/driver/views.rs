@@ -20,7 +20,11 @@ pub struct Facts<'a> {
 /// The path of a node where it is on disk, or else where the server has it.
 #[must_use]
 pub fn path_of(trees: &Trees, id: NodeId) -> Option<RelPath> {
-    trees.local().path(id).filter(|path| !path.0.is_empty()).or_else(|| trees.remote().path(id))
+    trees
+        .local()
+        .path(id)
+        .filter(|path| !path.0.is_empty())
+        .or_else(|| trees.remote().path(id))
 }
 
 /// The node at a path on disk, or else at the server.
@@ -54,10 +58,19 @@ fn own_state(trees: &Trees, facts: &Facts<'_>, id: NodeId) -> ItemState {
 fn rolled_up(trees: &Trees, facts: &Facts<'_>) -> BTreeMap<NodeId, (u64, ItemState)> {
     let mut above: BTreeMap<NodeId, (u64, ItemState)> = BTreeMap::new();
     let marked = conflict_nodes(trees);
-    let ids: BTreeSet<NodeId> =
-        trees.unsettled().iter().chain(facts.blocked.keys()).chain(&marked).copied().collect();
+    let ids: BTreeSet<NodeId> = trees
+        .unsettled()
+        .iter()
+        .chain(facts.blocked.keys())
+        .chain(&marked)
+        .copied()
+        .collect();
     for id in ids {
-        let tree = if trees.local().node(id).is_some() { trees.local() } else { trees.remote() };
+        let tree = if trees.local().node(id).is_some() {
+            trees.local()
+        } else {
+            trees.remote()
+        };
         let state = own_state(trees, facts, id);
         let counts = u64::from(trees.unsettled().contains(&id));
         for dir in tree.ancestors(id) {
@@ -75,12 +88,17 @@ pub fn list(trees: &Trees, facts: &Facts<'_>, dir: NodeId) -> Vec<ListItem> {
     let above = rolled_up(trees, facts);
     let mut ids: BTreeMap<NodeId, &Node> = BTreeMap::new();
     for tree in [trees.remote(), trees.local()] {
-        ids.extend(tree.children(dir).filter_map(|(_, id)| Some((id, tree.node(id)?.as_ref()))));
+        ids.extend(
+            tree.children(dir)
+                .filter_map(|(_, id)| Some((id, tree.node(id)?.as_ref()))),
+        );
     }
     // A node that was moved away here is not listed where the server still has it.
     ids.retain(|id, _| trees.local().node(*id).is_none_or(|node| node.parent == dir));
     // A node deleted here that the server still has is on its way out.
-    ids.retain(|id, _| trees.local().node(*id).is_some() || trees.base(*id).is_none() || facts.blocked.contains_key(id));
+    ids.retain(|id, _| {
+        trees.local().node(*id).is_some() || trees.base(*id).is_none() || facts.blocked.contains_key(id)
+    });
     let mut items: Vec<(Vec<u8>, ListItem)> = ids
         .into_iter()
         .map(|(id, node)| {
@@ -91,8 +109,15 @@ pub fn list(trees: &Trees, facts: &Facts<'_>, dir: NodeId) -> Vec<ListItem> {
                 Kind::Symlink(_) => (ItemKind::Symlink, 0, 0),
             };
             let state = own_state(trees, facts, id).max(inside);
-            let item =
-                ListItem { id, name: node.name.clone(), kind, size_bytes, mtime_ns, state, unsettled };
+            let item = ListItem {
+                id,
+                name: node.name.clone(),
+                kind,
+                size_bytes,
+                mtime_ns,
+                state,
+                unsettled,
+            };
             (node.name.as_bytes().to_vec(), item)
         })
         .collect();
@@ -130,8 +155,16 @@ pub fn conflicts(trees: &Trees, device_name: impl Fn(DeviceId) -> String) -> Vec
 
 fn side(trees: &Trees, id: NodeId) -> Option<ConflictSide> {
     let node = trees.local().node(id).or_else(|| trees.remote().node(id))?;
-    let (size_bytes, mtime_ns) = node.kind.file().map_or((0, 0), |file| (file.content.size_bytes, file.mtime_ns));
-    Some(ConflictSide { id, path: path_of(trees, id)?, size_bytes, mtime_ns })
+    let (size_bytes, mtime_ns) = node
+        .kind
+        .file()
+        .map_or((0, 0), |file| (file.content.size_bytes, file.mtime_ns));
+    Some(ConflictSide {
+        id,
+        path: path_of(trees, id)?,
+        size_bytes,
+        mtime_ns,
+    })
 }
 
 fn cause_text(cause: ConflictCause) -> &'static str {

@@ -69,7 +69,9 @@ impl Bulk {
     /// # Errors
     /// When the connection is lost or the server fails.
     pub async fn have(&self, hashes: Vec<Hash>) -> Result<Vec<Hash>, BulkError> {
-        self.order(Deed::Have(hashes), Vec::new()).await.map(|got| got.missing)
+        self.order(Deed::Have(hashes), Vec::new())
+            .await
+            .map(|got| got.missing)
     }
 
     /// Brings chunks; returns the lists that were not taken.
@@ -90,7 +92,14 @@ impl Bulk {
 
     async fn order(&self, deed: Deed, attachments: Vec<Attachment>) -> Result<Got, BulkError> {
         let (reply, answer) = oneshot::channel();
-        self.orders.send(Order { deed, attachments, reply }).await.map_err(|_| BulkError::Lost)?;
+        self.orders
+            .send(Order {
+                deed,
+                attachments,
+                reply,
+            })
+            .await
+            .map_err(|_| BulkError::Lost)?;
         answer.await.map_err(|_| BulkError::Lost)?
     }
 }
@@ -138,7 +147,12 @@ async fn session(mut line: Line, first: Order, orders: &mut mpsc::Receiver<Order
     }
 }
 
-async fn send(line: &Line, waiting: &mut VecDeque<Waiting>, number: &mut u64, order: Order) -> Result<(), ()> {
+async fn send(
+    line: &Line,
+    waiting: &mut VecDeque<Waiting>,
+    number: &mut u64,
+    order: Order,
+) -> Result<(), ()> {
     *number += 1;
     let request = *number;
     let message = match order.deed {
@@ -146,29 +160,51 @@ async fn send(line: &Line, waiting: &mut VecDeque<Waiting>, number: &mut u64, or
         Deed::Put => Request::Put { request },
         Deed::Get(hashes) => Request::Get { request, hashes },
     };
-    waiting.push_back(Waiting { request, got: Got::default(), reply: order.reply });
-    line.outgoing.send((message, order.attachments)).await.map_err(|_| ())
+    waiting.push_back(Waiting {
+        request,
+        got: Got::default(),
+        reply: order.reply,
+    });
+    line.outgoing
+        .send((message, order.attachments))
+        .await
+        .map_err(|_| ())
 }
 
 /// Gives an answer to the order that has waited longest; anything else breaks the protocol's law of order.
 fn answer(waiting: &mut VecDeque<Waiting>, reply: Reply, attachments: Vec<Attachment>) -> Result<(), ()> {
-    if matches!(reply, Reply::Pong { request: PING_UNASKED, .. }) {
+    if matches!(
+        reply,
+        Reply::Pong {
+            request: PING_UNASKED,
+            ..
+        }
+    ) {
         return Ok(());
     }
     let mut oldest = waiting.pop_front().ok_or(())?;
     let (request, done) = match reply {
-        Reply::Missing { request, hashes } | Reply::Stored { request, incomplete: hashes } => {
+        Reply::Missing { request, hashes }
+        | Reply::Stored {
+            request,
+            incomplete: hashes,
+        } => {
             oldest.got.missing = hashes;
             (request, Some(Ok(())))
         }
-        Reply::Chunks { request, missing, last } => {
+        Reply::Chunks {
+            request,
+            missing,
+            last,
+        } => {
             oldest.got.missing.extend(missing);
             oldest.got.attachments.extend(attachments);
             (request, last.then_some(Ok(())))
         }
-        Reply::Failed { request, failure: common::message::Failure::ServerFull } => {
-            (request, Some(Err(BulkError::ServerFull)))
-        }
+        Reply::Failed {
+            request,
+            failure: common::message::Failure::ServerFull,
+        } => (request, Some(Err(BulkError::ServerFull))),
         Reply::Failed { request, failure } => (request, Some(Err(BulkError::Failed(format!("{failure:?}"))))),
         other => {
             tracing::warn!(?other, "an answer that belongs to no order");

@@ -105,7 +105,10 @@ pub async fn connect(
     let mut bytes = BytesMut::new();
     encode(&hello, &[], &mut bytes).map_err(|error| ConnectError::Broken(error.to_string()))?;
     let answer = timeout(HELLO_TIMEOUT, async {
-        write.write_all_buf(&mut bytes).await.map_err(|error| explain(&error))?;
+        write
+            .write_all_buf(&mut bytes)
+            .await
+            .map_err(|error| explain(&error))?;
         write.flush().await.map_err(|error| explain(&error))?;
         match frames.next().await {
             Some(Ok(frame)) => Ok(frame.message),
@@ -119,7 +122,9 @@ pub async fn connect(
             Ok((Line::start(frames, write), Admitted { welcome, fingerprint }))
         }
         Reply::Refused(refusal) => Err(ConnectError::Refused(refusal)),
-        other => Err(ConnectError::Broken(format!("an unexpected answer to hello: {other:?}"))),
+        other => Err(ConnectError::Broken(format!(
+            "an unexpected answer to hello: {other:?}"
+        ))),
     }
 }
 
@@ -146,10 +151,13 @@ async fn handshake(endpoint: &Endpoint) -> Result<TlsStream<TcpStream>, ConnectE
         .map_err(ConnectError::OutOfReach)?;
     tcp.set_nodelay(true).map_err(ConnectError::OutOfReach)?;
     let name = tls::server_name(endpoint.address.host());
-    timeout(HANDSHAKE_TIMEOUT, TlsConnector::from(Arc::new(config)).connect(name, tcp))
-        .await
-        .map_err(|_| ConnectError::TimedOut)?
-        .map_err(|error| explain(&error))
+    timeout(
+        HANDSHAKE_TIMEOUT,
+        TlsConnector::from(Arc::new(config)).connect(name, tcp),
+    )
+    .await
+    .map_err(|_| ConnectError::TimedOut)?
+    .map_err(|error| explain(&error))
 }
 
 /// Finds a mismatch of keys inside an error of TLS, so that it is told from a broken connection.

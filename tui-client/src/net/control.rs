@@ -89,7 +89,11 @@ impl Control {
         let (presence, present) = watch::channel(presence);
         let hurry = std::sync::Arc::new(Notify::new());
         tokio::spawn(run(endpoint, present, told, hurry.clone(), patience));
-        Self { events, presence, hurry }
+        Self {
+            events,
+            presence,
+            hurry,
+        }
     }
 
     /// Changes how the device introduces itself at the next connection.
@@ -148,7 +152,12 @@ async fn try_once(
 ) -> Result<(), ConnectError> {
     let Presence { auth, generation } = presence.borrow().clone();
     let next_generation = random();
-    let introduction = Introduction { role: Role::Control, auth, generation, next_generation };
+    let introduction = Introduction {
+        role: Role::Control,
+        auth,
+        generation,
+        next_generation,
+    };
     let (mut line, admitted) = connect(endpoint, &introduction).await?;
     let connected = ControlEvent::Connected {
         welcome: admitted.welcome,
@@ -178,7 +187,9 @@ fn random() -> [u8; 16] {
 
 /// A number from 0 up to, but not, 1.
 fn dice() -> f64 {
-    f64::from(u32::from_le_bytes(*random().first_chunk().expect("16 is more than 4"))) / (f64::from(u32::MAX) + 1.0)
+    f64::from(u32::from_le_bytes(
+        *random().first_chunk().expect("16 is more than 4"),
+    )) / (f64::from(u32::MAX) + 1.0)
 }
 
 impl ConnectError {

@@ -55,7 +55,11 @@ impl Line {
                 () = write_all(write, to_send) => writing.cancel(),
             }
         });
-        Self { outgoing, incoming, _hang_up: token.drop_guard() }
+        Self {
+            outgoing,
+            incoming,
+            _hang_up: token.drop_guard(),
+        }
     }
 }
 
@@ -89,7 +93,12 @@ async fn write_all<S: AsyncWrite>(mut write: WriteHalf<S>, mut to_send: mpsc::Re
         let next = match timeout(PING_INTERVAL, to_send.recv()).await {
             Ok(Some(next)) => next,
             Ok(None) => return,
-            Err(_) => (Request::Ping { request: PING_UNASKED }, Vec::new()),
+            Err(_) => (
+                Request::Ping {
+                    request: PING_UNASKED,
+                },
+                Vec::new(),
+            ),
         };
         let mut next = Some(next);
         while let Some((message, attachments)) = next {
@@ -97,7 +106,11 @@ async fn write_all<S: AsyncWrite>(mut write: WriteHalf<S>, mut to_send: mpsc::Re
                 tracing::error!(%error, "a message could not be encoded");
                 return;
             }
-            next = if buffer.len() < FRAME_LEN_AIM { to_send.try_recv().ok() } else { None };
+            next = if buffer.len() < FRAME_LEN_AIM {
+                to_send.try_recv().ok()
+            } else {
+                None
+            };
         }
         let sent = timeout(WRITE_TIMEOUT, async {
             write.write_all_buf(&mut buffer).await?;

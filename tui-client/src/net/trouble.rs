@@ -31,7 +31,11 @@ impl ConnectError {
             ),
             Self::Refused(refusal) => refused(*refusal, server),
         };
-        Trouble { what, done: "nothing was sent, and nothing in the folder was changed".into(), todo }
+        Trouble {
+            what,
+            done: "nothing was sent, and nothing in the folder was changed".into(),
+            todo,
+        }
     }
 
     /// Returns how a program ends that ends because of this.
@@ -55,11 +59,22 @@ fn refused(refusal: Refusal, server: &ServerAddress) -> (String, String) {
             "says that this folder's state is a copy of another device's, or was put back to an older one",
             "start the client with --id and the account's ID: the folder joins as a new device and nothing is deleted",
         ),
-        Refusal::Busy => ("has too many connections or attempts", "try again in a few minutes"),
-        Refusal::Closed => ("takes no new accounts", "ask whoever runs the server for an ID, and give it with --id"),
-        Refusal::Malformed => ("did not understand this program", "bring server and client to the same version"),
+        Refusal::Busy => (
+            "has too many connections or attempts",
+            "try again in a few minutes",
+        ),
+        Refusal::Closed => (
+            "takes no new accounts",
+            "ask whoever runs the server for an ID, and give it with --id",
+        ),
+        Refusal::Malformed => (
+            "did not understand this program",
+            "bring server and client to the same version",
+        ),
         Refusal::Protocol { min, max } => {
-            let what = format!("the server {server} speaks versions {min} to {max} of the protocol, not this program's");
+            let what = format!(
+                "the server {server} speaks versions {min} to {max} of the protocol, not this program's"
+            );
             return (what, "bring server and client to the same version".to_owned());
         }
     };

@@ -40,7 +40,9 @@ fn squeeze(plain: &[u8]) -> Option<Vec<u8>> {
     if !pays(&tried, sample) {
         return None;
     }
-    zstd::bulk::compress(plain, LEVEL).ok().filter(|squeezed| pays(squeezed, plain))
+    zstd::bulk::compress(plain, LEVEL)
+        .ok()
+        .filter(|squeezed| pays(squeezed, plain))
 }
 
 /// Decodes an attachment and checks it against its name.
@@ -56,11 +58,15 @@ pub fn detach(attachment: &Attachment) -> Result<Bytes, Damaged> {
     }
     let plain = match head.encoding {
         Encoding::Plain => attachment.bytes.clone(),
-        Encoding::Zstd => {
-            zstd::bulk::decompress(&attachment.bytes, plain_len).map_err(|_| damaged)?.into()
-        }
+        Encoding::Zstd => zstd::bulk::decompress(&attachment.bytes, plain_len)
+            .map_err(|_| damaged)?
+            .into(),
     };
-    if head.verify(&plain) { Ok(plain) } else { Err(damaged) }
+    if head.verify(&plain) {
+        Ok(plain)
+    } else {
+        Err(damaged)
+    }
 }
 
 #[cfg(test)]
@@ -74,7 +80,9 @@ mod tests {
         assert_eq!(sent.head.encoding, Encoding::Zstd);
         assert_eq!(detach(&sent), Ok(text));
 
-        let noise: Vec<u8> = (0..2000u32).flat_map(|n| *blake3::hash(&n.to_le_bytes()).as_bytes()).collect();
+        let noise: Vec<u8> = (0..2000u32)
+            .flat_map(|n| *blake3::hash(&n.to_le_bytes()).as_bytes())
+            .collect();
         let sent = attach(Hash::of(&noise), Form::Data, noise.clone().into());
         assert_eq!(sent.head.encoding, Encoding::Plain);
         assert_eq!(detach(&sent), Ok(noise.into()));

@@ -90,7 +90,9 @@ pub async fn download(
     let file = Arc::new(staged.file().try_clone()?);
     let size_bytes = content.size_bytes;
     let sizing = file.clone();
-    spawn_blocking(move || sizing.set_len(size_bytes)).await.expect("sizing does not panic")?;
+    spawn_blocking(move || sizing.set_len(size_bytes))
+        .await
+        .expect("sizing does not panic")?;
 
     let pieces = unwritten(file.clone(), pieces).await?;
     let pieces = reuse(root, &file, pieces, local).await?;
@@ -112,7 +114,11 @@ async fn pieces(
 ) -> Result<Vec<Piece>, DownloadError> {
     if content.depth == 0 {
         let len = u32::try_from(content.size_bytes).map_err(|_| DownloadError::Inconsistent)?;
-        return check_pieces(vec![Piece { hash: content.hash, offset: 0, len }]);
+        return check_pieces(vec![Piece {
+            hash: content.hash,
+            offset: 0,
+            len,
+        }]);
     }
     if content.depth > LIST_DEPTH_MAX {
         return Err(DownloadError::Inconsistent);
@@ -135,7 +141,11 @@ async fn pieces(
     let mut pieces = Vec::with_capacity(level.len());
     for (hash, len) in level {
         let piece_len = u32::try_from(len).map_err(|_| DownloadError::Inconsistent)?;
-        pieces.push(Piece { hash, offset, len: piece_len });
+        pieces.push(Piece {
+            hash,
+            offset,
+            len: piece_len,
+        });
         offset += len;
     }
     check_pieces(pieces)
@@ -154,8 +164,10 @@ async fn read_lists(
     bulk: &Bulk,
 ) -> Result<BTreeMap<Hash, Bytes>, DownloadError> {
     let (here, there): (Vec<Hash>, Vec<Hash>) = hashes.into_iter().partition(|hash| known.contains_key(hash));
-    let mut lists: BTreeMap<Hash, Bytes> =
-        here.into_iter().filter_map(|hash| known.get(&hash).map(|bytes| (hash, bytes.clone()))).collect();
+    let mut lists: BTreeMap<Hash, Bytes> = here
+        .into_iter()
+        .filter_map(|hash| known.get(&hash).map(|bytes| (hash, bytes.clone())))
+        .collect();
     for part in there.chunks(LISTS_A_REQUEST) {
         let got = bulk.get(part.to_vec()).await?;
         for attachment in &got.attachments {
@@ -179,7 +191,10 @@ async fn unwritten(file: Arc<File>, pieces: Vec<Piece>) -> Result<Vec<Piece>, Do
             read_exact_at(&file, &mut bytes, piece.offset).is_ok() && Hash::of(&bytes) == piece.hash
         };
         // Holes read as zeros, so a part that was never written is told by its first bytes without hashing it all.
-        pieces.into_iter().filter(|piece| !(starts_written(&file, piece) && holds(piece))).collect()
+        pieces
+            .into_iter()
+            .filter(|piece| !(starts_written(&file, piece) && holds(piece)))
+            .collect()
     };
     Ok(spawn_blocking(check).await.expect("reading does not panic"))
 }
@@ -209,7 +224,9 @@ async fn reuse(
         let mut open: Option<(RelPath, File)> = None;
         let mut rest = Vec::new();
         for piece in pieces {
-            let bytes = found.get(&piece.hash).and_then(|at| read_local(&root, &mut open, at, &piece));
+            let bytes = found
+                .get(&piece.hash)
+                .and_then(|at| read_local(&root, &mut open, at, &piece));
             match bytes {
                 Some(bytes) => write_all_at(&into, &bytes, piece.offset)?,
                 None => rest.push(piece),
@@ -221,9 +238,17 @@ async fn reuse(
 }
 
 /// Reads a piece out of a local file, if it still holds it. The file that was read last stays open.
-fn read_local(root: &Root, open: &mut Option<(RelPath, File)>, at: &LocalPiece, piece: &Piece) -> Option<Vec<u8>> {
+fn read_local(
+    root: &Root,
+    open: &mut Option<(RelPath, File)>,
+    at: &LocalPiece,
+    piece: &Piece,
+) -> Option<Vec<u8>> {
     if open.as_ref().is_none_or(|(path, _)| *path != at.path) {
-        *open = root.open_file(&at.path).ok().map(|(file, _)| (at.path.clone(), file));
+        *open = root
+            .open_file(&at.path)
+            .ok()
+            .map(|(file, _)| (at.path.clone(), file));
     }
     let (_, file) = open.as_ref()?;
     let mut bytes = vec![0; piece.len as usize];
@@ -284,7 +309,10 @@ fn groups(pieces: Vec<Piece>) -> Vec<Vec<Piece>> {
             len = 0;
         }
         len += u64::from(piece.len);
-        groups.last_mut().expect("one was pushed at the first piece").push(piece);
+        groups
+            .last_mut()
+            .expect("one was pushed at the first piece")
+            .push(piece);
     }
     groups
 }

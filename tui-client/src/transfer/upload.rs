@@ -14,8 +14,8 @@ use sync_engine::{Hash, RelPath};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::compress::attach;
-use crate::chunker::{ChunkRef, Chunked};
 use super::platform::read_exact_at;
+use crate::chunker::{ChunkRef, Chunked};
 use crate::disk::{DiskError, Root};
 use crate::net::{Bulk, BulkError};
 
@@ -62,8 +62,11 @@ pub async fn upload(
     let candidates = chunks_below(&chunked, &lists);
     let absent = missing(&bulk, candidates.keys().copied().collect()).await?;
     let to_send: Vec<ChunkRef> = {
-        let mut chunks: Vec<ChunkRef> =
-            candidates.into_iter().filter(|(hash, _)| absent.contains(hash)).map(|(_, chunk)| chunk).collect();
+        let mut chunks: Vec<ChunkRef> = candidates
+            .into_iter()
+            .filter(|(hash, _)| absent.contains(hash))
+            .map(|(_, chunk)| chunk)
+            .collect();
         chunks.sort_by_key(|chunk| chunk.offset);
         chunks
     };
@@ -115,7 +118,9 @@ async fn send_chunks(
         return Ok(());
     }
     let (root, path) = (root.clone(), path.clone());
-    let (file, _) = spawn_blocking(move || root.open_file(&path)).await.expect("opening does not panic")?;
+    let (file, _) = spawn_blocking(move || root.open_file(&path))
+        .await
+        .expect("opening does not panic")?;
     let file = Arc::new(file);
     let mut under_way = JoinSet::new();
     for group in groups(chunks) {
@@ -138,7 +143,9 @@ async fn send_chunks(
     Ok(())
 }
 
-fn joined(result: Option<Result<Result<u64, UploadError>, tokio::task::JoinError>>) -> Result<u64, UploadError> {
+fn joined(
+    result: Option<Result<Result<u64, UploadError>, tokio::task::JoinError>>,
+) -> Result<u64, UploadError> {
     match result {
         Some(Ok(outcome)) => outcome,
         Some(Err(_)) => Err(UploadError::Bulk(BulkError::Lost)),
@@ -157,7 +164,10 @@ fn groups(chunks: Vec<ChunkRef>) -> Vec<Vec<ChunkRef>> {
             len = 0;
         }
         len += chunk_len;
-        groups.last_mut().expect("one was pushed at the first chunk").push(chunk);
+        groups
+            .last_mut()
+            .expect("one was pushed at the first chunk")
+            .push(chunk);
     }
     groups
 }
@@ -169,7 +179,9 @@ fn read_group(file: &File, group: &[ChunkRef]) -> Result<Vec<Attachment>, Upload
             let mut bytes = vec![0; chunk.len as usize];
             match read_exact_at(file, &mut bytes, chunk.offset) {
                 Ok(()) => (),
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(UploadError::Changed),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(UploadError::Changed);
+                }
                 Err(error) => return Err(UploadError::Unreadable(error.to_string())),
             }
             if Hash::of(&bytes) == chunk.hash {
