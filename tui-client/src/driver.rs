@@ -17,6 +17,7 @@ mod removals;
 mod restore;
 mod session;
 mod settled;
+mod stash;
 mod steps;
 pub mod touched;
 mod transfers;
@@ -149,6 +150,10 @@ pub struct Driver {
     chunked: BTreeMap<NodeId, Arc<Chunked>>,
     /// Commits that a person ordered, by the number of the first.
     ordered: BTreeMap<RequestId, Ordered>,
+    /// Whether it is not yet known if the server can be reached: since the start, or while the journal is being read.
+    is_connecting: bool,
+    /// Questions for the server that wait until that is known.
+    early: Vec<Asked>,
     /// The first commit of the order that each ordered commit belongs to.
     ordered_by: BTreeMap<RequestId, RequestId>,
     /// Small contents that pushes brought.
@@ -167,6 +172,7 @@ pub struct Driver {
     brake: Option<sync_engine::plan::Brake>,
     removals: Removals,
     pace: Pace,
+    clearing: stash::Clearing,
     /// Whether the last plan had more steps than were begun.
     more_steps: bool,
     trouble: Option<(StateWord, Trouble)>,
@@ -217,6 +223,8 @@ impl Driver {
             on_server: BTreeSet::new(),
             chunked: BTreeMap::new(),
             ordered: BTreeMap::new(),
+            is_connecting: true,
+            early: Vec::new(),
             ordered_by: BTreeMap::new(),
             come: Contents::default(),
             feed: Feed::default(),
@@ -231,6 +239,7 @@ impl Driver {
             brake: None,
             removals: Removals::default(),
             pace: Pace::new(Instant::now()),
+            clearing: stash::Clearing::default(),
             more_steps: false,
             trouble: None,
             stop,

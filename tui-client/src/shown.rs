@@ -17,6 +17,9 @@ use crate::notice::Trouble;
 use crate::options::{FirstTrust, Listener, Look, Run, Start};
 use crate::screen::{self, Client, Join, Prefill, ScreenError, ScreenOptions, Setup, Theme};
 
+/// The user's colours and keys, in the configuration directory.
+const SETTINGS_FILE: &str = "config.toml";
+
 /// Asks for everything, then shows the client.
 ///
 /// # Errors
@@ -123,11 +126,11 @@ async fn reach(server: String) -> Result<Fingerprint, Trouble> {
 
 async fn show(run: Run, look: Look) -> Result<Exit, Fault> {
     let mut running = client::start(&run, false).await?;
-    let options = ScreenOptions {
+    let options = settings(ScreenOptions {
         mouse: look.mouse,
         theme: Theme::from_environment().with_ascii(look.ascii),
         ..ScreenOptions::new(run.folder.clone())
-    };
+    })?;
     let shown = Client {
         asks: running.asks.clone(),
         notices: running.listen(),
@@ -136,6 +139,22 @@ async fn show(run: Run, look: Look) -> Result<Exit, Fault> {
     running.stop().await;
     ended.map_err(broken)?;
     Ok(Exit::Done)
+}
+
+/// Applies the user's colours and keys, if there are any.
+fn settings(options: ScreenOptions) -> Result<ScreenOptions, Fault> {
+    let path = Config::locate()?.dir().join(SETTINGS_FILE);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => options.with_settings(&text).map_err(|error| {
+            let what = format!("{} cannot be used: {}", path.display(), crate::fault::chain(&error));
+            Fault::failed(what, "the screen was not opened", "correct the file, or remove it")
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(options),
+        Err(error) => {
+            let what = format!("{} cannot be read: {error}", path.display());
+            Err(Fault::failed(what, "the screen was not opened", "make it readable, or remove it"))
+        }
+    }
 }
 
 fn broken(error: ScreenError) -> Fault {

@@ -292,7 +292,7 @@ fn carry_out(
 }
 
 /// Reads a file whole and names its content.
-fn content_of(file: &mut File) -> io::Result<Content> {
+pub(super) fn content_of(file: &mut File) -> io::Result<Content> {
     Ok(Chunker::new().chunk(file, |_, _| ())?.content)
 }
 

@@ -17,6 +17,9 @@ use crate::notice::{ChangeKind, Trouble};
 /// How many entries a search for a deleted node goes back at most.
 const SEARCH_ENTRIES_MAX: usize = 100_000;
 
+/// How many questions wait for the first answer of the server at most.
+const EARLY_MAX: usize = 64;
+
 /// A question that is not yet answered.
 pub enum Question {
     /// The devices' names, for the driver itself.
@@ -88,6 +91,9 @@ fn give(reply: oneshot::Sender<Answer>, answer: Answer) {
 
 impl Driver {
     pub(super) fn ask_server(&mut self, ask: Ask, reply: oneshot::Sender<Answer>) {
+        if self.is_connecting && self.early.len() < EARLY_MAX {
+            return self.early.push((ask, reply));
+        }
         if self.session.as_ref().is_none_or(|session| !session.pulled) {
             return give(
                 reply,
@@ -163,6 +169,14 @@ impl Driver {
     fn question(&mut self, request: impl FnOnce(u64) -> Request, question: Question) {
         if let Some(session) = &mut self.session {
             session.ask(request, question);
+        }
+    }
+
+    /// Asks what was asked before it was known whether the server can be reached.
+    pub(super) fn ask_early(&mut self) {
+        self.is_connecting = false;
+        for (ask, reply) in std::mem::take(&mut self.early) {
+            self.ask_server(ask, reply);
         }
     }
 

@@ -124,6 +124,7 @@ impl Driver {
         };
         session.ask(|request| Request::Devices { request }, Question::DeviceNames);
         self.session = Some(session);
+        self.is_connecting = true;
         self.trouble = None;
         self.holds.wake_all();
         self.pace.want();
@@ -158,6 +159,7 @@ impl Driver {
             self.uploading.remove(&id);
             self.holds.release(id);
         }
+        self.ask_early();
         self.settled.disconnect();
     }
 

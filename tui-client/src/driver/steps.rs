@@ -270,6 +270,9 @@ impl Driver {
 
     fn step_failed(&mut self, step: &Step, block: Option<Block>) {
         self.let_go(step);
+        if block == Some(Block::NoSpace) {
+            self.clear_stash(true);
+        }
         let now = Instant::now();
         step.ids().for_each(|id| self.holds.fail(id, now, block.clone()));
     }
@@ -319,6 +322,7 @@ impl Driver {
             } => {
                 self.tell_progress(id, direction, done_bytes, total_bytes);
             }
+            Transferred::Changed(stashed, name) => self.bring_back(&stashed, &name),
             Transferred::Where(ids, reply) => {
                 let paths = ids.into_iter().map(|id| self.trees.local().path(id)).collect();
                 // Who asked may have given up; nothing is lost by that.

@@ -22,6 +22,9 @@ const ROUNDS_A_TURN_MAX: usize = 64;
 impl Driver {
     /// See the module's page.
     pub(super) async fn turn(&mut self) {
+        if self.is_connecting && self.works() {
+            self.ask_early();
+        }
         let now = Instant::now();
         if self.works() && self.pace.is_time(now, self.holds.n_busy() == 0) {
             self.pace.begin(now);
@@ -274,6 +277,7 @@ impl Driver {
             self.chunked.clear();
             self.on_server.clear();
             self.tell(Notice::Synced { version });
+            self.clear_stash(false);
         }
         for waiter in self.settled.answered() {
             let status = self.status();
