@@ -168,7 +168,7 @@ impl Eyes {
                 Kind::Symlink(target) => {
                     assert_eq!(
                         fs::read_link(&path).unwrap().as_os_str().as_encoded_bytes(),
-                        &*target.0
+                        target.as_bytes()
                     );
                 }
             }
