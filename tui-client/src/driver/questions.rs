@@ -77,10 +77,8 @@ pub(super) fn give(reply: oneshot::Sender<Answer>, answer: Answer) {
 impl Driver {
     pub(super) fn ask_server(&mut self, ask: Ask, reply: oneshot::Sender<Answer>) {
         if self.session.as_ref().is_none_or(|session| !session.pulled) {
-            return give(
-                reply,
-                failed("the server is out of reach", "try again when it is connected"),
-            );
+            let trouble = failed("the server is out of reach", "try again when it is connected");
+            return give(reply, trouble);
         }
         match ask {
             Ask::Devices => self.question(|request| Request::Devices { request }, Question::Devices(reply)),
