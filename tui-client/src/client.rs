@@ -126,7 +126,11 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
     let stored = config.account(folder_id)?;
     let enrolled = stored.as_ref().is_some_and(|account| account.device.is_some());
     let (account, trust, auth) = account(stored, run)?;
-    let certificate = Arc::new(config.device_certificate(folder_id)?);
+    let endpoint = Endpoint {
+        address: account.server.clone(),
+        trust,
+        certificate: Arc::new(config.device_certificate(folder_id)?),
+    };
     config.save_account(folder_id, &account)?;
     known::remember(&config, &folder, folder_id)?;
 
@@ -137,11 +141,6 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
     let joining = loaded.lost();
     let folding = folding(&root)?;
     let (observer, seen) = observe(&root, &loaded.prints, run.rescan)?;
-    let endpoint = Endpoint {
-        address: account.server.clone(),
-        trust,
-        certificate,
-    };
     let presence = Presence {
         auth,
         generation: loaded.facts.generation,

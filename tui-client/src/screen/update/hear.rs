@@ -55,11 +55,7 @@ pub(super) fn notice(model: &mut Model, notice: Notice) {
             };
             conflict(model, line);
         }
-        Notice::Blocked { path, reason } => {
-            touch(model, &path);
-            model.attention.block(path, reason);
-            model.questions.want(Ask::Status);
-        }
+        Notice::Blocked { path, reason } => blocked(model, path, reason),
         Notice::Brake {
             removals,
             nodes,
@@ -80,6 +76,12 @@ pub(super) fn notice(model: &mut Model, notice: Notice) {
             model.questions.want(Ask::Status);
         }
     }
+}
+
+fn blocked(model: &mut Model, path: RelPath, reason: Option<String>) {
+    touch(model, &path);
+    model.attention.block(path, reason);
+    model.questions.want(Ask::Status);
 }
 
 fn braked(model: &mut Model, brake: Brake) {
