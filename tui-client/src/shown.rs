@@ -74,7 +74,10 @@ fn missing(run: &Run) -> Option<Prefill> {
 
 async fn ask_and_run(prefill: Prefill, look: Look, given: Option<Run>) -> Result<Exit, Fault> {
     let theme = Theme::from_environment().with_ascii(look.ascii);
-    let Some(setup) = screen::first_start(prefill, theme, reach).await.map_err(broken)? else {
+    let Some(setup) = screen::first_start(prefill, theme, reach)
+        .await
+        .map_err(|error| broken(&error))?
+    else {
         return Ok(Exit::Done);
     };
     let Setup {
@@ -137,7 +140,7 @@ async fn show(run: Run, look: Look) -> Result<Exit, Fault> {
     };
     let ended = screen::run(shown, options).await;
     running.stop().await;
-    ended.map_err(broken)?;
+    ended.map_err(|error| broken(&error))?;
     Ok(Exit::Done)
 }
 
@@ -157,9 +160,9 @@ fn settings(options: ScreenOptions) -> Result<ScreenOptions, Fault> {
     }
 }
 
-fn broken(error: ScreenError) -> Fault {
+fn broken(error: &ScreenError) -> Fault {
     Fault::failed(
-        crate::fault::chain(&error),
+        crate::fault::chain(error),
         "the client was ended in good order",
         "use a terminal, or add --headless",
     )

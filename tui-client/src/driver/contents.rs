@@ -11,7 +11,7 @@ const CACHE_LEN_MAX: usize = 32 * 1024 * 1024;
 
 /// A bounded cache of contents; the oldest go first.
 #[derive(Default)]
-pub struct Contents {
+pub(super) struct Contents {
     held: BTreeMap<Hash, Bytes>,
     order: VecDeque<Hash>,
     len: usize,
@@ -19,7 +19,7 @@ pub struct Contents {
 
 impl Contents {
     /// Keeps a content, if it is not too large for the cache.
-    pub fn put(&mut self, hash: Hash, bytes: Bytes) {
+    pub(super) fn put(&mut self, hash: Hash, bytes: Bytes) {
         if bytes.len() > CACHE_LEN_MAX / 4 || self.held.contains_key(&hash) {
             return;
         }
@@ -36,12 +36,12 @@ impl Contents {
 
     /// Returns a content.
     #[must_use]
-    pub fn get(&self, hash: Hash) -> Option<Bytes> {
+    pub(super) fn get(&self, hash: Hash) -> Option<Bytes> {
         self.held.get(&hash).cloned()
     }
 
     /// Drops a content that is not needed any more.
-    pub fn forget(&mut self, hash: Hash) {
+    pub(super) fn forget(&mut self, hash: Hash) {
         self.drop_held(hash);
         if self.order.len() > 2 * self.held.len() + 64 {
             self.order.retain(|hash| self.held.contains_key(hash));

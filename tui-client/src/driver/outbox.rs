@@ -18,13 +18,13 @@ const _: () = assert!(CHANGES_AIM <= CHANGES_MAX);
 
 /// See the module's page.
 #[derive(Debug, Default)]
-pub struct Outbox {
+pub(super) struct Outbox {
     waiting: VecDeque<(Change, Option<Attachment>)>,
     sent: BTreeMap<RequestId, Vec<Change>>,
 }
 
 /// The nodes that a change touches.
-pub fn nodes_of(change: &Change) -> impl Iterator<Item = NodeId> {
+pub(super) fn nodes_of(change: &Change) -> impl Iterator<Item = NodeId> {
     let (one, many) = match change {
         Change::Create { id, .. }
         | Change::Update { id, .. }
@@ -37,13 +37,13 @@ pub fn nodes_of(change: &Change) -> impl Iterator<Item = NodeId> {
 
 impl Outbox {
     /// Adds a change to the end.
-    pub fn push(&mut self, change: Change, attachment: Option<Attachment>) {
+    pub(super) fn push(&mut self, change: Change, attachment: Option<Attachment>) {
         self.waiting.push_back((change, attachment));
     }
 
     /// Takes as many changes as fill a commit, if the pipeline has room for one. Changes for which `current` says no
     /// any more are dropped into `outdated`.
-    pub fn next_commit(
+    pub(super) fn next_commit(
         &mut self,
         current: impl Fn(&Change) -> bool,
         outdated: &mut Vec<Change>,
@@ -68,29 +68,29 @@ impl Outbox {
     }
 
     /// Notes that a commit was sent.
-    pub fn sent(&mut self, request: RequestId, changes: Vec<Change>) {
+    pub(super) fn sent(&mut self, request: RequestId, changes: Vec<Change>) {
         self.sent.insert(request, changes);
     }
 
     /// Returns one change of a commit that was sent.
     #[must_use]
-    pub fn change(&self, request: RequestId, index: u32) -> Option<&Change> {
+    pub(super) fn change(&self, request: RequestId, index: u32) -> Option<&Change> {
         self.sent.get(&request)?.get(usize::try_from(index).ok()?)
     }
 
     /// Tells whether a request is a commit that is not yet answered.
     #[must_use]
-    pub fn is_sent(&self, request: RequestId) -> bool {
+    pub(super) fn is_sent(&self, request: RequestId) -> bool {
         self.sent.contains_key(&request)
     }
 
     /// Takes a commit that was answered.
-    pub fn answered(&mut self, request: RequestId) -> Option<Vec<Change>> {
+    pub(super) fn answered(&mut self, request: RequestId) -> Option<Vec<Change>> {
         self.sent.remove(&request)
     }
 
     /// Takes everything: the session is over, and what became of it will be seen in the journal.
-    pub fn drain(&mut self) -> Vec<Change> {
+    pub(super) fn drain(&mut self) -> Vec<Change> {
         let waiting = std::mem::take(&mut self.waiting)
             .into_iter()
             .map(|(change, _)| change);
@@ -101,13 +101,7 @@ impl Outbox {
 
     /// Tells whether nothing waits and nothing is unanswered.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.sent.is_empty()
-    }
-
-    /// How many changes wait to be sent.
-    #[must_use]
-    pub fn n_waiting(&self) -> usize {
-        self.waiting.len()
     }
 }

@@ -22,7 +22,7 @@ use crate::notice::{Notice, Trouble};
 use crate::transfer::compress::detach;
 
 /// What belongs to one control connection.
-pub struct Session {
+pub(super) struct Session {
     outgoing: mpsc::Sender<Outgoing>,
     last_request: RequestId,
     /// Questions that are not yet answered.
@@ -36,18 +36,18 @@ pub struct Session {
 
 impl Session {
     /// Returns a number for the next request.
-    pub fn next_request(&mut self) -> RequestId {
+    pub(super) fn next_request(&mut self) -> RequestId {
         self.last_request += 1;
         self.last_request
     }
 
     /// Sends a request if there is room; the driver never waits for the wire.
-    pub fn send(&self, request: Request, attachments: Vec<Attachment>) -> bool {
+    pub(super) fn send(&self, request: Request, attachments: Vec<Attachment>) -> bool {
         self.outgoing.try_send((request, attachments)).is_ok()
     }
 
     /// Asks a question.
-    pub fn ask(&mut self, request: impl FnOnce(RequestId) -> Request, question: Question) {
+    pub(super) fn ask(&mut self, request: impl FnOnce(RequestId) -> Request, question: Question) {
         let number = self.next_request();
         if self.send(request(number), Vec::new()) {
             self.questions.insert(number, question);
@@ -198,7 +198,7 @@ impl Driver {
             match detach(attachment) {
                 Ok(plain) => self.come.put(attachment.head.hash, plain),
                 Err(damaged) => {
-                    tracing::warn!(%damaged, "a pushed content is not what its name says; it is fetched")
+                    tracing::warn!(%damaged, "a pushed content is not what its name says; it is fetched");
                 }
             }
         }

@@ -21,7 +21,7 @@ const STEPS_UNDER_WAY_MAX: usize = 20_000;
 
 /// The content that a step puts on disk, of a file.
 #[must_use]
-pub fn file_of(step: &Step) -> Option<&FileState> {
+pub(super) fn file_of(step: &Step) -> Option<&FileState> {
     match step {
         Step::Fetch { node, .. } => node.kind.file(),
         Step::Replace { with, .. } => with.file(),
@@ -37,7 +37,7 @@ pub fn file_of(step: &Step) -> Option<&FileState> {
 
 /// The first of the nodes that a step is about.
 #[must_use]
-pub fn node_of(step: &Step) -> NodeId {
+pub(super) fn node_of(step: &Step) -> NodeId {
     step.ids().next().unwrap_or(NodeId::ROOT)
 }
 
@@ -215,7 +215,7 @@ impl Driver {
                 Err(error) => {
                     tracing::debug!(%error, ?step, "a step was not taken");
                     self.look_again(&step, &error);
-                    self.step_failed(&step, block_of(&error));
+                    self.step_failed(&step, block_of(&error).as_ref());
                 }
             }
         }
@@ -268,13 +268,13 @@ impl Driver {
         }
     }
 
-    fn step_failed(&mut self, step: &Step, block: Option<Block>) {
+    fn step_failed(&mut self, step: &Step, block: Option<&Block>) {
         self.let_go(step);
         if block == Some(Block::NoSpace) {
             self.clear_stash(true);
         }
         let now = Instant::now();
-        step.ids().for_each(|id| self.holds.fail(id, now, block.clone()));
+        step.ids().for_each(|id| self.holds.fail(id, now, block.cloned()));
     }
 
     /// Ends what [`Self::begin_step`] began.
@@ -301,7 +301,7 @@ impl Driver {
         self.transfers.finished(&done);
         match done {
             Transferred::Uploaded { id, content, outcome } => {
-                self.on_uploaded(id, content, outcome.map(|()| None))
+                self.on_uploaded(id, content, outcome.map(|()| None));
             }
             Transferred::Loaded { id, content, outcome } => self.on_uploaded(id, content, outcome.map(Some)),
             Transferred::Cut { id, chunked } => {
@@ -347,7 +347,7 @@ impl Driver {
                     DownloadError::Bulk(BulkError::Lost) => None,
                     DownloadError::Bulk(error) => Some(Block::Refused(error.to_string())),
                 };
-                self.step_failed(&step, block);
+                self.step_failed(&step, block.as_ref());
             }
         }
     }

@@ -41,7 +41,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 const RESULTS_WAITING_MAX: usize = 64;
 
 /// What became of a transfer, or how far it is.
-pub enum Transferred {
+pub(super) enum Transferred {
     /// A content was sent, or not.
     Uploaded {
         /// The file.
@@ -97,7 +97,7 @@ struct ToSend {
 }
 
 /// See the module's page.
-pub struct Transfers {
+pub(super) struct Transfers {
     root: Root,
     memory: Memory,
     done: mpsc::Sender<Transferred>,
@@ -113,7 +113,7 @@ pub struct Transfers {
 impl Transfers {
     /// Makes a manager without a session.
     #[must_use]
-    pub fn new(root: Root, memory: Memory) -> (Self, mpsc::Receiver<Transferred>) {
+    pub(super) fn new(root: Root, memory: Memory) -> (Self, mpsc::Receiver<Transferred>) {
         let (done, results) = mpsc::channel(RESULTS_WAITING_MAX);
         let transfers = Self {
             root,
@@ -131,7 +131,7 @@ impl Transfers {
     }
 
     /// Begins a session.
-    pub fn connect(&mut self, bulk: Bulk) {
+    pub(super) fn connect(&mut self, bulk: Bulk) {
         let token = CancellationToken::new();
         let guard = token.clone().drop_guard();
         self.session = Some((bulk, token, guard));
@@ -139,7 +139,7 @@ impl Transfers {
 
     /// Ends the session: whatever is under way fails by itself, and what waits is given back: steps whose contents were to
     /// be fetched, and files that were to be sent.
-    pub fn disconnect(&mut self) -> (Vec<Step>, Vec<NodeId>) {
+    pub(super) fn disconnect(&mut self) -> (Vec<Step>, Vec<NodeId>) {
         self.session = None;
         let steps = self
             .small
@@ -165,7 +165,7 @@ impl Transfers {
     }
 
     /// Orders the content of a step.
-    pub fn fetch(&mut self, step: Step, content: Content) {
+    pub(super) fn fetch(&mut self, step: Step, content: Content) {
         if content.depth == 0 {
             self.small.push_back((step, content));
         } else {
@@ -174,12 +174,12 @@ impl Transfers {
     }
 
     /// Orders a content to be sent.
-    pub fn send(&mut self, id: NodeId, path: RelPath, chunked: Arc<Chunked>) {
+    pub(super) fn send(&mut self, id: NodeId, path: RelPath, chunked: Arc<Chunked>) {
         self.to_send.push_back(ToSend { id, path, chunked });
     }
 
     /// Cuts a file again and orders its content to be sent: it was read in an earlier run.
-    pub fn cut_and_send(&self, id: NodeId, path: RelPath, content: Content) {
+    pub(super) fn cut_and_send(&self, id: NodeId, path: RelPath, content: Content) {
         let (root, done) = (self.root.clone(), self.done.clone());
         tokio::spawn(async move {
             let cut = spawn_blocking(move || cut(&root, &path, content))
@@ -202,7 +202,7 @@ impl Transfers {
     }
 
     /// Reads a small content again, so that a commit can carry it.
-    pub fn load(&self, id: NodeId, path: RelPath, content: Content) {
+    pub(super) fn load(&self, id: NodeId, path: RelPath, content: Content) {
         let (root, done) = (self.root.clone(), self.done.clone());
         tokio::spawn(async move {
             let outcome = spawn_blocking(move || read_small(&root, &path, content)).await;
@@ -213,7 +213,7 @@ impl Transfers {
     }
 
     /// Notes that results came, so that others can begin.
-    pub fn finished(&mut self, done: &Transferred) {
+    pub(super) fn finished(&mut self, done: &Transferred) {
         match done {
             Transferred::Uploaded { .. } => self.n_uploads -= 1,
             Transferred::Fetched(steps) if is_group(steps) => self.n_groups -= 1,
@@ -227,7 +227,7 @@ impl Transfers {
     }
 
     /// Begins as many transfers as may be under way.
-    pub fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         let Some((bulk, token, _)) = &self.session else {
             return;
         };

@@ -47,6 +47,7 @@ impl Driver {
     fn plan_and_order(&mut self) -> bool {
         let policy = self.policy();
         for _ in 0..ROUNDS_A_TURN_MAX {
+            self.holds.forget_settled(self.trees.unsettled());
             let made = plan(&self.trees, &policy, self.holds.held());
             self.note_remarks(&made.remarks);
             if made.records.is_empty() {
