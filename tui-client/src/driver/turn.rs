@@ -22,6 +22,7 @@ const ROUNDS_A_TURN_MAX: usize = 64;
 impl Driver {
     /// See the module's page.
     pub(super) async fn turn(&mut self) {
+        self.holds.forget_settled(self.trees.unsettled());
         let idle = if self.works() {
             self.plan_and_order()
         } else {
