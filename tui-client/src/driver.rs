@@ -11,6 +11,7 @@ mod holds;
 mod inbox;
 pub mod memory;
 mod outbox;
+mod pace;
 mod questions;
 mod removals;
 mod restore;
@@ -51,6 +52,7 @@ use feed::Feed;
 use holds::Holds;
 use memory::Memory;
 use outbox::Outbox;
+use pace::Pace;
 use questions::Ordered;
 use removals::Removals;
 use session::Session;
@@ -164,6 +166,9 @@ pub struct Driver {
     uploading: BTreeSet<NodeId>,
     brake: Option<sync_engine::plan::Brake>,
     removals: Removals,
+    pace: Pace,
+    /// Whether the last plan had more steps than were begun.
+    more_steps: bool,
     trouble: Option<(StateWord, Trouble)>,
     stop: CancellationToken,
 }
@@ -225,6 +230,8 @@ impl Driver {
             uploading: BTreeSet::new(),
             brake: None,
             removals: Removals::default(),
+            pace: Pace::new(Instant::now()),
+            more_steps: false,
             trouble: None,
             stop,
         }
@@ -276,14 +283,17 @@ impl Driver {
             self.holds.next_due(),
             self.settled.next_due(),
             self.removals.next_due(),
+            self.pace.next_due().filter(|_| self.works()),
         ];
         due.into_iter().flatten().min().unwrap_or(self.next_look)
     }
 
     fn on_time(&mut self) {
         let now = Instant::now();
-        self.holds.wake(now);
-        self.removals.now(now);
+        if self.holds.wake(now) || self.removals.next_due().is_some_and(|due| due <= now) {
+            self.removals.now(now);
+            self.pace.want();
+        }
         if self.next_look <= now {
             self.next_look = now + self.interval;
             self.observer.rescan();

@@ -28,6 +28,7 @@ impl Driver {
         } = update;
         if !edits.is_empty() || !blocks.is_empty() {
             self.settled.disturb();
+            self.pace.want();
         }
         let ids: Vec<_> = edits.iter().map(|(id, _)| *id).collect();
         if edits.iter().any(|(_, node)| node.is_none()) {
@@ -65,6 +66,7 @@ impl Driver {
         ids.iter().for_each(|id| self.holds.retry(*id));
         if update.scan_finished {
             self.looked = true;
+            self.pace.want();
             self.next_look = Instant::now() + self.interval;
         }
         if let Some(nodes) = update.scanned {

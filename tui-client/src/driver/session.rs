@@ -126,6 +126,7 @@ impl Driver {
         self.session = Some(session);
         self.trouble = None;
         self.holds.wake_all();
+        self.pace.want();
         self.tell(Notice::Connected {
             server: self.account.server.to_string(),
         });
@@ -236,6 +237,7 @@ impl Driver {
         ids.into_iter().for_each(|id| self.touched.remote(id));
         self.set_cursor(cursor);
         self.settled.disturb();
+        self.pace.want();
     }
 
     fn on_entries(&mut self, entries: Vec<Pushed>, chain: Hash, head: Version) {
@@ -249,6 +251,9 @@ impl Driver {
             if entry.number != cursor.version.next() {
                 tracing::warn!(number = %entry.number, after = %cursor.version, "an entry out of order");
                 return self.on_diverged();
+            }
+            if origin != Origin::Planned {
+                self.pace.want();
             }
             cursor = Cursor {
                 version: entry.number,
@@ -271,7 +276,10 @@ impl Driver {
         }
         if let Some(session) = &mut self.session {
             session.head = session.head.max(head);
-            session.pulled |= session.head <= cursor.version;
+            if !session.pulled && session.head <= cursor.version {
+                session.pulled = true;
+                self.pace.want();
+            }
         }
         if self.facts.cursor != Some(cursor) {
             self.settled.disturb();
@@ -367,6 +375,9 @@ impl Driver {
                     self.on_rejected(change, &rejection, now);
                 }
             }
+        }
+        if self.outbox.is_empty() {
+            self.pace.want();
         }
         self.note_answered(request, refused);
     }

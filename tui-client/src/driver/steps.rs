@@ -69,19 +69,21 @@ impl Driver {
     }
 
     /// Begins steps. After a batch that changes paths nothing more is begun, since paths are resolved here.
-    pub(super) fn begin_steps(&mut self, batches: Vec<Vec<Step>>) {
+    /// Returns whether all were begun.
+    pub(super) fn begin_steps(&mut self, batches: Vec<Vec<Step>>) -> bool {
         for batch in batches {
             let paths_change = batch.iter().any(changes_paths);
             for step in batch {
                 if self.in_hand.len() >= STEPS_UNDER_WAY_MAX {
-                    return;
+                    return false;
                 }
                 self.begin_step(step);
             }
             if paths_change {
-                return;
+                return false;
             }
         }
+        true
     }
 
     fn begin_step(&mut self, step: Step) {
@@ -245,6 +247,9 @@ impl Driver {
         }
         self.let_go(step);
         step.ids().for_each(|id| self.holds.succeed(id));
+        if self.in_hand.is_empty() || self.more_steps && self.in_hand.len() < STEPS_UNDER_WAY_MAX / 2 {
+            self.pace.want();
+        }
         self.tell_applied(step);
     }
 
@@ -299,6 +304,7 @@ impl Driver {
             Transferred::Cut { id, chunked } => {
                 self.chunked.insert(id, chunked);
                 self.holds.release(id);
+                self.pace.want();
             }
             Transferred::Fetched(steps) => {
                 for (step, outcome) in steps {
@@ -363,6 +369,7 @@ impl Driver {
                     }
                 }
                 self.holds.release(id);
+                self.pace.want();
             }
             Err(error) => {
                 tracing::debug!(%error, "a content was not sent");

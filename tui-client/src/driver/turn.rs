@@ -23,20 +23,21 @@ impl Driver {
     /// See the module's page.
     pub(super) async fn turn(&mut self) {
         self.holds.forget_settled(self.trees.unsettled());
-        let idle = if self.works() {
-            self.plan_and_order()
-        } else {
-            false
-        };
+        let now = Instant::now();
+        if self.works() && self.pace.is_time(now, self.holds.n_busy() == 0) {
+            self.pace.begin(now);
+            let was_empty = self.plan_and_order();
+            self.pace.end(Instant::now(), was_empty);
+        }
         self.transfers.begin();
         self.feed_hand();
         self.send_commits();
         self.save().await;
-        self.tell_state(idle);
+        self.tell_state();
     }
 
     /// Tells whether plans may be made now.
-    fn works(&self) -> bool {
+    pub(super) fn works(&self) -> bool {
         self.trouble.is_none() && self.session.as_ref().is_some_and(|session| session.pulled)
     }
 
@@ -55,11 +56,13 @@ impl Driver {
                     Err(error) => {
                         tracing::error!(%error, ?record, "a correction does not fit the trees");
                         self.observer.rescan();
+                        self.pace.want();
                         return false;
                     }
                 }
             }
         }
+        self.pace.want();
         false
     }
 
@@ -79,9 +82,7 @@ impl Driver {
             }
             self.order_commit(change);
         }
-        if self.looked {
-            self.begin_steps(made.batches);
-        }
+        self.more_steps = self.looked && !self.begin_steps(made.batches);
         nothing
     }
 
@@ -165,6 +166,9 @@ impl Driver {
             }
             self.outbox.sent(request, changes);
         }
+        if !outdated.is_empty() {
+            self.pace.want();
+        }
         for id in outdated.iter().flat_map(nodes_of) {
             self.uploading.remove(&id);
             self.holds.release(id);
@@ -228,8 +232,8 @@ impl Driver {
     }
 
     /// Probes, says 'synced', answers those who wait.
-    fn tell_state(&mut self, idle: bool) {
-        let quiet = idle && self.is_quiet();
+    fn tell_state(&mut self) {
+        let quiet = self.works() && self.pace.is_done() && self.is_quiet();
         if quiet && let Some(number) = self.settled.begin() {
             let token = self.observer.sync();
             self.settled.expect_cookie(token);
