@@ -44,8 +44,13 @@ pub async fn run(run: &Run, once: bool, json: bool) -> Result<Exit, Fault> {
                 Err(broadcast::error::RecvError::Lagged(n_lost)) => write(&lagged(n_lost), json),
                 Err(broadcast::error::RecvError::Closed) => break Exit::Done,
             },
-            status = &mut waiting => break status.map_or(Exit::Failed, |status| exit_of_status(&status)),
             exit = ended_by_itself(&mut failed, once) => break exit,
+            status = &mut waiting => {
+                // Whoever waits is answered too when nothing more can be done; the reason for that tells more.
+                let reason = *running.failed.borrow();
+                let told = status.map_or(Exit::Failed, |status| exit_of_status(&status));
+                break reason.unwrap_or(told);
+            }
             () = signals.recv() => break Exit::Done,
             () = running.ended() => break Exit::Done,
         }

@@ -25,6 +25,7 @@ impl Driver {
         if self.is_connecting && self.works() {
             self.ask_early();
         }
+        self.holds.forget_settled(self.trees.unsettled());
         let now = Instant::now();
         if self.works() && self.pace.is_time(now, self.holds.n_busy() == 0) {
             self.pace.begin(now);
