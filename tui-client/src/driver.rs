@@ -142,6 +142,8 @@ pub struct Driver {
     transferred: mpsc::Receiver<Transferred>,
     jobs: mpsc::Sender<Job>,
     jobs_waiting: VecDeque<Job>,
+    /// How many bytes of small contents the hand has still to write.
+    hand_len: u64,
     applied: mpsc::Receiver<Vec<Applied>>,
     /// Small contents for commits.
     going: Contents,
@@ -219,6 +221,7 @@ impl Driver {
             transferred,
             jobs,
             jobs_waiting: VecDeque::new(),
+            hand_len: 0,
             applied,
             going: Contents::default(),
             on_server: BTreeSet::new(),

@@ -149,13 +149,25 @@ fn settings(options: ScreenOptions) -> Result<ScreenOptions, Fault> {
     let path = Config::locate()?.dir().join(SETTINGS_FILE);
     match std::fs::read_to_string(&path) {
         Ok(text) => options.with_settings(&text).map_err(|error| {
-            let what = format!("{} cannot be used: {}", path.display(), crate::fault::chain(&error));
-            Fault::failed(what, "the screen was not opened", "correct the file, or remove it")
+            let what = format!(
+                "{} cannot be used: {}",
+                path.display(),
+                crate::fault::chain(&error)
+            );
+            Fault::failed(
+                what,
+                "the screen was not opened",
+                "correct the file, or remove it",
+            )
         }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(options),
         Err(error) => {
             let what = format!("{} cannot be read: {error}", path.display());
-            Err(Fault::failed(what, "the screen was not opened", "make it readable, or remove it"))
+            Err(Fault::failed(
+                what,
+                "the screen was not opened",
+                "make it readable, or remove it",
+            ))
         }
     }
 }

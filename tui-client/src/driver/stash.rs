@@ -31,7 +31,7 @@ const NAMES_MAX: u32 = 1000;
 
 /// When the stash was looked through last.
 #[derive(Debug, Default)]
-pub struct Clearing {
+pub(super) struct Clearing {
     last: Option<Instant>,
 }
 
@@ -45,16 +45,23 @@ impl Driver {
         let Some(bulk) = self.transfers.bulk() else { return };
         self.clearing.last = Some(Instant::now());
         let age_ms_min = if is_full { AGE_MIN_FULL } else { AGE_MIN }.as_millis();
-        let limits =
-            StashLimits { now_ms: now_ms(), age_ms_min: u64::try_from(age_ms_min).unwrap_or(u64::MAX) };
+        let limits = StashLimits {
+            now_ms: now_ms(),
+            age_ms_min: u64::try_from(age_ms_min).unwrap_or(u64::MAX),
+        };
         let policy = self.policy();
         let (root, results) = (self.root.clone(), self.transfers.results());
         tokio::spawn(async move {
             let looking = root.clone();
-            let asked = spawn_blocking(move || contents(&looking, &limits)).await.expect("looking does not panic");
-            let Some(kept) = kept_by_server(asked, &bulk).await else { return };
-            let changed =
-                spawn_blocking(move || purge(&root, &limits, &kept)).await.expect("purging does not panic");
+            let asked = spawn_blocking(move || contents(&looking, &limits))
+                .await
+                .expect("looking does not panic");
+            let Some(kept) = kept_by_server(asked, &bulk).await else {
+                return;
+            };
+            let changed = spawn_blocking(move || purge(&root, &limits, &kept))
+                .await
+                .expect("purging does not panic");
             let name = move |name: &Name, n| conflict_name(name, &policy.device_name, policy.date, n);
             for stashed in changed {
                 let found = Transferred::Changed(Box::new(stashed), Box::new(name.clone()));
@@ -70,7 +77,11 @@ impl Driver {
             tracing::warn!(key = %stashed.key, "something in the stash has no note; it stays there");
             return;
         };
-        let dir = if self.trees.local().lookup(&dir).is_some() { dir } else { RelPath::root() };
+        let dir = if self.trees.local().lookup(&dir).is_some() {
+            dir
+        } else {
+            RelPath::root()
+        };
         for n in 1..NAMES_MAX {
             let to = dir.join(&name(lost, n));
             match self.root.bring_back(stashed, &to) {
@@ -101,18 +112,31 @@ fn contents(root: &Root, limits: &StashLimits) -> BTreeSet<Content> {
 
 /// Asks the server; nothing when it does not answer.
 async fn kept_by_server(asked: BTreeSet<Content>, bulk: &Bulk) -> Option<BTreeSet<Content>> {
-    let mut kept: BTreeSet<Content> = asked.iter().filter(|content| content.size_bytes == 0).copied().collect();
-    let asked: Vec<Content> = asked.into_iter().filter(|content| content.size_bytes > 0).collect();
+    let mut kept: BTreeSet<Content> = asked
+        .iter()
+        .filter(|content| content.size_bytes == 0)
+        .copied()
+        .collect();
+    let asked: Vec<Content> = asked
+        .into_iter()
+        .filter(|content| content.size_bytes > 0)
+        .collect();
     for part in asked.chunks(HASHES_MAX) {
-        let missing: BTreeSet<Hash> =
-            bulk.have(part.iter().map(|content| content.hash).collect()).await.ok()?.into_iter().collect();
+        let missing: BTreeSet<Hash> = bulk
+            .have(part.iter().map(|content| content.hash).collect())
+            .await
+            .ok()?
+            .into_iter()
+            .collect();
         kept.extend(part.iter().filter(|content| !missing.contains(&content.hash)));
     }
     Some(kept)
 }
 
 fn purge(root: &Root, limits: &StashLimits, kept: &BTreeSet<Content>) -> Vec<Stashed> {
-    match root.purge_stash(limits, &|file| content_of(file), &|content| kept.contains(content)) {
+    match root.purge_stash(limits, &|file| content_of(file), &|content| {
+        kept.contains(content)
+    }) {
         Ok(purge) => purge.changed,
         Err(error) => {
             tracing::warn!(%error, "the stash could not be cleared");

@@ -87,7 +87,7 @@ pub(super) enum Transferred {
 }
 
 /// Makes the n-th name for something that is brought back.
-pub type Naming = dyn Fn(&Name, u32) -> Name + Send;
+pub(super) type Naming = dyn Fn(&Name, u32) -> Name + Send;
 
 /// A content that is to be sent.
 struct ToSend {
@@ -154,13 +154,13 @@ impl Transfers {
 
     /// The bulk connection of the session.
     #[must_use]
-    pub fn bulk(&self) -> Option<Bulk> {
+    pub(super) fn bulk(&self) -> Option<Bulk> {
         self.session.as_ref().map(|(bulk, _, _)| bulk.clone())
     }
 
     /// Where other tasks send what the driver should know.
     #[must_use]
-    pub fn results(&self) -> mpsc::Sender<Transferred> {
+    pub(super) fn results(&self) -> mpsc::Sender<Transferred> {
         self.done.clone()
     }
 
@@ -226,13 +226,13 @@ impl Transfers {
         }
     }
 
-    /// Begins as many transfers as may be under way.
-    pub(super) fn begin(&mut self) {
+    /// Begins as many transfers as may be under way; small contents only if there is room for what they bring.
+    pub(super) fn begin(&mut self, may_fetch_small: bool) {
         let Some((bulk, token, _)) = &self.session else {
             return;
         };
         let (bulk, token) = (bulk.clone(), token.clone());
-        while self.n_groups < GROUPS_UNDER_WAY && !self.small.is_empty() {
+        while may_fetch_small && self.n_groups < GROUPS_UNDER_WAY && !self.small.is_empty() {
             let group = next_group(&mut self.small);
             self.n_groups += 1;
             spawn(
