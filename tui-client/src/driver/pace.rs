@@ -21,7 +21,12 @@ impl Pace {
     /// Begins with a plan due at once.
     #[must_use]
     pub fn new(now: Instant) -> Self {
-        Self { due: true, began: now, rested: now, was_empty: false }
+        Self {
+            due: true,
+            began: now,
+            rested: now,
+            was_empty: false,
+        }
     }
 
     /// Notes that there is something that a new plan may see to.

@@ -82,7 +82,12 @@ impl Driver {
             }
             self.order_commit(change);
         }
-        self.more_steps = self.looked && !self.begin_steps(made.batches);
+        if self.looked {
+            let (batches, withheld) = self.look_back(made.batches);
+            self.more_steps = !self.begin_steps(batches) || withheld;
+        } else {
+            self.more_steps = false;
+        }
         nothing
     }
 
@@ -274,6 +279,7 @@ impl Driver {
             self.removals.forget_confirmation();
             self.chunked.clear();
             self.on_server.clear();
+            self.looked_back.clear();
             self.tell(Notice::Synced { version });
         }
         for waiter in self.settled.answered() {
