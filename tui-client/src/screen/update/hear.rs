@@ -77,10 +77,13 @@ pub(super) fn notice(model: &mut Model, notice: Notice) {
             model.scanning = None;
             model.transfers.settle();
             model.questions.want(Ask::Status);
-            let restless = model.tree.restless();
-            model.want_listings(restless);
+            // What came in one piece, as at the first contact, was not told change by change.
+            let known = model.tree.known();
+            model.want_listings(known);
         }
         Notice::Syncing { pending } => {
+            let restless = model.tree.restless();
+            model.want_listings(restless);
             model.scanning = None;
             if let Some(status) = &mut model.status {
                 status.pending = pending;
