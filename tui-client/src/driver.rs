@@ -9,6 +9,7 @@ mod contents;
 mod feed;
 mod holds;
 mod inbox;
+mod lookback;
 pub mod memory;
 mod orders;
 mod outbox;
@@ -35,7 +36,7 @@ use common::message::RequestId;
 use common::tls::Trust;
 use sync_engine::advance::Delta;
 use sync_engine::plan::Folding;
-use sync_engine::{Block, DeviceId, Hash, NodeId, Trees};
+use sync_engine::{Block, DeviceId, Hash, Kind, NodeId, Trees};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -173,6 +174,8 @@ pub struct Driver {
     downloading: BTreeSet<NodeId>,
     uploading: BTreeSet<NodeId>,
     brake: Option<sync_engine::plan::Brake>,
+    /// Nodes with local contents that the account never had, as its history has shown.
+    looked_back: BTreeMap<NodeId, Kind>,
     removals: Removals,
     pace: Pace,
     clearing: stash::Clearing,
@@ -241,6 +244,7 @@ impl Driver {
             downloading: BTreeSet::new(),
             uploading: BTreeSet::new(),
             brake: None,
+            looked_back: BTreeMap::new(),
             removals: Removals::default(),
             pace: Pace::new(Instant::now()),
             clearing: stash::Clearing::default(),

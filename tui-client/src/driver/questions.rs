@@ -8,6 +8,7 @@ use sync_engine::{Change, Entry, Kind, NodeId, RelPath};
 use tokio::sync::oneshot;
 
 use super::Driver;
+use super::lookback::Suspect;
 use super::outbox::nodes_of;
 use super::restore::Restore;
 use super::verify::Verify;
@@ -40,6 +41,8 @@ pub(super) enum Question {
     Search(RelPath, Vec<Entry>, oneshot::Sender<Answer>),
     /// Somebody restores something; the tree as it was is on its way.
     Browse(Box<Restore>),
+    /// The driver wants to know whether bytes that seem to be in conflict came from the account.
+    LookBack(Suspect),
     /// Somebody verifies; the server's tree is on its way.
     Verify(Box<Verify>),
 }
@@ -230,6 +233,10 @@ impl Driver {
             (Question::Browse(restore), Reply::Past { nodes, last, .. }) => {
                 self.on_past(request, restore, nodes, last);
             }
+            (Question::LookBack(suspect), Reply::History { entries, more, .. }) => {
+                self.on_looked_back(suspect, &entries, more);
+            }
+            (Question::LookBack(suspect), _) => self.not_recognized(suspect),
             (question, Reply::Failed { failure, .. }) => question.fail(explain(&failure)),
             (question, reply) => {
                 tracing::warn!(?reply, "an answer to another question");
@@ -419,7 +426,12 @@ impl Driver {
                 "try again when it is connected",
             )
         };
-        questions.into_values().for_each(|question| question.fail(lost()));
+        for question in questions.into_values() {
+            if let Question::LookBack(suspect) = &question {
+                self.holds.release(suspect.local);
+            }
+            question.fail(lost());
+        }
         self.ordered_by.clear();
         std::mem::take(&mut self.ordered)
             .into_values()
@@ -430,7 +442,7 @@ impl Driver {
 impl Question {
     fn fail(self, answer: Answer) {
         match self {
-            Self::DeviceNames | Self::Probe(_) => (),
+            Self::DeviceNames | Self::Probe(_) | Self::LookBack(_) => (),
             Self::Devices(to)
             | Self::Order(to)
             | Self::ReplaceId(to)

@@ -46,12 +46,14 @@ impl Session {
         self.outgoing.try_send((request, attachments)).is_ok()
     }
 
-    /// Asks a question.
-    pub(super) fn ask(&mut self, request: impl FnOnce(RequestId) -> Request, question: Question) {
+    /// Asks a question. Returns whether there was room for it.
+    pub(super) fn ask(&mut self, request: impl FnOnce(RequestId) -> Request, question: Question) -> bool {
         let number = self.next_request();
-        if self.send(request(number), Vec::new()) {
+        let is_sent = self.send(request(number), Vec::new());
+        if is_sent {
             self.questions.insert(number, question);
         }
+        is_sent
     }
 }
 

@@ -95,7 +95,12 @@ impl Driver {
             }
             self.order_commit(change);
         }
-        self.more_steps = self.looked && !self.begin_steps(made.batches);
+        if self.looked {
+            let (batches, withheld) = self.look_back(made.batches);
+            self.more_steps = !self.begin_steps(batches) || withheld;
+        } else {
+            self.more_steps = false;
+        }
         nothing
     }
 
@@ -312,6 +317,7 @@ impl Driver {
             self.chunked.clear();
             self.on_server.clear();
             self.going.clear();
+            self.looked_back.clear();
             self.tell(Notice::Synced { version });
             self.clear_stash(false);
         }
