@@ -100,6 +100,8 @@ fn synced(model: &mut Model, version: Version) {
 }
 
 fn syncing(model: &mut Model, pending: u64) {
+    let restless = model.tree.restless();
+    model.want_listings(restless);
     model.scanning = None;
     if let Some(status) = &mut model.status {
         status.pending = pending;
