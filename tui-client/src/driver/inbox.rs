@@ -16,7 +16,9 @@ use crate::state::ChunkRow;
 
 impl Driver {
     pub(super) fn on_seen(&mut self, event: Event) {
-        let update = self.observer.handle(event, &self.trees, &self.handled());
+        let busy = std::mem::take(&mut self.in_hand);
+        let update = self.observer.handle(event, &self.trees, &busy);
+        self.in_hand = busy;
         self.on_update(update);
     }
 

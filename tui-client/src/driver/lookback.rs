@@ -15,7 +15,7 @@ const PAGES_MAX: u32 = 16;
 
 /// Local bytes that seem to be in conflict.
 #[derive(Debug)]
-pub struct Suspect {
+pub(super) struct Suspect {
     /// The local node.
     pub local: NodeId,
     /// The node that the account has, which it may be a past version of.

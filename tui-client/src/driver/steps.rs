@@ -1,7 +1,6 @@
 //! The planner's steps on their way to the disk: contents are fetched, paths and expectations resolved, and what came of
 //! each step enters the trees.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use sync_engine::plan::{Place, Step};
@@ -71,11 +70,6 @@ fn changes_paths(step: &Step) -> bool {
 }
 
 impl Driver {
-    /// The nodes that the eyes must not judge now, since a step is being taken with them.
-    pub(super) fn handled(&self) -> BTreeSet<NodeId> {
-        self.in_hand.clone()
-    }
-
     /// Begins steps. After a batch that changes paths nothing more is begun, since paths are resolved here.
     /// Returns whether all were begun.
     pub(super) fn begin_steps(&mut self, batches: Vec<Vec<Step>>) -> bool {
