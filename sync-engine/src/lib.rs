@@ -16,7 +16,6 @@ pub mod node;
 pub mod observe;
 pub mod plan;
 pub mod rejection;
-pub mod settle;
 pub mod tree;
 pub mod trees;
 

@@ -6,6 +6,7 @@ mod known;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::link::ServerAddress;
 use common::message::Auth;
@@ -25,7 +26,7 @@ use crate::fault::{Exit, Fault};
 use crate::net::control::Patience;
 use crate::net::{Control, Endpoint, Presence};
 use crate::notice::Notice;
-use crate::observer::{Observer, Start as Look};
+use crate::observer::{Event, Observer, Start as Look};
 use crate::options::{FirstTrust, Run, Start};
 use crate::rules::Rules;
 use crate::socket::{Call, Socket};
@@ -35,6 +36,8 @@ use crate::state::{STATE_NAME, State};
 const ASKS_WAITING_MAX: usize = 64;
 /// How many notices a listener may lag behind before it loses some.
 const NOTICES_MAX: usize = 4096;
+/// How many failures to save wait for the driver at most.
+const SAVE_FAILURES_MAX: usize = 4;
 
 /// A client at work. Dropping it does not end it; [`Running::stop`] does.
 pub struct Running {
@@ -76,26 +79,58 @@ impl Running {
     }
 }
 
+/// The folder, opened and locked, and what is known about it outside.
+struct Place {
+    config: Config,
+    folder: PathBuf,
+    root: Root,
+    lock: FolderLock,
+    id: FolderId,
+}
+
+impl Place {
+    /// Opens the folder, or makes it. Nothing in it is read or changed by another client from here on.
+    fn open(run: &Run) -> Result<Self, Fault> {
+        let config = Config::locate()?;
+        let folder = make_folder(&config, &run.folder)?;
+        let root = Root::open(&folder)?;
+        if root.is_new()? {
+            known::check_missing(&config, &folder)?;
+        }
+        root.create_private()?;
+        let lock = root.lock()?;
+        let id = root.marker()?;
+        known::check(&config, &folder, id)?;
+        Ok(Self {
+            config,
+            folder,
+            root,
+            lock,
+            id,
+        })
+    }
+}
+
 /// Starts a client.
 ///
 /// # Errors
 /// When folder, configuration or database cannot be used, or when what was asked for cannot be begun safely.
 pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
-    let config = Config::locate()?;
-    let folder = make_folder(&config, &run.folder)?;
-    let root = Root::open(&folder)?;
-    if root.is_new()? {
-        known::check_missing(&config, &folder)?;
-    }
-    root.create_private()?;
-    let lock = root.lock()?;
-    let folder_id = root.marker()?;
-    known::check(&config, &folder, folder_id)?;
-
+    let Place {
+        config,
+        folder,
+        root,
+        lock,
+        id: folder_id,
+    } = Place::open(run)?;
     let stored = config.account(folder_id)?;
     let enrolled = stored.as_ref().is_some_and(|account| account.device.is_some());
     let (account, trust, auth) = account(stored, run)?;
-    let certificate = Arc::new(config.device_certificate(folder_id)?);
+    let endpoint = Endpoint {
+        address: account.server.clone(),
+        trust,
+        certificate: Arc::new(config.device_certificate(folder_id)?),
+    };
     config.save_account(folder_id, &account)?;
     known::remember(&config, &folder, folder_id)?;
 
@@ -104,54 +139,17 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
     let recovered = root.recover(&|hash| wanted.contains(hash))?;
     tracing::debug!(?recovered, "the private directory is in order");
     let joining = loaded.lost();
-    let endpoint = Endpoint {
-        address: account.server.clone(),
-        trust,
-        certificate,
-    };
+    let folding = folding(&root)?;
+    let (observer, seen) = observe(&root, &loaded.prints, run.rescan)?;
     let presence = Presence {
         auth,
         generation: loaded.facts.generation,
     };
-    let patience = match (once, enrolled) {
-        (true, _) => Patience::FewTries,
-        (false, false) => Patience::FirstTry,
-        (false, true) => Patience::Endless,
-    };
-    let folds = root.folds()?;
-    let folding = match (folds.case, folds.form) {
-        (false, false) => Folding::None,
-        (true, false) => Folding::Case,
-        (_, true) => Folding::CaseAndForm,
-    };
-    let (rules, complaints) = Rules::load(&root)?;
-    complaints
-        .iter()
-        .for_each(|complaint| tracing::warn!(%complaint, "a rule is passed over"));
-    let prints = loaded
-        .prints
-        .iter()
-        .filter_map(|(id, bytes)| Some((*id, print_of_bytes(bytes)?)))
-        .collect();
-    let look = Look {
-        root: root.clone(),
-        rules,
-        prints,
-        new_id: Box::new(random_id),
-        rescan_interval: run.rescan,
-    };
-    let (observer, seen) = Observer::start(look).map_err(|error| {
-        Fault::failed(
-            format!("cannot start to watch the folder: {error}"),
-            "nothing was changed",
-            "end some other programs and try again",
-        )
-    })?;
 
     let (asks, asked) = mpsc::channel(ASKS_WAITING_MAX);
     let (notices, first) = broadcast::channel(NOTICES_MAX);
     let (failing, failed) = watch::channel(None);
-    let (failures, save_failures) = mpsc::channel(4);
+    let (failures, save_failures) = mpsc::channel(SAVE_FAILURES_MAX);
     let socket = answer_others(&config, folder_id, asks.clone(), notices.clone()).await?;
     let stop = CancellationToken::new();
     let setup = Setup {
@@ -160,7 +158,7 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
         folder_id,
         config,
         account,
-        control: Control::start(endpoint.clone(), presence, patience),
+        control: Control::start(endpoint.clone(), presence, patience(once, enrolled)),
         endpoint,
         folding,
         trees: loaded.trees,
@@ -175,14 +173,7 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
         interval: run.rescan,
         joining,
     };
-    let done = CancellationToken::new();
-    let is_done = done.clone().drop_guard();
-    let driver = Driver::new(setup, stop.clone());
-    tokio::spawn(async move {
-        // Dropped also when the driver panics.
-        let _is_done = is_done;
-        driver.run().await;
-    });
+    let done = drive(Driver::new(setup, stop.clone()));
     Ok(Running {
         asks,
         notices,
@@ -192,6 +183,67 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
         done,
         _socket: socket,
         _lock: lock,
+    })
+}
+
+/// Lets the driver run. Returns what is cancelled when it has ended, for whatever reason.
+fn drive(driver: Driver) -> CancellationToken {
+    let done = CancellationToken::new();
+    let is_done = done.clone().drop_guard();
+    tokio::spawn(async move {
+        // Dropped also when the driver panics.
+        let _is_done = is_done;
+        driver.run().await;
+    });
+    done
+}
+
+/// Says how long to go on when the server cannot be reached.
+fn patience(once: bool, enrolled: bool) -> Patience {
+    match (once, enrolled) {
+        (true, _) => Patience::FewTries,
+        (false, false) => Patience::FirstTry,
+        (false, true) => Patience::Endless,
+    }
+}
+
+/// Finds out which names are one name to the folder's disk.
+fn folding(root: &Root) -> Result<Folding, Fault> {
+    let folds = root.folds()?;
+    Ok(match (folds.case, folds.form) {
+        (false, false) => Folding::None,
+        (true, false) => Folding::Case,
+        (_, true) => Folding::CaseAndForm,
+    })
+}
+
+/// Begins to look at the folder.
+fn observe(
+    root: &Root,
+    prints: &[(NodeId, Vec<u8>)],
+    rescan_interval: Duration,
+) -> Result<(Observer, mpsc::Receiver<Event>), Fault> {
+    let (rules, complaints) = Rules::load(root)?;
+    complaints
+        .iter()
+        .for_each(|complaint| tracing::warn!(%complaint, "a rule is passed over"));
+    let prints = prints
+        .iter()
+        .filter_map(|(id, bytes)| Some((*id, print_of_bytes(bytes)?)))
+        .collect();
+    let look = Look {
+        root: root.clone(),
+        rules,
+        prints,
+        new_id: Box::new(random_id),
+        rescan_interval,
+    };
+    Observer::start(look).map_err(|error| {
+        Fault::failed(
+            format!("cannot start to watch the folder: {error}"),
+            "nothing was changed",
+            "end some other programs and try again",
+        )
     })
 }
 

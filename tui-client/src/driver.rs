@@ -11,6 +11,7 @@ mod holds;
 mod inbox;
 mod lookback;
 pub mod memory;
+mod orders;
 mod outbox;
 mod pace;
 mod questions;
@@ -18,6 +19,7 @@ mod removals;
 mod restore;
 mod session;
 mod settled;
+mod stash;
 mod steps;
 pub mod touched;
 mod transfers;
@@ -52,9 +54,9 @@ use contents::Contents;
 use feed::Feed;
 use holds::Holds;
 use memory::Memory;
+use orders::Ordered;
 use outbox::Outbox;
 use pace::Pace;
-use questions::Ordered;
 use removals::Removals;
 use session::Session;
 use settled::Settled;
@@ -141,6 +143,8 @@ pub struct Driver {
     transferred: mpsc::Receiver<Transferred>,
     jobs: mpsc::Sender<Job>,
     jobs_waiting: VecDeque<Job>,
+    /// How many bytes of small contents the hand has still to write.
+    hand_len: u64,
     applied: mpsc::Receiver<Vec<Applied>>,
     /// Small contents for commits.
     going: Contents,
@@ -150,6 +154,10 @@ pub struct Driver {
     chunked: BTreeMap<NodeId, Arc<Chunked>>,
     /// Commits that a person ordered, by the number of the first.
     ordered: BTreeMap<RequestId, Ordered>,
+    /// Whether it is not yet known if the server can be reached: since the start, or while the journal is being read.
+    is_connecting: bool,
+    /// Questions for the server that wait until that is known.
+    early: Vec<Asked>,
     /// The first commit of the order that each ordered commit belongs to.
     ordered_by: BTreeMap<RequestId, RequestId>,
     /// Small contents that pushes brought.
@@ -170,6 +178,7 @@ pub struct Driver {
     looked_back: BTreeMap<NodeId, Kind>,
     removals: Removals,
     pace: Pace,
+    clearing: stash::Clearing,
     /// Whether the last plan had more steps than were begun.
     more_steps: bool,
     trouble: Option<(StateWord, Trouble)>,
@@ -215,11 +224,14 @@ impl Driver {
             transferred,
             jobs,
             jobs_waiting: VecDeque::new(),
+            hand_len: 0,
             applied,
             going: Contents::default(),
             on_server: BTreeSet::new(),
             chunked: BTreeMap::new(),
             ordered: BTreeMap::new(),
+            is_connecting: true,
+            early: Vec::new(),
             ordered_by: BTreeMap::new(),
             come: Contents::default(),
             feed: Feed::default(),
@@ -235,6 +247,7 @@ impl Driver {
             looked_back: BTreeMap::new(),
             removals: Removals::default(),
             pace: Pace::new(Instant::now()),
+            clearing: stash::Clearing::default(),
             more_steps: false,
             trouble: None,
             stop,

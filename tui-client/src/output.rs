@@ -85,14 +85,7 @@ pub fn notice_as_json(notice: &Notice, time: Timestamp) -> Option<String> {
             server,
             fingerprint,
         } => {
-            #[derive(Serialize)]
-            struct Account<'a> {
-                id: &'a str,
-                device: &'a str,
-                server: &'a str,
-                fingerprint: &'a str,
-            }
-            let account = Account {
+            let account = JsonAccount {
                 id,
                 device,
                 server,
@@ -102,13 +95,8 @@ pub fn notice_as_json(notice: &Notice, time: Timestamp) -> Option<String> {
         }
         Notice::Connected { server } => json_line("connected", time, &object([("server", server)])),
         Notice::Disconnected { reason, retry_ms } => {
-            #[derive(Serialize)]
-            struct Disconnected<'a> {
-                reason: &'a str,
-                retry_ms: u64,
-            }
             let retry_ms = *retry_ms;
-            json_line("disconnected", time, &Disconnected { reason, retry_ms })
+            json_line("disconnected", time, &JsonDisconnected { reason, retry_ms })
         }
         Notice::Scanning { nodes } => json_line("scanning", time, &object([("nodes", nodes)])),
         Notice::Change(change) => json_line("change", time, &JsonChange::from(change)),
@@ -117,20 +105,12 @@ pub fn notice_as_json(notice: &Notice, time: Timestamp) -> Option<String> {
             with,
             device,
             resolved,
-        } => json_line(
-            "conflict",
-            time,
-            &JsonConflict::new(path, with.as_ref(), device, *resolved),
-        ),
+        } => {
+            let conflict = JsonConflict::new(path, with.as_ref(), device, *resolved);
+            json_line("conflict", time, &conflict)
+        }
         Notice::Blocked { path, reason } => {
-            #[derive(Serialize)]
-            struct Blocked<'a> {
-                #[serde(flatten)]
-                path: JsonPath,
-                blocked: bool,
-                reason: Option<&'a str>,
-            }
-            let blocked = Blocked {
+            let blocked = JsonBlocked {
                 path: path.into(),
                 blocked: reason.is_some(),
                 reason: reason.as_deref(),
@@ -142,22 +122,12 @@ pub fn notice_as_json(notice: &Notice, time: Timestamp) -> Option<String> {
             nodes,
             reason,
         } => {
-            #[derive(Serialize)]
-            struct Brake<'a> {
-                removals: u64,
-                nodes: u64,
-                reason: &'a str,
-            }
-            let (removals, nodes) = (*removals, *nodes);
-            json_line(
-                "brake",
-                time,
-                &Brake {
-                    removals,
-                    nodes,
-                    reason,
-                },
-            )
+            let brake = JsonBrake {
+                removals: *removals,
+                nodes: *nodes,
+                reason,
+            };
+            json_line("brake", time, &brake)
         }
         Notice::Progress(progress) => json_line("progress", time, &JsonProgress::from(progress)),
         Notice::Synced { version } => json_line("synced", time, &object([("journal", version)])),
@@ -170,6 +140,35 @@ pub fn notice_as_json(notice: &Notice, time: Timestamp) -> Option<String> {
 /// An object with one field.
 fn object<V: Serialize>(field: [(&'static str, V); 1]) -> impl Serialize {
     std::collections::BTreeMap::from(field)
+}
+
+#[derive(Serialize)]
+struct JsonAccount<'a> {
+    id: &'a str,
+    device: &'a str,
+    server: &'a str,
+    fingerprint: &'a str,
+}
+
+#[derive(Serialize)]
+struct JsonDisconnected<'a> {
+    reason: &'a str,
+    retry_ms: u64,
+}
+
+#[derive(Serialize)]
+struct JsonBlocked<'a> {
+    #[serde(flatten)]
+    path: JsonPath,
+    blocked: bool,
+    reason: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct JsonBrake<'a> {
+    removals: u64,
+    nodes: u64,
+    reason: &'a str,
 }
 
 #[derive(Serialize)]

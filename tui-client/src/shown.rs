@@ -17,6 +17,9 @@ use crate::notice::Trouble;
 use crate::options::{FirstTrust, Listener, Look, Run, Start};
 use crate::screen::{self, Client, Join, Prefill, ScreenError, ScreenOptions, Setup, Theme};
 
+/// The user's colours and keys, in the configuration directory.
+const SETTINGS_FILE: &str = "config.toml";
+
 /// Asks for everything, then shows the client.
 ///
 /// # Errors
@@ -71,7 +74,10 @@ fn missing(run: &Run) -> Option<Prefill> {
 
 async fn ask_and_run(prefill: Prefill, look: Look, given: Option<Run>) -> Result<Exit, Fault> {
     let theme = Theme::from_environment().with_ascii(look.ascii);
-    let Some(setup) = screen::first_start(prefill, theme, reach).await.map_err(broken)? else {
+    let Some(setup) = screen::first_start(prefill, theme, reach)
+        .await
+        .map_err(|error| broken(&error))?
+    else {
         return Ok(Exit::Done);
     };
     let Setup {
@@ -123,24 +129,52 @@ async fn reach(server: String) -> Result<Fingerprint, Trouble> {
 
 async fn show(run: Run, look: Look) -> Result<Exit, Fault> {
     let mut running = client::start(&run, false).await?;
-    let options = ScreenOptions {
+    let options = settings(ScreenOptions {
         mouse: look.mouse,
         theme: Theme::from_environment().with_ascii(look.ascii),
         ..ScreenOptions::new(run.folder.clone())
-    };
+    })?;
     let shown = Client {
         asks: running.asks.clone(),
         notices: running.listen(),
     };
     let ended = screen::run(shown, options).await;
     running.stop().await;
-    ended.map_err(broken)?;
+    ended.map_err(|error| broken(&error))?;
     Ok(Exit::Done)
 }
 
-fn broken(error: ScreenError) -> Fault {
+/// Applies the user's colours and keys, if there are any.
+fn settings(options: ScreenOptions) -> Result<ScreenOptions, Fault> {
+    let path = Config::locate()?.dir().join(SETTINGS_FILE);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => options.with_settings(&text).map_err(|error| {
+            let what = format!(
+                "{} cannot be used: {}",
+                path.display(),
+                crate::fault::chain(&error)
+            );
+            Fault::failed(
+                what,
+                "the screen was not opened",
+                "correct the file, or remove it",
+            )
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(options),
+        Err(error) => {
+            let what = format!("{} cannot be read: {error}", path.display());
+            Err(Fault::failed(
+                what,
+                "the screen was not opened",
+                "make it readable, or remove it",
+            ))
+        }
+    }
+}
+
+fn broken(error: &ScreenError) -> Fault {
     Fault::failed(
-        crate::fault::chain(&error),
+        crate::fault::chain(error),
         "the client was ended in good order",
         "use a terminal, or add --headless",
     )

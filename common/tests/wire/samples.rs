@@ -358,7 +358,7 @@ pub(crate) fn replies() -> Vec<Reply> {
 }
 
 /// Fails to compile when a message is added, so that it is not forgotten above.
-#[allow(dead_code, reason = "the compiler reads it, nobody calls it")]
+#[expect(dead_code, reason = "the compiler reads it, nobody calls it")]
 fn all_are_shown(request: &Request, reply: &Reply) {
     match request {
         Request::Hello(_)

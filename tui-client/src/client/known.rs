@@ -38,7 +38,7 @@ fn is_gone(config: &Config, folder: &Path) -> Fault {
 ///
 /// # Errors
 /// When the path was an enrolled folder.
-pub fn check_missing(config: &Config, folder: &Path) -> Result<(), Fault> {
+pub(super) fn check_missing(config: &Config, folder: &Path) -> Result<(), Fault> {
     match read(config, folder) {
         None => Ok(()),
         Some(_) => Err(is_gone(config, folder)),
@@ -49,7 +49,7 @@ pub fn check_missing(config: &Config, folder: &Path) -> Result<(), Fault> {
 ///
 /// # Errors
 /// When the path was an enrolled folder with another id.
-pub fn check(config: &Config, folder: &Path, id: FolderId) -> Result<(), Fault> {
+pub(super) fn check(config: &Config, folder: &Path, id: FolderId) -> Result<(), Fault> {
     match read(config, folder) {
         Some(known) if known != id.to_string() => Err(is_gone(config, folder)),
         Some(_) | None => Ok(()),
@@ -60,7 +60,7 @@ pub fn check(config: &Config, folder: &Path, id: FolderId) -> Result<(), Fault> 
 ///
 /// # Errors
 /// When the note cannot be written.
-pub fn remember(config: &Config, folder: &Path, id: FolderId) -> Result<(), Fault> {
+pub(super) fn remember(config: &Config, folder: &Path, id: FolderId) -> Result<(), Fault> {
     if read(config, folder).is_some() {
         return Ok(());
     }

@@ -108,7 +108,10 @@ fn apply(root: &Root, group: Vec<Job>) -> Vec<Applied> {
     let mut applied: Vec<Applied> = stage_all(root, group)
         .into_iter()
         .map(|(step, ready)| {
-            let outcome = ready.and_then(|deed| carry_out(root, &step, deed, &mut dirs));
+            let outcome = ready.and_then(|deed| {
+                dirs.extend(deed.dirs());
+                carry_out(root, &step, deed)
+            });
             Applied { step, outcome }
         })
         .collect();
@@ -201,90 +204,73 @@ fn stage(root: &Root, deed: Deed) -> Result<(Deed, Option<Sealed>), HandError> {
     }
 }
 
+impl Deed {
+    /// The directories in which it changes names.
+    fn dirs(&self) -> Vec<RelPath> {
+        match self {
+            Self::MakeDir(path)
+            | Self::MakeSymlink(path, _)
+            | Self::Install(path, ..)
+            | Self::Replace(path, ..)
+            | Self::ReplaceSymlink(path, ..)
+            | Self::RemoveFile(path, ..)
+            | Self::RemoveSymlink(path, ..)
+            | Self::RemoveDir(path, _)
+            | Self::KeepCopy(.., path) => vec![parent(path)],
+            Self::Move(from, _, to) => vec![parent(from), parent(to)],
+            Self::Exchange((a, _), (b, _)) => vec![parent(a), parent(b)],
+            Self::SetAttributes(..) => Vec::new(),
+        }
+    }
+}
+
 fn parent(path: &RelPath) -> RelPath {
     path.split_last().map_or_else(RelPath::root, |(parent, _)| parent)
 }
 
-fn carry_out(
-    root: &Root,
-    step: &Step,
-    deed: Deed,
-    dirs: &mut BTreeSet<RelPath>,
-) -> Result<Vec<(NodeId, Print)>, HandError> {
+fn known<'a>(node: NodeId, print: &'a Print, content: &'a Content) -> Known<'a> {
+    Known { node, print, content }
+}
+
+fn carry_out(root: &Root, step: &Step, deed: Deed) -> Result<Vec<(NodeId, Print)>, HandError> {
     let mut ids = step.ids();
     let id = ids.next().unwrap_or(NodeId::ROOT);
     let other = ids.next().unwrap_or(id);
     let one = |print: Print| vec![(id, print)];
     match deed {
-        Deed::MakeDir(path) => {
-            dirs.insert(parent(&path));
-            root.make_dir(&path).map(one)
-        }
-        Deed::MakeSymlink(path, target) => {
-            dirs.insert(parent(&path));
-            root.make_symlink(&path, &target)
-                .map(|print| vec![(other, print)])
-        }
-        Deed::Install(path, _, Body::Sealed(sealed)) => {
-            dirs.insert(parent(&path));
-            root.install(sealed, &path).map(one)
-        }
+        Deed::MakeDir(path) => root.make_dir(&path).map(one),
+        Deed::MakeSymlink(path, target) => root
+            .make_symlink(&path, &target)
+            .map(|print| vec![(other, print)]),
+        Deed::Install(path, _, Body::Sealed(sealed)) => root.install(sealed, &path).map(one),
         Deed::Replace(path, print, content, _, Body::Sealed(sealed)) => {
-            dirs.insert(parent(&path));
-            let known = Known {
-                node: id,
-                print: &print,
-                content: &content,
-            };
+            let known = known(id, &print, &content);
             root.replace(sealed, &path, &known, &content_of).map(one)
         }
         Deed::Install(..) | Deed::Replace(..) => unreachable!("every content was staged before"),
         Deed::ReplaceSymlink(path, expect, old, new) => {
-            dirs.insert(parent(&path));
             root.replace_symlink(&path, &expect, &old, &new).map(one)
         }
         Deed::SetAttributes(path, print, content, file) => {
-            let known = Known {
-                node: id,
-                print: &print,
-                content: &content,
-            };
+            let known = known(id, &print, &content);
             root.set_attributes(&path, &known, file.exec, file.mtime_ns, &content_of)
                 .map(one)
         }
-        Deed::Move(from, expect, to) => {
-            dirs.extend([parent(&from), parent(&to)]);
-            root.rename(&from, &expect, &to).map(one)
-        }
+        Deed::Move(from, expect, to) => root.rename(&from, &expect, &to).map(one),
         Deed::Exchange((a, expect_a), (b, expect_b)) => {
-            dirs.extend([parent(&a), parent(&b)]);
             let (print_a, print_b) = root.exchange(&a, &expect_a, &b, &expect_b)?;
             Ok(vec![(id, print_a), (other, print_b)])
         }
         Deed::RemoveFile(path, print, content) => {
-            dirs.insert(parent(&path));
-            let known = Known {
-                node: id,
-                print: &print,
-                content: &content,
-            };
+            let known = known(id, &print, &content);
             root.remove_file(&path, &known, &content_of).map(|()| Vec::new())
         }
         Deed::RemoveSymlink(path, expect, target) => {
-            dirs.insert(parent(&path));
             root.remove_symlink(&path, &expect, &target).map(|()| Vec::new())
         }
-        Deed::RemoveDir(path, expect) => {
-            dirs.insert(parent(&path));
-            root.remove_dir(&path, &expect).map(|()| Vec::new())
-        }
+        Deed::RemoveDir(path, expect) => root.remove_dir(&path, &expect).map(|()| Vec::new()),
         Deed::KeepCopy(path, print, content, to) => {
-            dirs.insert(parent(&to));
-            let known = Known {
-                node: id,
-                print: &print,
-                content: &content,
-            };
+            let known = known(id, &print, &content);
             root.keep_copy(&path, &known, &to, &content_of)
                 .map(|print| vec![(other, print)])
         }
@@ -292,7 +278,7 @@ fn carry_out(
 }
 
 /// Reads a file whole and names its content.
-fn content_of(file: &mut File) -> io::Result<Content> {
+pub(super) fn content_of(file: &mut File) -> io::Result<Content> {
     Ok(Chunker::new().chunk(file, |_, _| ())?.content)
 }
 

@@ -14,7 +14,7 @@ use crate::notice::{ChangeKind, ChangeNotice, Direction, Notice};
 
 /// Changes that are not yet told, and remarks on them.
 #[derive(Default)]
-pub struct Feed {
+pub(super) struct Feed {
     /// What came from the server and is not yet on disk.
     coming: BTreeMap<NodeId, ChangeNotice>,
     remarks: BTreeMap<NodeId, &'static str>,

@@ -25,7 +25,7 @@ struct Failing {
 
 /// See the module's page.
 #[derive(Debug, Default)]
-pub struct Holds {
+pub(super) struct Holds {
     /// How often each node is taken: a commit and a step may be under way with one node at once.
     busy: BTreeMap<NodeId, u32>,
     failing: BTreeMap<NodeId, Failing>,
@@ -35,13 +35,13 @@ pub struct Holds {
 
 impl Holds {
     /// Takes a node for as long as something is done with it.
-    pub fn take(&mut self, id: NodeId) {
+    pub(super) fn take(&mut self, id: NodeId) {
         *self.busy.entry(id).or_default() += 1;
         self.held.insert(id);
     }
 
     /// Gives a node back.
-    pub fn release(&mut self, id: NodeId) {
+    pub(super) fn release(&mut self, id: NodeId) {
         let is_free = self.give_back(id);
         if is_free && self.failing.get(&id).is_none_or(|failing| !failing.resting) {
             self.held.remove(&id);
@@ -63,14 +63,14 @@ impl Holds {
     }
 
     /// Gives a node back after what was done with it succeeded.
-    pub fn succeed(&mut self, id: NodeId) {
+    pub(super) fn succeed(&mut self, id: NodeId) {
         self.failing.remove(&id);
         self.release(id);
     }
 
     /// Gives a node back after a failure: it rests for a while, longer each time. With a reason that a person should
     /// know, it counts as blocked until a try succeeds.
-    pub fn fail(&mut self, id: NodeId, now: Instant, block: Option<Block>) {
+    pub(super) fn fail(&mut self, id: NodeId, now: Instant, block: Option<Block>) {
         self.give_back(id);
         let failing = self.failing.entry(id).or_insert(Failing {
             tries: 0,
@@ -89,7 +89,7 @@ impl Holds {
     }
 
     /// Lets every node whose pause is over be tried again. Returns whether there was one.
-    pub fn wake(&mut self, now: Instant) -> bool {
+    pub(super) fn wake(&mut self, now: Instant) -> bool {
         let mut woken = false;
         for (id, failing) in &mut self.failing {
             if failing.resting && failing.due <= now {
@@ -104,7 +104,7 @@ impl Holds {
     }
 
     /// Lets every node be tried at once, since something has changed that may help.
-    pub fn wake_all(&mut self) {
+    pub(super) fn wake_all(&mut self) {
         self.failing
             .values_mut()
             .for_each(|failing| failing.resting = false);
@@ -112,7 +112,7 @@ impl Holds {
     }
 
     /// Lets one node be tried at once, since it is not any more what it was.
-    pub fn retry(&mut self, id: NodeId) {
+    pub(super) fn retry(&mut self, id: NodeId) {
         if let Some(failing) = self.failing.get_mut(&id) {
             failing.resting = false;
             if !self.busy.contains_key(&id) {
@@ -123,20 +123,20 @@ impl Holds {
 
     /// Tells whether all that still fails has failed often and for a reason that a person has to see to.
     #[must_use]
-    pub fn all_hopeless(&self) -> bool {
+    pub(super) fn all_hopeless(&self) -> bool {
         self.failing
             .values()
             .all(|failing| failing.tries >= HOPELESS_TRIES && failing.block.is_some())
     }
 
     /// Forgets all that was being done: the session that did it is over.
-    pub fn release_all(&mut self, ids: impl IntoIterator<Item = NodeId>) {
+    pub(super) fn release_all(&mut self, ids: impl IntoIterator<Item = NodeId>) {
         ids.into_iter().for_each(|id| self.release(id));
     }
 
     /// When the next pause is over.
     #[must_use]
-    pub fn next_due(&self) -> Option<Instant> {
+    pub(super) fn next_due(&self) -> Option<Instant> {
         self.failing
             .values()
             .filter(|failing| failing.resting)
@@ -146,31 +146,25 @@ impl Holds {
 
     /// The nodes that the planner has to leave alone.
     #[must_use]
-    pub fn held(&self) -> &BTreeSet<NodeId> {
+    pub(super) fn held(&self) -> &BTreeSet<NodeId> {
         &self.held
-    }
-
-    /// Tells whether something is being done with a node.
-    #[must_use]
-    pub fn is_busy(&self, id: NodeId) -> bool {
-        self.busy.contains_key(&id)
     }
 
     /// How many nodes something is being done with.
     #[must_use]
-    pub fn n_busy(&self) -> usize {
+    pub(super) fn n_busy(&self) -> usize {
         self.busy.len()
     }
 
     /// The nodes whose last try failed for a reason that a person should know.
-    pub fn blocked(&self) -> impl Iterator<Item = (NodeId, &Block)> {
+    pub(super) fn blocked(&self) -> impl Iterator<Item = (NodeId, &Block)> {
         self.failing
             .iter()
             .filter_map(|(id, failing)| Some((*id, failing.block.as_ref()?)))
     }
 
-    /// Forgets failures of nodes that are settled by now.
-    pub fn forget_settled(&mut self, unsettled: &BTreeSet<NodeId>) {
+    /// Forgets failures of nodes that are settled by now: nothing will be tried with them that could succeed.
+    pub(super) fn forget_settled(&mut self, unsettled: &BTreeSet<NodeId>) {
         let Self { busy, failing, held } = self;
         failing.retain(|id, _| {
             let keep = unsettled.contains(id) || busy.contains_key(id);

@@ -1,10 +1,13 @@
 //! What the eyes saw: how it enters the local tree.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
-use sync_engine::Block;
+use sync_engine::{Block, NodeId};
 
 use super::Driver;
+use crate::chunker::{ChunkRef, Chunked};
 use crate::control::State as StateWord;
 use crate::fault::Exit;
 use crate::notice::{Notice, Trouble};
@@ -50,14 +53,7 @@ impl Driver {
             self.touched.print(id, print);
         }
         for (id, chunked) in chunked {
-            let row = |chunk: &crate::chunker::ChunkRef| ChunkRow {
-                hash: chunk.hash,
-                offset: chunk.offset,
-                len: chunk.len,
-            };
-            self.touched
-                .chunks(id, Some(chunked.chunks.iter().map(row).collect()));
-            self.chunked.insert(id, chunked);
+            self.keep_chunks(id, chunked);
         }
         for (hash, bytes) in small {
             self.going.put(hash, bytes);
@@ -91,6 +87,18 @@ impl Driver {
         }
     }
 
+    /// Keeps where the chunks of a file are.
+    fn keep_chunks(&mut self, id: NodeId, chunked: Arc<Chunked>) {
+        let row = |chunk: &ChunkRef| ChunkRow {
+            hash: chunk.hash,
+            offset: chunk.offset,
+            len: chunk.len,
+        };
+        let rows = chunked.chunks.iter().map(row).collect();
+        self.touched.chunks(id, Some(rows));
+        self.chunked.insert(id, chunked);
+    }
+
     /// Stops all work on the folder and on the account until the client is started anew.
     pub(super) fn halt(&mut self, trouble: Trouble) {
         if self.trouble.as_ref().is_none_or(|(_, before)| *before != trouble) {
@@ -110,7 +118,7 @@ impl Driver {
     }
 
     /// Everything that is blocked, with the reasons, whoever found it.
-    pub(super) fn all_blocked(&self) -> std::collections::BTreeMap<sync_engine::NodeId, Block> {
+    pub(super) fn all_blocked(&self) -> BTreeMap<NodeId, Block> {
         let seen = self
             .trees
             .blocked()

@@ -104,7 +104,8 @@ fn serve(mut state: State, mut orders: mpsc::Receiver<Order>, failures: &mpsc::S
                 if let Err(error) = state.finish() {
                     tracing::warn!(%error, "the memory was not closed in good order");
                 }
-                drop(done.send(()));
+                // Who waited may have gone.
+                let _ = done.send(());
                 return;
             }
             Some(Order::Save(_)) | None => (),

@@ -10,7 +10,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// See the module's page.
 #[derive(Debug)]
-pub struct Pace {
+pub(super) struct Pace {
     due: bool,
     began: Instant,
     rested: Instant,
@@ -20,7 +20,7 @@ pub struct Pace {
 impl Pace {
     /// Begins with a plan due at once.
     #[must_use]
-    pub fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self {
             due: true,
             began: now,
@@ -30,30 +30,30 @@ impl Pace {
     }
 
     /// Notes that there is something that a new plan may see to.
-    pub fn want(&mut self) {
+    pub(super) fn want(&mut self) {
         self.due = true;
     }
 
     /// Tells whether to plan now. `idle` says that nothing is under way that planning would hold up.
     #[must_use]
-    pub fn is_time(&self, now: Instant, idle: bool) -> bool {
+    pub(super) fn is_time(&self, now: Instant, idle: bool) -> bool {
         self.due && (idle || self.rested <= now)
     }
 
     /// When a plan that is due may be made.
     #[must_use]
-    pub fn next_due(&self) -> Option<Instant> {
+    pub(super) fn next_due(&self) -> Option<Instant> {
         self.due.then_some(self.rested)
     }
 
     /// Notes that planning begins.
-    pub fn begin(&mut self, now: Instant) {
+    pub(super) fn begin(&mut self, now: Instant) {
         self.due = false;
         self.began = now;
     }
 
     /// Notes that a plan was made and whether there was nothing to do.
-    pub fn end(&mut self, now: Instant, was_empty: bool) {
+    pub(super) fn end(&mut self, now: Instant, was_empty: bool) {
         let took = now.saturating_duration_since(self.began);
         self.rested = now + took.saturating_mul(PAUSES).min(PAUSE_MAX);
         self.was_empty = was_empty;
@@ -61,7 +61,7 @@ impl Pace {
 
     /// Tells whether the last plan found nothing to do and nothing has happened since.
     #[must_use]
-    pub fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         !self.due && self.was_empty
     }
 }

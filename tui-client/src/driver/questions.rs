@@ -1,10 +1,10 @@
-//! Questions that the server has to answer, and changes that a person orders directly (resolve, restore). Each keeps the
-//! way back to who asked; when the connection is lost the asker is told so.
+//! Questions that the server has to answer. Each keeps the way back to who asked; when the connection is lost the asker is
+//! told so.
 
 use std::collections::BTreeMap;
 
 use common::message::{At, Failure, Reply, Request};
-use sync_engine::{Change, Entry, Kind, MoveTo, Node, NodeId, RelPath, Version};
+use sync_engine::{Change, Entry, Kind, NodeId, RelPath};
 use tokio::sync::oneshot;
 
 use super::Driver;
@@ -12,14 +12,17 @@ use super::lookback::Suspect;
 use super::outbox::nodes_of;
 use super::restore::Restore;
 use super::verify::Verify;
-use crate::control::{Answer, Ask, Choice, DeviceItem, LogItem, Moment};
+use crate::control::{Answer, Ask, DeviceItem, LogItem, Moment};
 use crate::notice::{ChangeKind, Trouble};
 
 /// How many entries a search for a deleted node goes back at most.
 const SEARCH_ENTRIES_MAX: usize = 100_000;
 
+/// How many questions wait for the first answer of the server at most.
+const EARLY_MAX: usize = 64;
+
 /// A question that is not yet answered.
-pub enum Question {
+pub(super) enum Question {
     /// The devices' names, for the driver itself.
     DeviceNames,
     /// A probe of whether all is synced.
@@ -44,19 +47,7 @@ pub enum Question {
     Verify(Box<Verify>),
 }
 
-/// Commits that a person ordered; answered when all of them are.
-pub struct Ordered {
-    /// How many commits are not yet answered.
-    pub waiting: usize,
-    /// What to answer.
-    pub answer: Answer,
-    /// The way back.
-    pub reply: oneshot::Sender<Answer>,
-    /// The node whose mark is cleared when all are taken.
-    pub unmark: Option<NodeId>,
-}
-
-fn failed(what: impl Into<String>, todo: impl Into<String>) -> Answer {
+pub(super) fn failed(what: impl Into<String>, todo: impl Into<String>) -> Answer {
     Answer::Failed(Trouble {
         what: what.into(),
         done: "nothing was changed".into(),
@@ -85,17 +76,18 @@ fn explain(failure: &Failure) -> Answer {
 }
 
 /// Answers whoever asked; that he has gone is no failure.
-fn give(reply: oneshot::Sender<Answer>, answer: Answer) {
+pub(super) fn give(reply: oneshot::Sender<Answer>, answer: Answer) {
     let _ = reply.send(answer);
 }
 
 impl Driver {
     pub(super) fn ask_server(&mut self, ask: Ask, reply: oneshot::Sender<Answer>) {
+        if self.is_connecting && self.early.len() < EARLY_MAX {
+            return self.early.push((ask, reply));
+        }
         if self.session.as_ref().is_none_or(|session| !session.pulled) {
-            return give(
-                reply,
-                failed("the server is out of reach", "try again when it is connected"),
-            );
+            let trouble = failed("the server is out of reach", "try again when it is connected");
+            return give(reply, trouble);
         }
         match ask {
             Ask::Devices => self.question(|request| Request::Devices { request }, Question::Devices(reply)),
@@ -169,6 +161,14 @@ impl Driver {
         }
     }
 
+    /// Asks what was asked before it was known whether the server can be reached.
+    pub(super) fn ask_early(&mut self) {
+        self.is_connecting = false;
+        for (ask, reply) in std::mem::take(&mut self.early) {
+            self.ask_server(ask, reply);
+        }
+    }
+
     pub(super) fn ask_device_names(&mut self) {
         self.question(|request| Request::Devices { request }, Question::DeviceNames);
     }
@@ -231,7 +231,7 @@ impl Driver {
                 self.on_verified(request, verify, version, nodes, last);
             }
             (Question::Browse(restore), Reply::Past { nodes, last, .. }) => {
-                self.on_past(request, restore, nodes, last)
+                self.on_past(request, restore, nodes, last);
             }
             (Question::LookBack(suspect), Reply::History { entries, more, .. }) => {
                 self.on_looked_back(suspect, &entries, more);
@@ -416,184 +416,6 @@ impl Driver {
                 }
             })
             .collect()
-    }
-
-    fn resolve(&mut self, path: &RelPath, choice: Choice, reply: oneshot::Sender<Answer>) {
-        let Some((id, node, version)) = self.conflict_at(path) else {
-            let what = format!("there is no conflict at '{path}' that the server knows of");
-            return give(reply, failed(what, "run 'conflicts' for a list"));
-        };
-        let with = node.mark.as_ref().map_or(NodeId::ROOT, |mark| mark.with);
-        let this = self.trees.remote().item(with).cloned();
-        let unmark = Change::Mark {
-            id,
-            base: version,
-            mark: None,
-        };
-        let changes = match (choice, this) {
-            (Choice::Both, _) => vec![unmark],
-            (Choice::This, _) => match self.deletions(id) {
-                Some(deletions) => deletions,
-                None => return give(reply, failed("the tree changed meanwhile", "try again")),
-            },
-            (Choice::That, Some(this)) if this.node.kind.file().is_some() && node.kind.file().is_some() => {
-                vec![
-                    Change::Update {
-                        id: with,
-                        base: this.version,
-                        kind: node.kind.clone(),
-                    },
-                    Change::Delete { id, base: version },
-                ]
-            }
-            (Choice::That, this) => {
-                let place = match &this {
-                    Some(this) => (this.node.parent, this.node.name.clone()),
-                    None => (
-                        node.parent,
-                        node.mark
-                            .as_ref()
-                            .map_or_else(|| node.name.clone(), |mark| mark.name.clone()),
-                    ),
-                };
-                let mut changes = if this.is_some() {
-                    self.deletions(with).unwrap_or_default()
-                } else {
-                    Vec::new()
-                };
-                changes.push(Change::Move {
-                    moves: vec![MoveTo {
-                        id,
-                        base: version,
-                        parent: place.0,
-                        name: place.1,
-                    }],
-                });
-                return self.commit_ordered(changes, Answer::Done, reply, Some(id));
-            }
-        };
-        self.commit_ordered(changes, Answer::Done, reply, None);
-    }
-
-    /// The conflict of which a path is either side.
-    fn conflict_at(&self, path: &RelPath) -> Option<(NodeId, std::sync::Arc<Node>, Version)> {
-        let at = self.remote_at(path)?;
-        let marked = |id: NodeId| {
-            let item = self.trees.remote().item(id)?;
-            item.node.mark.as_ref()?;
-            Some((id, item.node.clone(), item.version))
-        };
-        marked(at).or_else(|| {
-            super::views::conflict_nodes(&self.trees)
-                .into_iter()
-                .filter_map(marked)
-                .find(|(_, node, _)| node.mark.as_ref().is_some_and(|mark| mark.with == at))
-        })
-    }
-
-    /// Deletes a node and what is inside it, children first.
-    fn deletions(&self, id: NodeId) -> Option<Vec<Change>> {
-        let remote = self.trees.remote();
-        let mut ids = vec![id];
-        ids.extend(remote.descendants(id));
-        ids.iter()
-            .rev()
-            .map(|id| {
-                Some(Change::Delete {
-                    id: *id,
-                    base: remote.item(*id)?.version,
-                })
-            })
-            .collect()
-    }
-
-    /// Sends changes that a person ordered, and answers when the server has taken them. A node may be named whose mark is
-    /// to be cleared after that.
-    pub(super) fn commit_ordered(
-        &mut self,
-        changes: Vec<Change>,
-        answer: Answer,
-        reply: oneshot::Sender<Answer>,
-        unmark: Option<NodeId>,
-    ) {
-        if changes.is_empty() {
-            return give(reply, answer);
-        }
-        let Some(session) = &mut self.session else {
-            return give(
-                reply,
-                failed("the server is out of reach", "try again when it is connected"),
-            );
-        };
-        let mut waiting = 0;
-        let number = session.next_request();
-        for part in changes.chunks(512) {
-            let request = if waiting == 0 {
-                number
-            } else {
-                session.next_request()
-            };
-            if session.send(
-                Request::Commit {
-                    request,
-                    changes: part.to_vec(),
-                },
-                Vec::new(),
-            ) {
-                waiting += 1;
-                self.ordered_by.insert(request, number);
-                self.outbox.sent(request, part.to_vec());
-                for id in part.iter().flat_map(nodes_of) {
-                    self.holds.take(id);
-                }
-            }
-        }
-        self.ordered.insert(
-            number,
-            Ordered {
-                waiting,
-                answer,
-                reply,
-                unmark,
-            },
-        );
-        self.settled.disturb();
-    }
-
-    /// Notes that a commit was answered, and answers who ordered it when it was the last.
-    pub(super) fn note_answered(&mut self, request: u64, refused: Option<String>) {
-        let Some(number) = self.ordered_by.remove(&request) else {
-            return;
-        };
-        let Some(ordered) = self.ordered.get_mut(&number) else {
-            return;
-        };
-        ordered.waiting -= 1;
-        if let Some(reason) = refused {
-            ordered.unmark = None;
-            ordered.answer = failed(
-                format!("the server did not take the change: {reason}"),
-                "try again",
-            );
-        }
-        if ordered.waiting == 0
-            && let Some(done) = self.ordered.remove(&number)
-        {
-            let marked = done
-                .unmark
-                .and_then(|id| Some((id, self.trees.remote().item(id)?.version)));
-            match marked {
-                Some((id, base)) => {
-                    self.commit_ordered(
-                        vec![Change::Mark { id, base, mark: None }],
-                        done.answer,
-                        done.reply,
-                        None,
-                    );
-                }
-                None => give(done.reply, done.answer),
-            }
-        }
     }
 
     /// Tells everybody who waits for the server that it is gone.

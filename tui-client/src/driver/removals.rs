@@ -15,7 +15,7 @@ const LATELY: Duration = Duration::from_secs(30);
 
 /// See the module's page.
 #[derive(Debug, Default)]
-pub struct Removals {
+pub(super) struct Removals {
     first: Option<Instant>,
     last: Option<Instant>,
     sent: VecDeque<Instant>,
@@ -24,23 +24,23 @@ pub struct Removals {
 
 impl Removals {
     /// Notes that something was removed on disk.
-    pub fn seen(&mut self, now: Instant) {
+    pub(super) fn seen(&mut self, now: Instant) {
         self.first.get_or_insert(now);
         self.last = Some(now);
     }
 
     /// Notes that a removal goes to the server.
-    pub fn count(&mut self, now: Instant) {
+    pub(super) fn count(&mut self, now: Instant) {
         self.sent.push_back(now);
     }
 
     /// Notes that a person has confirmed the removals.
-    pub fn confirm(&mut self) {
+    pub(super) fn confirm(&mut self) {
         self.is_confirmed = true;
     }
 
     /// Notes that what was confirmed is done.
-    pub fn forget_confirmation(&mut self) {
+    pub(super) fn forget_confirmation(&mut self) {
         if std::mem::take(&mut self.is_confirmed) {
             self.sent.clear();
         }
@@ -48,18 +48,18 @@ impl Removals {
 
     /// Tells whether removals wait now.
     #[must_use]
-    pub fn waits(&self, now: Instant) -> bool {
+    pub(super) fn waits(&self, now: Instant) -> bool {
         self.next_due().is_some_and(|due| now < due)
     }
 
     /// When removals wait no longer.
     #[must_use]
-    pub fn next_due(&self) -> Option<Instant> {
+    pub(super) fn next_due(&self) -> Option<Instant> {
         Some((self.last? + QUIET).min(self.first? + WAIT_MAX))
     }
 
     /// Returns what the planner has to know now.
-    pub fn now(&mut self, now: Instant) -> plan::Removals {
+    pub(super) fn now(&mut self, now: Instant) -> plan::Removals {
         let is_held = self.waits(now);
         if !is_held {
             (self.first, self.last) = (None, None);

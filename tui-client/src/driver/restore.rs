@@ -12,7 +12,7 @@ use crate::control::Answer;
 use crate::notice::Trouble;
 
 /// A restore that waits for the tree as it was.
-pub struct Restore {
+pub(super) struct Restore {
     path: RelPath,
     to: RelPath,
     nodes: Vec<(NodeId, Version, Node)>,
@@ -22,7 +22,7 @@ pub struct Restore {
 impl Restore {
     /// Begins a restore of `path`, to `to` or back to where it was.
     #[must_use]
-    pub fn new(path: RelPath, to: Option<RelPath>, reply: oneshot::Sender<Answer>) -> Self {
+    pub(super) fn new(path: RelPath, to: Option<RelPath>, reply: oneshot::Sender<Answer>) -> Self {
         let to = to.unwrap_or_else(|| path.clone());
         Self {
             path,
@@ -34,17 +34,17 @@ impl Restore {
 
     /// Returns the way back.
     #[must_use]
-    pub fn into_reply(self) -> oneshot::Sender<Answer> {
+    pub(super) fn into_reply(self) -> oneshot::Sender<Answer> {
         self.reply
     }
 }
 
-fn failed(what: String, todo: &str) -> Answer {
-    Answer::Failed(Trouble {
+fn failed(what: String, todo: &str) -> Trouble {
+    Trouble {
         what,
         done: "nothing was changed".into(),
         todo: todo.into(),
-    })
+    }
 }
 
 impl Driver {
@@ -88,16 +88,16 @@ impl Driver {
         match answer {
             Ok(changes) if changes.len() > 64 * CHANGES_MAX => {
                 // Who asked may have gone.
-                let _ = reply.send(failed(
+                let _ = reply.send(Answer::Failed(failed(
                     "that is too much to restore at once".into(),
                     "restore a part of it",
-                ));
+                )));
             }
             Ok(changes) => {
                 let n_changes = changes.len() as u64;
-                self.commit_ordered(changes, Answer::Restored(n_changes), reply, None);
+                self.commit_ordered(&changes, Answer::Restored(n_changes), reply, None);
             }
-            Err(answer) => drop(reply.send(answer)),
+            Err(trouble) => drop(reply.send(Answer::Failed(trouble))),
         }
     }
 }
@@ -115,7 +115,7 @@ fn changes(
     path: &RelPath,
     to: &RelPath,
     new_id: &mut dyn FnMut() -> NodeId,
-) -> Result<Vec<Change>, Answer> {
+) -> Result<Vec<Change>, Trouble> {
     let was = past.lookup(path).ok_or_else(|| {
         failed(
             format!("there was no '{path}' then"),
@@ -156,7 +156,7 @@ fn make_dirs(
     path: &RelPath,
     new_id: &mut dyn FnMut() -> NodeId,
     changes: &mut Vec<Change>,
-) -> Result<NodeId, Answer> {
+) -> Result<NodeId, Trouble> {
     path.0.iter().try_fold(NodeId::ROOT, |parent, name| {
         enter_dir(remote, parent, name, new_id, changes)
     })
@@ -168,7 +168,7 @@ fn enter_dir(
     name: &Name,
     new_id: &mut dyn FnMut() -> NodeId,
     changes: &mut Vec<Change>,
-) -> Result<NodeId, Answer> {
+) -> Result<NodeId, Trouble> {
     match remote.child(parent, name) {
         Some(id) if remote.is_dir(id) => Ok(id),
         Some(_) => Err(in_the_way(name)),
@@ -186,7 +186,7 @@ fn enter_dir(
     }
 }
 
-fn in_the_way(name: &Name) -> Answer {
+fn in_the_way(name: &Name) -> Trouble {
     failed(
         format!("'{name}' is now something of another type"),
         "restore to another place with --to",
@@ -202,7 +202,7 @@ fn restore_node(
     name: Option<Name>,
     new_id: &mut dyn FnMut() -> NodeId,
     changes: &mut Vec<Change>,
-) -> Result<(), Answer> {
+) -> Result<(), Trouble> {
     let mut waiting = vec![(was, parent, name)];
     while let Some((was, parent, name)) = waiting.pop() {
         let Some(node) = past.node(was) else { continue };

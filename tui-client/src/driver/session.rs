@@ -22,7 +22,7 @@ use crate::notice::{Notice, Trouble};
 use crate::transfer::compress::detach;
 
 /// What belongs to one control connection.
-pub struct Session {
+pub(super) struct Session {
     outgoing: mpsc::Sender<Outgoing>,
     last_request: RequestId,
     /// Questions that are not yet answered.
@@ -36,18 +36,18 @@ pub struct Session {
 
 impl Session {
     /// Returns a number for the next request.
-    pub fn next_request(&mut self) -> RequestId {
+    pub(super) fn next_request(&mut self) -> RequestId {
         self.last_request += 1;
         self.last_request
     }
 
     /// Sends a request if there is room; the driver never waits for the wire.
-    pub fn send(&self, request: Request, attachments: Vec<Attachment>) -> bool {
+    pub(super) fn send(&self, request: Request, attachments: Vec<Attachment>) -> bool {
         self.outgoing.try_send((request, attachments)).is_ok()
     }
 
     /// Asks a question. Returns whether there was room for it.
-    pub fn ask(&mut self, request: impl FnOnce(RequestId) -> Request, question: Question) -> bool {
+    pub(super) fn ask(&mut self, request: impl FnOnce(RequestId) -> Request, question: Question) -> bool {
         let number = self.next_request();
         let is_sent = self.send(request(number), Vec::new());
         if is_sent {
@@ -126,6 +126,7 @@ impl Driver {
         };
         session.ask(|request| Request::Devices { request }, Question::DeviceNames);
         self.session = Some(session);
+        self.is_connecting = true;
         self.trouble = None;
         self.holds.wake_all();
         self.pace.want();
@@ -160,6 +161,7 @@ impl Driver {
             self.uploading.remove(&id);
             self.holds.release(id);
         }
+        self.ask_early();
         self.settled.disconnect();
     }
 
@@ -198,7 +200,7 @@ impl Driver {
             match detach(attachment) {
                 Ok(plain) => self.come.put(attachment.head.hash, plain),
                 Err(damaged) => {
-                    tracing::warn!(%damaged, "a pushed content is not what its name says; it is fetched")
+                    tracing::warn!(%damaged, "a pushed content is not what its name says; it is fetched");
                 }
             }
         }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::control::Answer;
 
 /// Somebody who waits for 'synced'.
-pub struct Waiter {
+pub(super) struct Waiter {
     /// The way back.
     pub reply: oneshot::Sender<Answer>,
     /// When to answer that it was not in time.
@@ -30,7 +30,7 @@ struct Probe {
 
 /// See the module's page.
 #[derive(Default)]
-pub struct Settled {
+pub(super) struct Settled {
     last: u64,
     under_way: Option<Probe>,
     /// The last probe that came back whole, and the head that it saw.
@@ -43,7 +43,7 @@ pub struct Settled {
 
 impl Settled {
     /// Begins a probe if one is needed: returns its number, which the cookie and the `Ping` have to carry.
-    pub fn begin(&mut self) -> Option<u64> {
+    pub(super) fn begin(&mut self) -> Option<u64> {
         if self.under_way.is_some() || !(self.stale || self.completed.is_none() || self.awaited()) {
             return None;
         }
@@ -64,14 +64,14 @@ impl Settled {
     }
 
     /// Notes which cookie the probe waits for.
-    pub fn expect_cookie(&mut self, cookie: u64) {
+    pub(super) fn expect_cookie(&mut self, cookie: u64) {
         if let Some(probe) = &mut self.under_way {
             probe.cookie = Some(cookie);
         }
     }
 
     /// Notes that a cookie came back; it stands for all before it.
-    pub fn caught_up(&mut self, cookie: u64) {
+    pub(super) fn caught_up(&mut self, cookie: u64) {
         if let Some(probe) = self
             .under_way
             .as_mut()
@@ -83,7 +83,7 @@ impl Settled {
     }
 
     /// Notes what the server's newest entry is.
-    pub fn pong(&mut self, number: u64, head: Version) {
+    pub(super) fn pong(&mut self, number: u64, head: Version) {
         if let Some(probe) = self.under_way.as_mut().filter(|probe| probe.number == number) {
             probe.head = Some(head);
         }
@@ -104,20 +104,20 @@ impl Settled {
     }
 
     /// Notes that something happened: what was said does not hold any more.
-    pub fn disturb(&mut self) {
+    pub(super) fn disturb(&mut self) {
         self.stale = true;
         self.announced = None;
     }
 
     /// Notes that the connection is lost; a probe that was under way will not come back.
-    pub fn disconnect(&mut self) {
+    pub(super) fn disconnect(&mut self) {
         self.under_way = None;
         self.completed = None;
         self.disturb();
     }
 
     /// Adds somebody who waits.
-    pub fn wait(&mut self, reply: oneshot::Sender<Answer>, deadline: Option<Instant>) {
+    pub(super) fn wait(&mut self, reply: oneshot::Sender<Answer>, deadline: Option<Instant>) {
         self.waiters.push(Waiter {
             reply,
             deadline,
@@ -127,35 +127,35 @@ impl Settled {
 
     /// Tells whether all that the last probe saw is here.
     #[must_use]
-    pub fn proven(&self, version: Version) -> bool {
+    pub(super) fn proven(&self, version: Version) -> bool {
         !self.stale && self.under_way.is_none() && self.completed.is_some_and(|(_, head)| head <= version)
     }
 
     /// Notes that 'synced' is said now. Returns whether it was not said before.
-    pub fn announce(&mut self, version: Version) -> bool {
+    pub(super) fn announce(&mut self, version: Version) -> bool {
         self.announced.replace(version) != Some(version)
     }
 
     /// Tells whether 'synced' was said and still holds.
     #[must_use]
-    pub fn is_announced(&self) -> bool {
+    pub(super) fn is_announced(&self) -> bool {
         self.announced.is_some()
     }
 
     /// Takes those whose question is answered.
-    pub fn answered(&mut self) -> Vec<Waiter> {
+    pub(super) fn answered(&mut self) -> Vec<Waiter> {
         let completed = self.completed.map_or(0, |(number, _)| number);
         self.take(|waiter| waiter.probe <= completed)
     }
 
     /// Takes those whose time is over.
-    pub fn overdue(&mut self, now: Instant) -> Vec<Waiter> {
+    pub(super) fn overdue(&mut self, now: Instant) -> Vec<Waiter> {
         self.take(|waiter| waiter.deadline.is_some_and(|deadline| deadline <= now))
     }
 
     /// When the next one's time is over.
     #[must_use]
-    pub fn next_due(&self) -> Option<Instant> {
+    pub(super) fn next_due(&self) -> Option<Instant> {
         self.waiters.iter().filter_map(|waiter| waiter.deadline).min()
     }
 

@@ -12,7 +12,7 @@ use super::applier::{Applied, Body, Deed, Job, block_of};
 use super::transfers::Transferred;
 use crate::disk::{HandError, Print};
 use crate::net::BulkError;
-use crate::notice::{Notice, Progress};
+use crate::notice::{Direction, Notice, Progress};
 use crate::transfer::download::DownloadError;
 use crate::transfer::upload::UploadError;
 
@@ -21,7 +21,7 @@ const STEPS_UNDER_WAY_MAX: usize = 20_000;
 
 /// The content that a step puts on disk, of a file.
 #[must_use]
-pub fn file_of(step: &Step) -> Option<&FileState> {
+pub(super) fn file_of(step: &Step) -> Option<&FileState> {
     match step {
         Step::Fetch { node, .. } => node.kind.file(),
         Step::Replace { with, .. } => with.file(),
@@ -37,8 +37,16 @@ pub fn file_of(step: &Step) -> Option<&FileState> {
 
 /// The first of the nodes that a step is about.
 #[must_use]
-pub fn node_of(step: &Step) -> NodeId {
+pub(super) fn node_of(step: &Step) -> NodeId {
     step.ids().next().unwrap_or(NodeId::ROOT)
+}
+
+/// The length of the content that a step carries in memory, in bytes.
+fn small_len(step: &Step) -> u64 {
+    match file_of(step) {
+        Some(file) if file.content.depth == 0 => file.content.size_bytes,
+        Some(_) | None => 0,
+    }
 }
 
 /// The place where a step puts something.
@@ -137,7 +145,10 @@ impl Driver {
 
     fn give_to_hand(&mut self, step: Step, body: Option<Body>) {
         match self.deed(&step, body) {
-            Some(deed) => self.jobs_waiting.push_back(Job { step, deed }),
+            Some(deed) => {
+                self.hand_len += small_len(&step);
+                self.jobs_waiting.push_back(Job { step, deed });
+            }
             // What the step is about is not on disk any more as it was: planning again is all there is to do.
             None => self.step_failed(&step, None),
         }
@@ -210,12 +221,13 @@ impl Driver {
 
     pub(super) fn on_applied(&mut self, applied: Vec<Applied>) {
         for Applied { step, outcome } in applied {
+            self.hand_len = self.hand_len.saturating_sub(small_len(&step));
             match outcome {
                 Ok(prints) => self.step_done(&step, prints),
                 Err(error) => {
                     tracing::debug!(%error, ?step, "a step was not taken");
                     self.look_again(&step, &error);
-                    self.step_failed(&step, block_of(&error));
+                    self.step_failed(&step, block_of(&error).as_ref());
                 }
             }
         }
@@ -243,7 +255,7 @@ impl Driver {
             .filter(|content| content.depth > 0)
         {
             let (id, total_bytes) = (node_of(step), content.size_bytes);
-            self.tell_progress(id, crate::notice::Direction::Down, total_bytes, total_bytes);
+            self.tell_progress(id, Direction::Down, total_bytes, total_bytes);
         }
         self.let_go(step);
         step.ids().for_each(|id| self.holds.succeed(id));
@@ -268,10 +280,13 @@ impl Driver {
         }
     }
 
-    fn step_failed(&mut self, step: &Step, block: Option<Block>) {
+    fn step_failed(&mut self, step: &Step, block: Option<&Block>) {
         self.let_go(step);
+        if block == Some(&Block::NoSpace) {
+            self.clear_stash(true);
+        }
         let now = Instant::now();
-        step.ids().for_each(|id| self.holds.fail(id, now, block.clone()));
+        step.ids().for_each(|id| self.holds.fail(id, now, block.cloned()));
     }
 
     /// Ends what [`Self::begin_step`] began.
@@ -298,9 +313,9 @@ impl Driver {
         self.transfers.finished(&done);
         match done {
             Transferred::Uploaded { id, content, outcome } => {
-                self.on_uploaded(id, content, outcome.map(|()| None))
+                self.on_uploaded(id, content, outcome);
             }
-            Transferred::Loaded { id, content, outcome } => self.on_uploaded(id, content, outcome.map(Some)),
+            Transferred::Loaded { id, content, outcome } => self.on_loaded(id, content, outcome),
             Transferred::Cut { id, chunked } => {
                 self.chunked.insert(id, chunked);
                 self.holds.release(id);
@@ -319,6 +334,7 @@ impl Driver {
             } => {
                 self.tell_progress(id, direction, done_bytes, total_bytes);
             }
+            Transferred::Changed(stashed, name) => self.bring_back(&stashed, &name),
             Transferred::Where(ids, reply) => {
                 let paths = ids.into_iter().map(|id| self.trees.local().path(id)).collect();
                 // Who asked may have given up; nothing is lost by that.
@@ -343,61 +359,57 @@ impl Driver {
                     DownloadError::Bulk(BulkError::Lost) => None,
                     DownloadError::Bulk(error) => Some(Block::Refused(error.to_string())),
                 };
-                self.step_failed(&step, block);
+                self.step_failed(&step, block.as_ref());
             }
         }
     }
 
-    fn on_uploaded(
-        &mut self,
-        id: NodeId,
-        content: Content,
-        outcome: Result<Option<bytes::Bytes>, UploadError>,
-    ) {
+    /// A small content was read again: its change goes on.
+    fn on_loaded(&mut self, id: NodeId, content: Content, outcome: Result<bytes::Bytes, UploadError>) {
         match outcome {
             Ok(bytes) => {
-                match bytes {
-                    Some(bytes) => self.going.put(content.hash, bytes),
-                    None => {
-                        self.on_server.insert(content.hash);
-                        self.tell_progress(
-                            id,
-                            crate::notice::Direction::Up,
-                            content.size_bytes,
-                            content.size_bytes,
-                        );
-                    }
-                }
+                self.going.keep(content.hash, bytes);
+                self.outbox.bring_back(id);
+            }
+            Err(error) => {
+                // The change is planned again from what is seen then.
+                drop(self.outbox.give_up(id));
+                self.upload_failed(id, &error);
+            }
+        }
+    }
+
+    fn on_uploaded(&mut self, id: NodeId, content: Content, outcome: Result<(), UploadError>) {
+        match outcome {
+            Ok(()) => {
+                self.on_server.insert(content.hash);
+                self.tell_progress(id, Direction::Up, content.size_bytes, content.size_bytes);
                 self.holds.release(id);
                 self.pace.want();
             }
-            Err(error) => {
-                tracing::debug!(%error, "a content was not sent");
-                let block = match &error {
-                    UploadError::Changed | UploadError::Bulk(BulkError::Lost) => None,
-                    UploadError::Unreadable(reason) => Some(Block::Unreadable(reason.clone())),
-                    UploadError::Bulk(BulkError::ServerFull) => Some(Block::NoSpace),
-                    UploadError::Bulk(error) => Some(Block::Refused(error.to_string())),
-                };
-                if matches!(error, UploadError::Changed | UploadError::Unreadable(_))
-                    && let Some(path) = self.trees.local().path(id)
-                {
-                    self.observer.look(&path);
-                }
-                self.uploading.remove(&id);
-                self.holds.fail(id, Instant::now(), block);
-            }
+            Err(error) => self.upload_failed(id, &error),
         }
         self.settled.disturb();
     }
 
-    fn tell_progress(
-        &self,
-        id: NodeId,
-        direction: crate::notice::Direction,
-        done_bytes: u64,
-        total_bytes: u64,
-    ) {
+    fn upload_failed(&mut self, id: NodeId, error: &UploadError) {
+        tracing::debug!(%error, "a content was not sent");
+        let block = match error {
+            UploadError::Changed | UploadError::Bulk(BulkError::Lost) => None,
+            UploadError::Unreadable(reason) => Some(Block::Unreadable(reason.clone())),
+            UploadError::Bulk(BulkError::ServerFull) => Some(Block::NoSpace),
+            UploadError::Bulk(error) => Some(Block::Refused(error.to_string())),
+        };
+        if matches!(error, UploadError::Changed | UploadError::Unreadable(_))
+            && let Some(path) = self.trees.local().path(id)
+        {
+            self.observer.look(&path);
+        }
+        self.uploading.remove(&id);
+        self.holds.fail(id, Instant::now(), block);
+    }
+
+    fn tell_progress(&self, id: NodeId, direction: Direction, done_bytes: u64, total_bytes: u64) {
         if let Some(path) = super::views::path_of(&self.trees, id) {
             self.tell(Notice::Progress(Progress {
                 id,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use common::list::{ListBuilder, ListError};
 use sync_engine::plan::Step;
-use sync_engine::{Content, Hash, NodeId, RelPath};
+use sync_engine::{Content, Hash, Name, NodeId, RelPath};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -18,7 +18,7 @@ use super::applier::Body;
 use super::memory::Memory;
 use super::steps::{file_of, node_of};
 use crate::chunker::{Chunked, Chunker};
-use crate::disk::Root;
+use crate::disk::{Root, Stashed};
 use crate::net::{Bulk, BulkError};
 use crate::notice::Direction;
 use crate::transfer::compress::detach;
@@ -41,7 +41,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 const RESULTS_WAITING_MAX: usize = 64;
 
 /// What became of a transfer, or how far it is.
-pub enum Transferred {
+pub(super) enum Transferred {
     /// A content was sent, or not.
     Uploaded {
         /// The file.
@@ -80,9 +80,14 @@ pub enum Transferred {
         /// Bytes in all.
         total_bytes: u64,
     },
+    /// Something in the stash was changed after it was taken away; the function names what is brought back.
+    Changed(Box<Stashed>, Box<Naming>),
     /// A transfer wants to know where files are now.
     Where(Vec<NodeId>, oneshot::Sender<Vec<Option<RelPath>>>),
 }
+
+/// Makes the n-th name for something that is brought back.
+pub(super) type Naming = dyn Fn(&Name, u32) -> Name + Send;
 
 /// A content that is to be sent.
 struct ToSend {
@@ -92,7 +97,7 @@ struct ToSend {
 }
 
 /// See the module's page.
-pub struct Transfers {
+pub(super) struct Transfers {
     root: Root,
     memory: Memory,
     done: mpsc::Sender<Transferred>,
@@ -108,7 +113,7 @@ pub struct Transfers {
 impl Transfers {
     /// Makes a manager without a session.
     #[must_use]
-    pub fn new(root: Root, memory: Memory) -> (Self, mpsc::Receiver<Transferred>) {
+    pub(super) fn new(root: Root, memory: Memory) -> (Self, mpsc::Receiver<Transferred>) {
         let (done, results) = mpsc::channel(RESULTS_WAITING_MAX);
         let transfers = Self {
             root,
@@ -126,7 +131,7 @@ impl Transfers {
     }
 
     /// Begins a session.
-    pub fn connect(&mut self, bulk: Bulk) {
+    pub(super) fn connect(&mut self, bulk: Bulk) {
         let token = CancellationToken::new();
         let guard = token.clone().drop_guard();
         self.session = Some((bulk, token, guard));
@@ -134,7 +139,7 @@ impl Transfers {
 
     /// Ends the session: whatever is under way fails by itself, and what waits is given back: steps whose contents were to
     /// be fetched, and files that were to be sent.
-    pub fn disconnect(&mut self) -> (Vec<Step>, Vec<NodeId>) {
+    pub(super) fn disconnect(&mut self) -> (Vec<Step>, Vec<NodeId>) {
         self.session = None;
         let steps = self
             .small
@@ -147,8 +152,20 @@ impl Transfers {
         )
     }
 
+    /// The bulk connection of the session.
+    #[must_use]
+    pub(super) fn bulk(&self) -> Option<Bulk> {
+        self.session.as_ref().map(|(bulk, _, _)| bulk.clone())
+    }
+
+    /// Where other tasks send what the driver should know.
+    #[must_use]
+    pub(super) fn results(&self) -> mpsc::Sender<Transferred> {
+        self.done.clone()
+    }
+
     /// Orders the content of a step.
-    pub fn fetch(&mut self, step: Step, content: Content) {
+    pub(super) fn fetch(&mut self, step: Step, content: Content) {
         if content.depth == 0 {
             self.small.push_back((step, content));
         } else {
@@ -157,12 +174,12 @@ impl Transfers {
     }
 
     /// Orders a content to be sent.
-    pub fn send(&mut self, id: NodeId, path: RelPath, chunked: Arc<Chunked>) {
+    pub(super) fn send(&mut self, id: NodeId, path: RelPath, chunked: Arc<Chunked>) {
         self.to_send.push_back(ToSend { id, path, chunked });
     }
 
     /// Cuts a file again and orders its content to be sent: it was read in an earlier run.
-    pub fn cut_and_send(&self, id: NodeId, path: RelPath, content: Content) {
+    pub(super) fn cut_and_send(&self, id: NodeId, path: RelPath, content: Content) {
         let (root, done) = (self.root.clone(), self.done.clone());
         tokio::spawn(async move {
             let cut = spawn_blocking(move || cut(&root, &path, content))
@@ -185,7 +202,7 @@ impl Transfers {
     }
 
     /// Reads a small content again, so that a commit can carry it.
-    pub fn load(&self, id: NodeId, path: RelPath, content: Content) {
+    pub(super) fn load(&self, id: NodeId, path: RelPath, content: Content) {
         let (root, done) = (self.root.clone(), self.done.clone());
         tokio::spawn(async move {
             let outcome = spawn_blocking(move || read_small(&root, &path, content)).await;
@@ -196,25 +213,26 @@ impl Transfers {
     }
 
     /// Notes that results came, so that others can begin.
-    pub fn finished(&mut self, done: &Transferred) {
+    pub(super) fn finished(&mut self, done: &Transferred) {
         match done {
             Transferred::Uploaded { .. } => self.n_uploads -= 1,
             Transferred::Fetched(steps) if is_group(steps) => self.n_groups -= 1,
             Transferred::Fetched(_) => self.n_downloads -= 1,
             Transferred::Loaded { .. }
             | Transferred::Cut { .. }
+            | Transferred::Changed(..)
             | Transferred::Progress { .. }
             | Transferred::Where(..) => (),
         }
     }
 
-    /// Begins as many transfers as may be under way.
-    pub fn begin(&mut self) {
+    /// Begins as many transfers as may be under way; small contents only if there is room for what they bring.
+    pub(super) fn begin(&mut self, may_fetch_small: bool) {
         let Some((bulk, token, _)) = &self.session else {
             return;
         };
         let (bulk, token) = (bulk.clone(), token.clone());
-        while self.n_groups < GROUPS_UNDER_WAY && !self.small.is_empty() {
+        while may_fetch_small && self.n_groups < GROUPS_UNDER_WAY && !self.small.is_empty() {
             let group = next_group(&mut self.small);
             self.n_groups += 1;
             spawn(

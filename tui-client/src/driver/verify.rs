@@ -15,7 +15,7 @@ use crate::control::Answer;
 const LINES_MAX: usize = 100;
 
 /// A check that waits for the server's tree.
-pub struct Verify {
+pub(super) struct Verify {
     lines: Vec<String>,
     nodes: Vec<(NodeId, Version, Node)>,
     reply: oneshot::Sender<Answer>,
@@ -24,7 +24,7 @@ pub struct Verify {
 impl Verify {
     /// Returns the way back.
     #[must_use]
-    pub fn into_reply(self) -> oneshot::Sender<Answer> {
+    pub(super) fn into_reply(self) -> oneshot::Sender<Answer> {
         self.reply
     }
 }

@@ -422,22 +422,3 @@ fn apply(
         }
     }
 }
-
-/// Prints how long it takes; run by hand with `--release --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn how_long_saving_and_loading_take() {
-    for n_nodes in [20_000, 1_000_000] {
-        let folder = Folder::new();
-        let (mut state, _) = folder.open();
-        let delta = synced_files(n_nodes);
-        let start = std::time::Instant::now();
-        state.save(&delta).unwrap();
-        let saved = start.elapsed();
-        state.finish().unwrap();
-        let start = std::time::Instant::now();
-        let (_state, loaded) = folder.open();
-        println!("{n_nodes}: save {saved:?}, load {:?}", start.elapsed());
-        assert_eq!(loaded.trees.local().len(), delta.local.len());
-    }
-}

@@ -1,5 +1,7 @@
 //! What the client tells, taken in.
 
+use sync_engine::{RelPath, Version};
+
 use crate::control::Ask;
 use crate::notice::{ChangeNotice, Notice};
 use crate::screen::attention::Brake;
@@ -42,22 +44,18 @@ pub(super) fn notice(model: &mut Model, notice: Notice) {
             with,
             device,
             resolved,
-        } => conflict(
-            model,
-            Line {
+        } => {
+            let line = Line {
                 time_ms: model.now_ms,
                 event: Event::Conflict { resolved },
                 path,
                 from: with,
                 device,
                 remark: None,
-            },
-        ),
-        Notice::Blocked { path, reason } => {
-            touch(model, &path);
-            model.attention.block(path, reason);
-            model.questions.want(Ask::Status);
+            };
+            conflict(model, line);
         }
+        Notice::Blocked { path, reason } => blocked(model, path, reason),
         Notice::Brake {
             removals,
             nodes,
@@ -68,33 +66,47 @@ pub(super) fn notice(model: &mut Model, notice: Notice) {
                 nodes,
                 reason,
             };
-            model.attention.brake = Some(brake).filter(|brake| brake.removals > 0);
-            model.questions.want(Ask::Status);
+            braked(model, brake);
         }
         Notice::Progress(progress) => model.transfers.progress(progress, model.now_ms),
-        Notice::Synced { version } => {
-            model.version = model.version.max(version);
-            model.scanning = None;
-            model.transfers.settle();
-            model.questions.want(Ask::Status);
-            // What came in one piece, as at the first contact, was not told change by change.
-            let known = model.tree.known();
-            model.want_listings(known);
-        }
-        Notice::Syncing { pending } => {
-            let restless = model.tree.restless();
-            model.want_listings(restless);
-            model.scanning = None;
-            if let Some(status) = &mut model.status {
-                status.pending = pending;
-            }
-            model.questions.want(Ask::Status);
-        }
+        Notice::Synced { version } => synced(model, version),
+        Notice::Syncing { pending } => syncing(model, pending),
         Notice::Error(trouble) => {
             model.attention.error(trouble, model.now_ms);
             model.questions.want(Ask::Status);
         }
     }
+}
+
+fn blocked(model: &mut Model, path: RelPath, reason: Option<String>) {
+    touch(model, &path);
+    model.attention.block(path, reason);
+    model.questions.want(Ask::Status);
+}
+
+fn braked(model: &mut Model, brake: Brake) {
+    model.attention.brake = Some(brake).filter(|brake| brake.removals > 0);
+    model.questions.want(Ask::Status);
+}
+
+fn synced(model: &mut Model, version: Version) {
+    model.version = model.version.max(version);
+    model.scanning = None;
+    model.transfers.settle();
+    model.questions.want(Ask::Status);
+    // What came in one piece, as at the first contact, was not told change by change.
+    let known = model.tree.known();
+    model.want_listings(known);
+}
+
+fn syncing(model: &mut Model, pending: u64) {
+    let restless = model.tree.restless();
+    model.want_listings(restless);
+    model.scanning = None;
+    if let Some(status) = &mut model.status {
+        status.pending = pending;
+    }
+    model.questions.want(Ask::Status);
 }
 
 fn changed(model: &mut Model, change: ChangeNotice) {
@@ -122,7 +134,7 @@ fn conflict(model: &mut Model, line: Line) {
 }
 
 /// Wants the listings that a change at a path touches.
-fn touch(model: &mut Model, path: &sync_engine::RelPath) {
+fn touch(model: &mut Model, path: &RelPath) {
     let touched = model.tree.touched(path);
     model.want_listings(touched);
 }
