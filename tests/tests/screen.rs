@@ -175,6 +175,7 @@ fn a_conflict_appears_on_the_screen_and_is_resolved_there() -> Result<()> {
     // The safe answer is marked; the other is the next.
     terminal.wait_text("Cancel")?;
     terminal.press("\t\r")?;
+    terminal.wait_text("1 conflict ended")?;
     let resolved = |event: &tests::Event| event.is("conflict") && event.0["resolved"] == true;
     first.wait_for("the end of the conflict", resolved)?;
     tests::settle(&[&first, &second])?;

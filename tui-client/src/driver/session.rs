@@ -265,6 +265,7 @@ impl Driver {
                 ..cursor
             };
             let notices = self.notices_of(&entry);
+            let ended = self.conflict_ended_by(&entry);
             match advance::accept(&mut self.trees, &entry, origin) {
                 Ok(touched) => self.touch(&touched),
                 Err(error) => {
@@ -273,6 +274,9 @@ impl Driver {
                 }
             }
             self.note_entry(&entry, notices);
+            if let Some(ended) = ended {
+                self.tell(ended);
+            }
         }
         if cursor.chain != chain {
             tracing::warn!("the chain of the journal does not agree");

@@ -61,6 +61,20 @@ fn target_of(step: &Step) -> Option<Place> {
     }
 }
 
+/// The place where nothing is any more after a step.
+fn left_by(step: &Step) -> Option<Place> {
+    match step {
+        Step::Remove { expect, .. } => Some(Place::of(expect)),
+        Step::Move { from, .. } | Step::Park { from, .. } => Some(from.clone()),
+        Step::Fetch { .. }
+        | Step::MakeDir { .. }
+        | Step::KeepCopy { .. }
+        | Step::Replace { .. }
+        | Step::SetAttributes { .. }
+        | Step::Exchange { .. } => None,
+    }
+}
+
 /// Tells whether a step changes the paths of nodes that are there already.
 fn changes_paths(step: &Step) -> bool {
     matches!(
@@ -239,6 +253,9 @@ impl Driver {
         if let Step::Remove { id, .. } = step {
             self.observer.note(*id, None);
             self.touched.print(*id, None);
+        }
+        if let Some(place) = left_by(step) {
+            self.observer.note_left(place);
         }
         for (id, print) in prints {
             self.observer.note(id, Some(print));
