@@ -1,5 +1,6 @@
 //! The client with the screen: what is missing is asked for, then the client is started and shown.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use common::certificate::Certificate;
@@ -70,7 +71,7 @@ fn missing(run: &Run) -> Option<Prefill> {
 }
 
 async fn ask_and_run(prefill: Prefill, look: Look, given: Option<Run>) -> Result<Exit, Fault> {
-    let theme = Theme::from_environment().with_ascii(look.ascii);
+    let theme = options(PathBuf::new(), look)?.theme;
     let Some(setup) = screen::first_start(prefill, theme, reach)
         .await
         .map_err(|error| broken(&error))?
@@ -125,12 +126,8 @@ async fn reach(server: String) -> Result<Fingerprint, Trouble> {
 }
 
 async fn show(run: Run, look: Look) -> Result<Exit, Fault> {
+    let options = options(run.folder.clone(), look)?;
     let mut running = client::start(&run, false).await?;
-    let options = ScreenOptions {
-        mouse: look.mouse,
-        theme: Theme::from_environment().with_ascii(look.ascii),
-        ..ScreenOptions::new(run.folder.clone())
-    };
     let shown = Client {
         asks: running.asks.clone(),
         notices: running.listen(),
@@ -139,6 +136,27 @@ async fn show(run: Run, look: Look) -> Result<Exit, Fault> {
     running.stop().await;
     ended.map_err(|error| broken(&error))?;
     Ok(Exit::Done)
+}
+
+/// Brings together what the command line and the person's own file say of the screen.
+fn options(folder: PathBuf, look: Look) -> Result<ScreenOptions, Fault> {
+    let options = ScreenOptions {
+        mouse: look.mouse,
+        theme: Theme::from_environment().with_ascii(look.ascii),
+        ..ScreenOptions::new(folder)
+    };
+    let config = Config::locate()?;
+    match config.screen_settings()? {
+        None => Ok(options),
+        Some(settings) => options.with_settings(&settings).map_err(|error| {
+            let path = config.screen_path();
+            Fault::failed(
+                format!("{}: {}", path.display(), crate::fault::chain(&error)),
+                "nothing was started",
+                "mend that file, or remove it",
+            )
+        }),
+    }
 }
 
 fn broken(error: &ScreenError) -> Fault {
