@@ -106,10 +106,13 @@ fn drain(heard: &mut broadcast::Receiver<Notice>, json: bool) {
 
 /// Writes a line; that nobody reads it is no failure of ours.
 fn write(notice: &Notice, json: bool) {
-    let line = if json {
-        notice_as_json(notice, Timestamp::now())
-    } else {
-        notice_in_words(notice)
+    let line = match notice {
+        Notice::Error(trouble) if !json => {
+            let _ = writeln!(std::io::stderr(), "{}", Fault::told(trouble.clone()));
+            return;
+        }
+        notice if json => notice_as_json(notice, Timestamp::now()),
+        notice => notice_in_words(notice),
     };
     if let Some(line) = line {
         let mut out = std::io::stdout().lock();

@@ -113,9 +113,10 @@ impl Driver {
 
     /// Notes what cannot be mended by this client.
     pub(super) fn fatal(&mut self, trouble: Trouble, exit: Exit) {
-        self.failing.send_replace(Some(exit));
         self.tell(Notice::Error(trouble.clone()));
         self.trouble = Some((StateWord::Error, trouble));
+        // Whoever ends because of this has heard the reason by then.
+        self.failing.send_replace(Some(exit));
         self.settled.disturb();
     }
 

@@ -289,8 +289,8 @@ impl Driver {
         }
         self.tell_blocked();
         self.tell_pending();
-        let now = Instant::now();
-        for waiter in self.settled.overdue(now) {
+        let halted = self.brake.is_some() && self.pace.is_done() && self.holds.n_busy() == 0;
+        for waiter in self.settled.overdue(Instant::now(), halted) {
             let status = self.status();
             // Who waited may have gone.
             let _ = waiter.reply.send(crate::control::Answer::TimedOut(status));
