@@ -177,6 +177,8 @@ pub struct Driver {
     brake: Option<sync_engine::plan::Brake>,
     /// Nodes with local contents that the account never had, as its history has shown.
     looked_back: BTreeMap<NodeId, Kind>,
+    /// Whether the tree that the server is about to send is an older one than was known.
+    is_put_back: bool,
     removals: Removals,
     pace: Pace,
     clearing: stash::Clearing,
@@ -246,6 +248,7 @@ impl Driver {
             uploading: BTreeSet::new(),
             brake: None,
             looked_back: BTreeMap::new(),
+            is_put_back: false,
             removals: Removals::default(),
             pace: Pace::new(Instant::now()),
             clearing: stash::Clearing::default(),
