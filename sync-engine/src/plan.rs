@@ -105,6 +105,14 @@ pub enum Record {
         /// Its id from now on; the local tree does not have it yet.
         to: NodeId,
     },
+    /// The local bytes (or target) are some that the account had lately: they came from there, though nothing tells of
+    /// it any more. The base becomes them.
+    Recognize {
+        /// The node.
+        id: NodeId,
+        /// The version at which the account had them.
+        version: Version,
+    },
     /// The local bytes of a node in conflict stand already in another local node, which bears the mark from now on.
     Kept {
         /// The node in conflict.

@@ -26,6 +26,8 @@ pub enum Seen {
         /// Where it points.
         target: Vec<u8>,
     },
+    /// A pipe, a socket or a device. It is not opened: that could wait for ever.
+    Special,
 }
 
 /// A folder: paths as bytes with `/` between the names.
@@ -69,6 +71,9 @@ fn look(path: &Path) -> Result<Seen> {
     if metadata.is_symlink() {
         let target = fs::read_link(path)?.into_os_string().into_encoded_bytes();
         return Ok(Seen::Symlink { target });
+    }
+    if !metadata.is_file() {
+        return Ok(Seen::Special);
     }
     let mut file = fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut hasher = blake3::Hasher::new();

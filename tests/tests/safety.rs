@@ -1,6 +1,6 @@
 //! The brake, missing folders, blocked nodes, and one client for one folder.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use std::fs;
 use tests::{Device, World, settle};
 
@@ -25,8 +25,9 @@ fn a_mass_deletion_waits_for_a_person_and_goes_on_when_confirmed() -> Result<()>
     }
     first.launch()?;
     first.wait_for("brake", |event| event.is("brake"))?;
-    let status = first.json("status", &[])?;
-    assert_eq!(status.first().context("no status")?.text("state"), "halted");
+    let status = first.command("status", &["--json"])?.with_code(1)?;
+    let status = tests::Event(serde_json::from_str(&status.stdout)?);
+    assert_eq!(status.text("state"), "halted");
     first.command("wait", &["--timeout", "1"])?.with_code(1)?;
     assert_eq!(second.tree()?.len(), MANY);
     first.command("confirm", &[])?.ok()?;

@@ -143,10 +143,10 @@ fn the_screen_shows_the_id_and_changes_of_another_device_and_leaves_the_terminal
     first.write("letter to Ada.txt", "Dear Ada")?;
     terminal.wait_text("letter to Ada.txt")?;
     terminal.press("?")?;
-    terminal.wait_text("Leaves the screen")?;
+    terminal.wait_text("Goes to the devices")?;
     // An escape that is followed by a letter at once would be another key.
     terminal.press("\u{1b}")?;
-    terminal.wait_gone("Leaves the screen")?;
+    terminal.wait_gone("Goes to the devices")?;
     terminal.press("q")?;
     assert_eq!(terminal.finish()?, 0);
     assert_eq!(watcher.read("letter to Ada.txt")?, "Dear Ada");
@@ -175,6 +175,7 @@ fn a_conflict_appears_on_the_screen_and_is_resolved_there() -> Result<()> {
     // The safe answer is marked; the other is the next.
     terminal.wait_text("Cancel")?;
     terminal.press("\t\r")?;
+    terminal.wait_text("1 conflict ended")?;
     let resolved = |event: &tests::Event| event.is("conflict") && event.0["resolved"] == true;
     first.wait_for("the end of the conflict", resolved)?;
     tests::settle(&[&first, &second])?;

@@ -112,7 +112,7 @@ fn a_damaged_chunk_is_found_by_verify_and_no_device_loses_its_file() -> Result<(
     let before = settle(&[&first, &second])?;
     world.server.terminate()?;
     world.server.admin(&["verify"])?.ok()?;
-    let pack = world.server.data().join("packs").join("00000000.pack");
+    let pack = world.server.data().join("packs").join("00000001.pack");
     let mut bytes = fs::read(&pack)?;
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0xff;

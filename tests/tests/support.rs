@@ -17,6 +17,7 @@ pub(crate) fn picture(device: &Device) -> Result<Picture> {
         match seen {
             Seen::Dir => picture.insert(format!("{}/", undated(&path)), String::new()),
             Seen::File { .. } => picture.insert(undated(&path), device.read(&path)?),
+            Seen::Special => None,
             Seen::Symlink { target } => picture.insert(path, format!("-> {}", String::from_utf8(target)?)),
         };
     }

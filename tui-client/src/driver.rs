@@ -9,14 +9,17 @@ mod contents;
 mod feed;
 mod holds;
 mod inbox;
+mod lookback;
 pub mod memory;
 mod orders;
 mod outbox;
+mod pace;
 mod questions;
 mod removals;
 mod restore;
 mod session;
 mod settled;
+mod stash;
 mod steps;
 pub mod touched;
 mod transfers;
@@ -33,7 +36,7 @@ use common::message::RequestId;
 use common::tls::Trust;
 use sync_engine::advance::Delta;
 use sync_engine::plan::Folding;
-use sync_engine::{Block, DeviceId, Hash, NodeId, Trees};
+use sync_engine::{Block, DeviceId, Hash, Kind, NodeId, Trees};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +56,7 @@ use holds::Holds;
 use memory::Memory;
 use orders::Ordered;
 use outbox::Outbox;
+use pace::Pace;
 use removals::Removals;
 use session::Session;
 use settled::Settled;
@@ -139,6 +143,8 @@ pub struct Driver {
     transferred: mpsc::Receiver<Transferred>,
     jobs: mpsc::Sender<Job>,
     jobs_waiting: VecDeque<Job>,
+    /// How many bytes of small contents the hand has still to write.
+    hand_len: u64,
     applied: mpsc::Receiver<Vec<Applied>>,
     /// Small contents for commits.
     going: Contents,
@@ -148,6 +154,10 @@ pub struct Driver {
     chunked: BTreeMap<NodeId, Arc<Chunked>>,
     /// Commits that a person ordered, by the number of the first.
     ordered: BTreeMap<RequestId, Ordered>,
+    /// Whether it is not yet known if the server can be reached: since the start, or while the journal is being read.
+    is_connecting: bool,
+    /// Questions for the server that wait until that is known.
+    early: Vec<Asked>,
     /// The first commit of the order that each ordered commit belongs to.
     ordered_by: BTreeMap<RequestId, RequestId>,
     /// Small contents that pushes brought.
@@ -164,7 +174,13 @@ pub struct Driver {
     downloading: BTreeSet<NodeId>,
     uploading: BTreeSet<NodeId>,
     brake: Option<sync_engine::plan::Brake>,
+    /// Nodes with local contents that the account never had, as its history has shown.
+    looked_back: BTreeMap<NodeId, Kind>,
     removals: Removals,
+    pace: Pace,
+    clearing: stash::Clearing,
+    /// Whether the last plan had more steps than were begun.
+    more_steps: bool,
     trouble: Option<(StateWord, Trouble)>,
     stop: CancellationToken,
 }
@@ -208,11 +224,14 @@ impl Driver {
             transferred,
             jobs,
             jobs_waiting: VecDeque::new(),
+            hand_len: 0,
             applied,
             going: Contents::default(),
             on_server: BTreeSet::new(),
             chunked: BTreeMap::new(),
             ordered: BTreeMap::new(),
+            is_connecting: true,
+            early: Vec::new(),
             ordered_by: BTreeMap::new(),
             come: Contents::default(),
             feed: Feed::default(),
@@ -225,7 +244,11 @@ impl Driver {
             downloading: BTreeSet::new(),
             uploading: BTreeSet::new(),
             brake: None,
+            looked_back: BTreeMap::new(),
             removals: Removals::default(),
+            pace: Pace::new(Instant::now()),
+            clearing: stash::Clearing::default(),
+            more_steps: false,
             trouble: None,
             stop,
         }
@@ -277,14 +300,17 @@ impl Driver {
             self.holds.next_due(),
             self.settled.next_due(),
             self.removals.next_due(),
+            self.pace.next_due().filter(|_| self.works()),
         ];
         due.into_iter().flatten().min().unwrap_or(self.next_look)
     }
 
     fn on_time(&mut self) {
         let now = Instant::now();
-        self.holds.wake(now);
-        self.removals.now(now);
+        if self.holds.wake(now) || self.removals.next_due().is_some_and(|due| due <= now) {
+            self.removals.now(now);
+            self.pace.want();
+        }
         if self.next_look <= now {
             self.next_look = now + self.interval;
             self.observer.rescan();

@@ -44,8 +44,13 @@ pub async fn run(run: &Run, once: bool, json: bool) -> Result<Exit, Fault> {
                 Err(broadcast::error::RecvError::Lagged(n_lost)) => write(&lagged(n_lost), json),
                 Err(broadcast::error::RecvError::Closed) => break Exit::Done,
             },
-            status = &mut waiting => break status.map_or(Exit::Failed, |status| exit_of_status(&status)),
             exit = ended_by_itself(&mut failed, once) => break exit,
+            status = &mut waiting => {
+                // Whoever waits is answered too when nothing more can be done; the reason for that tells more.
+                let reason = *running.failed.borrow();
+                let told = status.map_or(Exit::Failed, |status| exit_of_status(&status));
+                break reason.unwrap_or(told);
+            }
             () = signals.recv() => break Exit::Done,
             () = running.ended() => break Exit::Done,
         }
@@ -101,10 +106,13 @@ fn drain(heard: &mut broadcast::Receiver<Notice>, json: bool) {
 
 /// Writes a line; that nobody reads it is no failure of ours.
 fn write(notice: &Notice, json: bool) {
-    let line = if json {
-        notice_as_json(notice, Timestamp::now())
-    } else {
-        notice_in_words(notice)
+    let line = match notice {
+        Notice::Error(trouble) if !json => {
+            let _ = writeln!(std::io::stderr(), "{}", Fault::told(trouble.clone()));
+            return;
+        }
+        notice if json => notice_as_json(notice, Timestamp::now()),
+        notice => notice_in_words(notice),
     };
     if let Some(line) = line {
         let mut out = std::io::stdout().lock();

@@ -9,6 +9,7 @@
 
 mod draft;
 mod finding;
+mod freshness;
 mod judge;
 mod known;
 mod ledger;
@@ -35,6 +36,7 @@ pub use update::LocalUpdate;
 
 use crate::disk::{Print, Root};
 use crate::rules::Rules;
+use freshness::{Changes, Spot};
 use known::Known;
 use looker::Looker;
 use queue::Queue;
@@ -60,6 +62,7 @@ pub struct Start {
 pub struct Observer {
     queue: Arc<Queue>,
     known: Known,
+    changes: Changes,
     new_id: Box<dyn FnMut() -> NodeId + Send>,
     oddities: BTreeMap<RelPath, Block>,
     /// Where the driver is putting something, with how often it said so.
@@ -97,6 +100,7 @@ impl Observer {
         let mut observer = Self {
             queue: Arc::clone(&queue),
             known: Known::new(prints),
+            changes: Changes::default(),
             new_id,
             oddities: BTreeMap::new(),
             reserved: BTreeMap::new(),
@@ -106,10 +110,12 @@ impl Observer {
         };
         for large in [false, true] {
             let (queue, root, sender) = (Arc::clone(&queue), root.clone(), sender.clone());
+            let clock = observer.changes.clock();
             let name = if large { "read large" } else { "read small" };
-            observer.spawn(name, move || reader::run(&queue, &root, &sender, large))?;
+            observer.spawn(name, move || reader::run(&queue, &root, &clock, &sender, large))?;
         }
-        let looker = Looker::new(queue, root, sender, rescan_interval);
+        let clock = observer.changes.clock();
+        let looker = Looker::new(queue, root, clock, sender, rescan_interval);
         observer.spawn("look", move || looker.run())?;
         Ok((observer, receiver))
     }
@@ -124,6 +130,12 @@ impl Observer {
     /// it. Law: it is told before the node leaves `busy`.
     pub fn note(&mut self, id: NodeId, print: Option<Print>) {
         self.known.set(id, print);
+        self.changes.note(Spot::Node(id));
+    }
+
+    /// Says that a step of the driver's own has taken away what was at a place.
+    pub fn note_left(&mut self, place: Place) {
+        self.changes.note(Spot::Place(place));
     }
 
     /// Says that the driver is about to put something at a place that neither tree has a busy node at, such as a

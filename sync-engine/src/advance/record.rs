@@ -24,6 +24,15 @@ pub fn record(trees: &mut Trees, record: &Record) -> Result<Delta, AdvanceError>
             agree(trees, *id, &mut delta);
         }
         Record::Reidentify { from, to } => reidentify(trees, *from, *to, &mut delta)?,
+        Record::Recognize { id, version } => {
+            local(trees, *id)?;
+            keep(trees, *id, &mut delta);
+            if let Some(base) = trees.base(*id).cloned() {
+                let version = *version;
+                set_base(trees, *id, Some(Base { version, ..base }), &mut delta);
+            }
+            agree(trees, *id, &mut delta);
+        }
         Record::Kept { of, copy, mark } => {
             local(trees, *of)?;
             let mark = Some(mark.clone());

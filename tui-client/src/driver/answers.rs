@@ -30,6 +30,7 @@ impl Driver {
             Ask::Why { path } => self.why(&path),
             Ask::Confirm => {
                 self.removals.confirm();
+                self.pace.want();
                 Answer::Done
             }
             Ask::Rescan => {

@@ -278,7 +278,7 @@ fn carry_out(root: &Root, step: &Step, deed: Deed) -> Result<Vec<(NodeId, Print)
 }
 
 /// Reads a file whole and names its content.
-fn content_of(file: &mut File) -> io::Result<Content> {
+pub(super) fn content_of(file: &mut File) -> io::Result<Content> {
     Ok(Chunker::new().chunk(file, |_, _| ())?.content)
 }
 

@@ -1,7 +1,7 @@
 //! Small contents on their way, by hash: those that a commit will carry and those that a push has brought. Both caches
-//! are bounded; what is dropped is read or fetched again.
+//! are bounded; what does not fit is read or fetched again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use sync_engine::Hash;
@@ -9,28 +9,26 @@ use sync_engine::Hash;
 /// How much one cache holds, in bytes.
 const CACHE_LEN_MAX: usize = 32 * 1024 * 1024;
 
-/// A bounded cache of contents; the oldest go first.
+/// A bounded cache of contents.
 #[derive(Default)]
 pub(super) struct Contents {
     held: BTreeMap<Hash, Bytes>,
-    order: VecDeque<Hash>,
     len: usize,
 }
 
 impl Contents {
-    /// Keeps a content, if it is not too large for the cache.
+    /// Keeps a content if there is room for it; the oldest are needed first.
     pub(super) fn put(&mut self, hash: Hash, bytes: Bytes) {
-        if bytes.len() > CACHE_LEN_MAX / 4 || self.held.contains_key(&hash) {
-            return;
+        if self.len + bytes.len() <= CACHE_LEN_MAX {
+            self.keep(hash, bytes);
         }
-        self.len += bytes.len();
-        self.held.insert(hash, bytes);
-        self.order.push_back(hash);
-        while self.len > CACHE_LEN_MAX {
-            let Some(oldest) = self.order.pop_front() else {
-                return;
-            };
-            self.drop_held(oldest);
+    }
+
+    /// Keeps a content in any case: it is needed at once.
+    pub(super) fn keep(&mut self, hash: Hash, bytes: Bytes) {
+        let len = bytes.len();
+        if self.held.insert(hash, bytes).is_none() {
+            self.len += len;
         }
     }
 
@@ -42,16 +40,14 @@ impl Contents {
 
     /// Drops a content that is not needed any more.
     pub(super) fn forget(&mut self, hash: Hash) {
-        self.drop_held(hash);
-        if self.order.len() > 2 * self.held.len() + 64 {
-            self.order.retain(|hash| self.held.contains_key(hash));
-        }
-    }
-
-    fn drop_held(&mut self, hash: Hash) {
         if let Some(bytes) = self.held.remove(&hash) {
             self.len -= bytes.len();
         }
+    }
+
+    /// Drops everything.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
     }
 }
 
@@ -60,15 +56,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_content_goes_when_the_cache_is_full() {
+    fn a_full_cache_takes_only_what_is_needed_at_once() {
         let mut contents = Contents::default();
         let block = Bytes::from(vec![0; CACHE_LEN_MAX / 4]);
         for n in 0..5 {
             contents.put(Hash([n; 32]), block.clone());
         }
-        assert_eq!(contents.get(Hash([0; 32])), None);
+        assert!(contents.get(Hash([0; 32])).is_some());
+        assert_eq!(contents.get(Hash([4; 32])), None);
+        contents.keep(Hash([4; 32]), block.clone());
         assert!(contents.get(Hash([4; 32])).is_some());
-        contents.forget(Hash([4; 32]));
-        assert_eq!(contents.len, 3 * block.len());
+        (0..5).for_each(|n| contents.forget(Hash([n; 32])));
+        assert_eq!(contents.len, 0);
     }
 }

@@ -108,10 +108,24 @@ impl Driver {
         if let Change::Create { id, node } = &entry.change
             && node.mark.is_some()
         {
-            self.tell_conflict(*id, false);
+            self.tell_conflict(*id);
         }
-        if let Change::Mark { id, mark, .. } = &entry.change {
-            self.tell_conflict(*id, mark.is_none());
+        if let Change::Mark {
+            id, mark: Some(_), ..
+        } = &entry.change
+        {
+            self.tell_conflict(*id);
+        }
+    }
+
+    /// Says which conflict an entry ends that has not yet entered the remote tree.
+    pub(super) fn conflict_ended_by(&self, entry: &Entry) -> Option<Notice> {
+        match &entry.change {
+            Change::Delete { id, .. } | Change::Mark { id, mark: None, .. } => self.conflict_of(*id, true),
+            Change::Create { .. }
+            | Change::Update { .. }
+            | Change::Move { .. }
+            | Change::Mark { mark: Some(_), .. } => None,
         }
     }
 
@@ -144,19 +158,20 @@ impl Driver {
         }
     }
 
-    pub(super) fn tell_conflict(&self, id: NodeId, resolved: bool) {
-        let Some(path) = path_of(&self.trees, id) else {
-            return;
-        };
-        let mark = self.trees.remote().node(id).and_then(|node| node.mark.clone());
-        let with = mark.as_ref().and_then(|mark| path_of(&self.trees, mark.with));
-        let device = mark.map(|mark| self.name_of(mark.device)).unwrap_or_default();
-        self.tell(Notice::Conflict {
-            path,
-            with,
-            device,
+    fn tell_conflict(&self, id: NodeId) {
+        if let Some(notice) = self.conflict_of(id, false) {
+            self.tell(notice);
+        }
+    }
+
+    fn conflict_of(&self, id: NodeId, resolved: bool) -> Option<Notice> {
+        let mark = self.trees.remote().node(id)?.mark.clone()?;
+        Some(Notice::Conflict {
+            path: path_of(&self.trees, id)?,
+            with: path_of(&self.trees, mark.with),
+            device: self.name_of(mark.device),
             resolved,
-        });
+        })
     }
 
     /// Keeps what the planner remarked, to be said with the change that it leads to.

@@ -26,7 +26,8 @@ struct Failing {
 /// See the module's page.
 #[derive(Debug, Default)]
 pub(super) struct Holds {
-    busy: BTreeSet<NodeId>,
+    /// How often each node is taken: a commit and a step may be under way with one node at once.
+    busy: BTreeMap<NodeId, u32>,
     failing: BTreeMap<NodeId, Failing>,
     /// The union of busy nodes and of those that rest: what the planner is given.
     held: BTreeSet<NodeId>,
@@ -35,15 +36,29 @@ pub(super) struct Holds {
 impl Holds {
     /// Takes a node for as long as something is done with it.
     pub(super) fn take(&mut self, id: NodeId) {
-        self.busy.insert(id);
+        *self.busy.entry(id).or_default() += 1;
         self.held.insert(id);
     }
 
     /// Gives a node back.
     pub(super) fn release(&mut self, id: NodeId) {
-        self.busy.remove(&id);
-        if self.failing.get(&id).is_none_or(|failing| !failing.resting) {
+        let is_free = self.give_back(id);
+        if is_free && self.failing.get(&id).is_none_or(|failing| !failing.resting) {
             self.held.remove(&id);
+        }
+    }
+
+    /// Ends one taking. Returns whether it was the last.
+    fn give_back(&mut self, id: NodeId) -> bool {
+        match self.busy.get_mut(&id) {
+            Some(count) if 1 < *count => {
+                *count -= 1;
+                false
+            }
+            Some(_) | None => {
+                self.busy.remove(&id);
+                true
+            }
         }
     }
 
@@ -56,7 +71,7 @@ impl Holds {
     /// Gives a node back after a failure: it rests for a while, longer each time. With a reason that a person should
     /// know, it counts as blocked until a try succeeds.
     pub(super) fn fail(&mut self, id: NodeId, now: Instant, block: Option<Block>) {
-        self.busy.remove(&id);
+        self.give_back(id);
         let failing = self.failing.entry(id).or_insert(Failing {
             tries: 0,
             due: now,
@@ -80,7 +95,7 @@ impl Holds {
             if failing.resting && failing.due <= now {
                 failing.resting = false;
                 woken = true;
-                if !self.busy.contains(id) {
+                if !self.busy.contains_key(id) {
                     self.held.remove(id);
                 }
             }
@@ -93,14 +108,14 @@ impl Holds {
         self.failing
             .values_mut()
             .for_each(|failing| failing.resting = false);
-        self.held.clone_from(&self.busy);
+        self.held = self.busy.keys().copied().collect();
     }
 
     /// Lets one node be tried at once, since it is not any more what it was.
     pub(super) fn retry(&mut self, id: NodeId) {
         if let Some(failing) = self.failing.get_mut(&id) {
             failing.resting = false;
-            if !self.busy.contains(&id) {
+            if !self.busy.contains_key(&id) {
                 self.held.remove(&id);
             }
         }
@@ -152,7 +167,7 @@ impl Holds {
     pub(super) fn forget_settled(&mut self, unsettled: &BTreeSet<NodeId>) {
         let Self { busy, failing, held } = self;
         failing.retain(|id, _| {
-            let keep = unsettled.contains(id) || busy.contains(id);
+            let keep = unsettled.contains(id) || busy.contains_key(id);
             if !keep {
                 held.remove(id);
             }
@@ -179,5 +194,26 @@ mod tests {
         assert_eq!(holds.next_due(), Some(now + 2 * PAUSE_MIN));
         holds.succeed(id);
         assert!(holds.held().is_empty() && holds.next_due().is_none());
+    }
+    #[test]
+    fn a_node_that_is_taken_twice_is_held_until_both_are_done_with_it() {
+        let (mut holds, id) = (Holds::default(), NodeId([1; 16]));
+        holds.take(id);
+        holds.take(id);
+        holds.succeed(id);
+        assert!(holds.n_busy() == 1 && holds.held().contains(&id));
+        holds.succeed(id);
+        assert!(holds.n_busy() == 0 && holds.held().is_empty());
+    }
+
+    #[test]
+    fn a_failure_of_what_is_settled_by_now_is_forgotten() {
+        let (mut holds, id, now) = (Holds::default(), NodeId([1; 16]), Instant::now());
+        holds.fail(id, now, None);
+        assert!(!holds.all_hopeless());
+        holds.forget_settled(&BTreeSet::from([id]));
+        assert!(!holds.all_hopeless());
+        holds.forget_settled(&BTreeSet::new());
+        assert!(holds.all_hopeless() && holds.held().is_empty());
     }
 }

@@ -16,7 +16,9 @@ use crate::state::ChunkRow;
 
 impl Driver {
     pub(super) fn on_seen(&mut self, event: Event) {
-        let update = self.observer.handle(event, &self.trees, &self.handled());
+        let busy = std::mem::take(&mut self.in_hand);
+        let update = self.observer.handle(event, &self.trees, &busy);
+        self.in_hand = busy;
         self.on_update(update);
     }
 
@@ -31,6 +33,7 @@ impl Driver {
         } = update;
         if !edits.is_empty() || !blocks.is_empty() {
             self.settled.disturb();
+            self.pace.want();
         }
         let ids: Vec<_> = edits.iter().map(|(id, _)| *id).collect();
         if edits.iter().any(|(_, node)| node.is_none()) {
@@ -61,6 +64,7 @@ impl Driver {
         ids.iter().for_each(|id| self.holds.retry(*id));
         if update.scan_finished {
             self.looked = true;
+            self.pace.want();
             self.next_look = Instant::now() + self.interval;
         }
         if let Some(nodes) = update.scanned {
@@ -109,9 +113,10 @@ impl Driver {
 
     /// Notes what cannot be mended by this client.
     pub(super) fn fatal(&mut self, trouble: Trouble, exit: Exit) {
-        self.failing.send_replace(Some(exit));
         self.tell(Notice::Error(trouble.clone()));
         self.trouble = Some((StateWord::Error, trouble));
+        // Whoever ends because of this has heard the reason by then.
+        self.failing.send_replace(Some(exit));
         self.settled.disturb();
     }
 

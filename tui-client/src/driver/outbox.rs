@@ -3,23 +3,20 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use common::limits::{CHANGES_MAX, FRAME_LEN_AIM};
-use common::message::{Attachment, RequestId};
+use common::message::RequestId;
 use sync_engine::{Change, NodeId};
 
 /// How many commits are sent without an answer at most.
 const COMMITS_UNDER_WAY: usize = 8;
-/// What one change takes in a frame besides its content, about, in bytes.
-const CHANGE_LEN: usize = 160;
-/// How many changes go into one commit: enough to share a flush, few enough to keep the pipeline full.
-const CHANGES_AIM: usize = 512;
-
-const _: () = assert!(CHANGES_AIM <= CHANGES_MAX);
+/// How many small contents are read again at once.
+const ASIDE_MAX: usize = 64;
 
 /// See the module's page.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    waiting: VecDeque<(Change, Option<Attachment>)>,
+    waiting: VecDeque<Change>,
+    /// Changes whose small content is being read again.
+    aside: BTreeMap<NodeId, Change>,
     sent: BTreeMap<RequestId, Vec<Change>>,
 }
 
@@ -37,34 +34,31 @@ pub(super) fn nodes_of(change: &Change) -> impl Iterator<Item = NodeId> {
 
 impl Outbox {
     /// Adds a change to the end.
-    pub(super) fn push(&mut self, change: Change, attachment: Option<Attachment>) {
-        self.waiting.push_back((change, attachment));
+    pub(super) fn push(&mut self, change: Change) {
+        self.waiting.push_back(change);
     }
 
-    /// Takes as many changes as fill a commit, if the pipeline has room for one. Changes for which `current` says no
-    /// any more are dropped into `outdated`.
-    pub(super) fn next_commit(
-        &mut self,
-        current: impl Fn(&Change) -> bool,
-        outdated: &mut Vec<Change>,
-    ) -> Option<(Vec<Change>, Vec<Attachment>)> {
-        if self.sent.len() >= COMMITS_UNDER_WAY {
-            return None;
+    /// Takes the first change that waits, if the pipeline has room for one more commit.
+    pub(super) fn pop(&mut self) -> Option<Change> {
+        let has_room = self.sent.len() < COMMITS_UNDER_WAY && self.aside.len() < ASIDE_MAX;
+        if has_room { self.waiting.pop_front() } else { None }
+    }
+
+    /// Sets a change aside until its content has been read.
+    pub(super) fn set_aside(&mut self, id: NodeId, change: Change) {
+        self.aside.insert(id, change);
+    }
+
+    /// Takes the change of a node that was set aside, since its content could not be read.
+    pub(super) fn give_up(&mut self, id: NodeId) -> Option<Change> {
+        self.aside.remove(&id)
+    }
+
+    /// Puts the change of a node that was set aside to the front again.
+    pub(super) fn bring_back(&mut self, id: NodeId) {
+        if let Some(change) = self.aside.remove(&id) {
+            self.waiting.push_front(change);
         }
-        let (mut changes, mut attachments, mut len) = (Vec::new(), Vec::new(), 0);
-        while let Some((change, attachment)) = self.waiting.pop_front() {
-            if !current(&change) {
-                outdated.push(change);
-                continue;
-            }
-            len += CHANGE_LEN + attachment.as_ref().map_or(0, |attachment| attachment.bytes.len());
-            changes.push(change);
-            attachments.extend(attachment);
-            if len >= FRAME_LEN_AIM || changes.len() >= CHANGES_AIM {
-                break;
-            }
-        }
-        (!changes.is_empty()).then_some((changes, attachments))
     }
 
     /// Notes that a commit was sent.
@@ -91,17 +85,15 @@ impl Outbox {
 
     /// Takes everything: the session is over, and what became of it will be seen in the journal.
     pub(super) fn drain(&mut self) -> Vec<Change> {
-        let waiting = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .map(|(change, _)| change);
-        waiting
-            .chain(std::mem::take(&mut self.sent).into_values().flatten())
-            .collect()
+        let waiting = std::mem::take(&mut self.waiting).into_iter();
+        let aside = std::mem::take(&mut self.aside).into_values();
+        let sent = std::mem::take(&mut self.sent).into_values().flatten();
+        waiting.chain(aside).chain(sent).collect()
     }
 
     /// Tells whether nothing waits and nothing is unanswered.
     #[must_use]
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.sent.is_empty()
+        self.waiting.is_empty() && self.aside.is_empty() && self.sent.is_empty()
     }
 }

@@ -8,6 +8,7 @@ use sync_engine::{Change, Entry, Kind, NodeId, RelPath};
 use tokio::sync::oneshot;
 
 use super::Driver;
+use super::lookback::Suspect;
 use super::outbox::nodes_of;
 use super::restore::Restore;
 use super::verify::Verify;
@@ -16,6 +17,9 @@ use crate::notice::{ChangeKind, Trouble};
 
 /// How many entries a search for a deleted node goes back at most.
 const SEARCH_ENTRIES_MAX: usize = 100_000;
+
+/// How many questions wait for the first answer of the server at most.
+const EARLY_MAX: usize = 64;
 
 /// A question that is not yet answered.
 pub(super) enum Question {
@@ -37,6 +41,8 @@ pub(super) enum Question {
     Search(RelPath, Vec<Entry>, oneshot::Sender<Answer>),
     /// Somebody restores something; the tree as it was is on its way.
     Browse(Box<Restore>),
+    /// The driver wants to know whether bytes that seem to be in conflict came from the account.
+    LookBack(Suspect),
     /// Somebody verifies; the server's tree is on its way.
     Verify(Box<Verify>),
 }
@@ -76,6 +82,9 @@ pub(super) fn give(reply: oneshot::Sender<Answer>, answer: Answer) {
 
 impl Driver {
     pub(super) fn ask_server(&mut self, ask: Ask, reply: oneshot::Sender<Answer>) {
+        if self.is_connecting && self.early.len() < EARLY_MAX {
+            return self.early.push((ask, reply));
+        }
         if self.session.as_ref().is_none_or(|session| !session.pulled) {
             let trouble = failed("the server is out of reach", "try again when it is connected");
             return give(reply, trouble);
@@ -152,6 +161,14 @@ impl Driver {
         }
     }
 
+    /// Asks what was asked before it was known whether the server can be reached.
+    pub(super) fn ask_early(&mut self) {
+        self.is_connecting = false;
+        for (ask, reply) in std::mem::take(&mut self.early) {
+            self.ask_server(ask, reply);
+        }
+    }
+
     pub(super) fn ask_device_names(&mut self) {
         self.question(|request| Request::Devices { request }, Question::DeviceNames);
     }
@@ -216,6 +233,10 @@ impl Driver {
             (Question::Browse(restore), Reply::Past { nodes, last, .. }) => {
                 self.on_past(request, restore, nodes, last);
             }
+            (Question::LookBack(suspect), Reply::History { entries, more, .. }) => {
+                self.on_looked_back(suspect, &entries, more);
+            }
+            (Question::LookBack(suspect), _) => self.not_recognized(suspect),
             (question, Reply::Failed { failure, .. }) => question.fail(explain(&failure)),
             (question, reply) => {
                 tracing::warn!(?reply, "an answer to another question");
@@ -405,7 +426,12 @@ impl Driver {
                 "try again when it is connected",
             )
         };
-        questions.into_values().for_each(|question| question.fail(lost()));
+        for question in questions.into_values() {
+            if let Question::LookBack(suspect) = &question {
+                self.holds.release(suspect.local);
+            }
+            question.fail(lost());
+        }
         self.ordered_by.clear();
         std::mem::take(&mut self.ordered)
             .into_values()
@@ -416,7 +442,7 @@ impl Driver {
 impl Question {
     fn fail(self, answer: Answer) {
         match self {
-            Self::DeviceNames | Self::Probe(_) => (),
+            Self::DeviceNames | Self::Probe(_) | Self::LookBack(_) => (),
             Self::Devices(to)
             | Self::Order(to)
             | Self::ReplaceId(to)

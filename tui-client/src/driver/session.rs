@@ -46,12 +46,14 @@ impl Session {
         self.outgoing.try_send((request, attachments)).is_ok()
     }
 
-    /// Asks a question.
-    pub(super) fn ask(&mut self, request: impl FnOnce(RequestId) -> Request, question: Question) {
+    /// Asks a question. Returns whether there was room for it.
+    pub(super) fn ask(&mut self, request: impl FnOnce(RequestId) -> Request, question: Question) -> bool {
         let number = self.next_request();
-        if self.send(request(number), Vec::new()) {
+        let is_sent = self.send(request(number), Vec::new());
+        if is_sent {
             self.questions.insert(number, question);
         }
+        is_sent
     }
 }
 
@@ -124,8 +126,10 @@ impl Driver {
         };
         session.ask(|request| Request::Devices { request }, Question::DeviceNames);
         self.session = Some(session);
+        self.is_connecting = true;
         self.trouble = None;
         self.holds.wake_all();
+        self.pace.want();
         self.tell(Notice::Connected {
             server: self.account.server.to_string(),
         });
@@ -157,6 +161,7 @@ impl Driver {
             self.uploading.remove(&id);
             self.holds.release(id);
         }
+        self.ask_early();
         self.settled.disconnect();
     }
 
@@ -236,6 +241,7 @@ impl Driver {
         ids.into_iter().for_each(|id| self.touched.remote(id));
         self.set_cursor(cursor);
         self.settled.disturb();
+        self.pace.want();
     }
 
     fn on_entries(&mut self, entries: Vec<Pushed>, chain: Hash, head: Version) {
@@ -250,12 +256,16 @@ impl Driver {
                 tracing::warn!(number = %entry.number, after = %cursor.version, "an entry out of order");
                 return self.on_diverged();
             }
+            if origin != Origin::Planned {
+                self.pace.want();
+            }
             cursor = Cursor {
                 version: entry.number,
                 chain: chain_next(&cursor.chain, &entry),
                 ..cursor
             };
             let notices = self.notices_of(&entry);
+            let ended = self.conflict_ended_by(&entry);
             match advance::accept(&mut self.trees, &entry, origin) {
                 Ok(touched) => self.touch(&touched),
                 Err(error) => {
@@ -264,6 +274,9 @@ impl Driver {
                 }
             }
             self.note_entry(&entry, notices);
+            if let Some(ended) = ended {
+                self.tell(ended);
+            }
         }
         if cursor.chain != chain {
             tracing::warn!("the chain of the journal does not agree");
@@ -271,7 +284,10 @@ impl Driver {
         }
         if let Some(session) = &mut self.session {
             session.head = session.head.max(head);
-            session.pulled |= session.head <= cursor.version;
+            if !session.pulled && session.head <= cursor.version {
+                session.pulled = true;
+                self.pace.want();
+            }
         }
         if self.facts.cursor != Some(cursor) {
             self.settled.disturb();
@@ -367,6 +383,9 @@ impl Driver {
                     self.on_rejected(change, &rejection, now);
                 }
             }
+        }
+        if self.outbox.is_empty() {
+            self.pace.want();
         }
         self.note_answered(request, refused);
     }

@@ -148,9 +148,9 @@ impl Settled {
         self.take(|waiter| waiter.probe <= completed)
     }
 
-    /// Takes those whose time is over.
-    pub(super) fn overdue(&mut self, now: Instant) -> Vec<Waiter> {
-        self.take(|waiter| waiter.deadline.is_some_and(|deadline| deadline <= now))
+    /// Takes those whose time is over; with `halted` also those who would wait for ever.
+    pub(super) fn overdue(&mut self, now: Instant, halted: bool) -> Vec<Waiter> {
+        self.take(|waiter| waiter.deadline.map_or(halted, |deadline| deadline <= now))
     }
 
     /// When the next one's time is over.

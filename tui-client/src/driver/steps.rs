@@ -1,7 +1,6 @@
 //! The planner's steps on their way to the disk: contents are fetched, paths and expectations resolved, and what came of
 //! each step enters the trees.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use sync_engine::plan::{Place, Step};
@@ -12,7 +11,7 @@ use super::applier::{Applied, Body, Deed, Job, block_of};
 use super::transfers::Transferred;
 use crate::disk::{HandError, Print};
 use crate::net::BulkError;
-use crate::notice::{Notice, Progress};
+use crate::notice::{Direction, Notice, Progress};
 use crate::transfer::download::DownloadError;
 use crate::transfer::upload::UploadError;
 
@@ -41,6 +40,14 @@ pub(super) fn node_of(step: &Step) -> NodeId {
     step.ids().next().unwrap_or(NodeId::ROOT)
 }
 
+/// The length of the content that a step carries in memory, in bytes.
+fn small_len(step: &Step) -> u64 {
+    match file_of(step) {
+        Some(file) if file.content.depth == 0 => file.content.size_bytes,
+        Some(_) | None => 0,
+    }
+}
+
 /// The place where a step puts something.
 fn target_of(step: &Step) -> Option<Place> {
     match step {
@@ -54,6 +61,20 @@ fn target_of(step: &Step) -> Option<Place> {
     }
 }
 
+/// The place where nothing is any more after a step.
+fn left_by(step: &Step) -> Option<Place> {
+    match step {
+        Step::Remove { expect, .. } => Some(Place::of(expect)),
+        Step::Move { from, .. } | Step::Park { from, .. } => Some(from.clone()),
+        Step::Fetch { .. }
+        | Step::MakeDir { .. }
+        | Step::KeepCopy { .. }
+        | Step::Replace { .. }
+        | Step::SetAttributes { .. }
+        | Step::Exchange { .. } => None,
+    }
+}
+
 /// Tells whether a step changes the paths of nodes that are there already.
 fn changes_paths(step: &Step) -> bool {
     matches!(
@@ -63,25 +84,22 @@ fn changes_paths(step: &Step) -> bool {
 }
 
 impl Driver {
-    /// The nodes that the eyes must not judge now, since a step is being taken with them.
-    pub(super) fn handled(&self) -> BTreeSet<NodeId> {
-        self.in_hand.clone()
-    }
-
     /// Begins steps. After a batch that changes paths nothing more is begun, since paths are resolved here.
-    pub(super) fn begin_steps(&mut self, batches: Vec<Vec<Step>>) {
+    /// Returns whether all were begun.
+    pub(super) fn begin_steps(&mut self, batches: Vec<Vec<Step>>) -> bool {
         for batch in batches {
             let paths_change = batch.iter().any(changes_paths);
             for step in batch {
                 if self.in_hand.len() >= STEPS_UNDER_WAY_MAX {
-                    return;
+                    return false;
                 }
                 self.begin_step(step);
             }
             if paths_change {
-                return;
+                return false;
             }
         }
+        true
     }
 
     fn begin_step(&mut self, step: Step) {
@@ -135,7 +153,10 @@ impl Driver {
 
     fn give_to_hand(&mut self, step: Step, body: Option<Body>) {
         match self.deed(&step, body) {
-            Some(deed) => self.jobs_waiting.push_back(Job { step, deed }),
+            Some(deed) => {
+                self.hand_len += small_len(&step);
+                self.jobs_waiting.push_back(Job { step, deed });
+            }
             // What the step is about is not on disk any more as it was: planning again is all there is to do.
             None => self.step_failed(&step, None),
         }
@@ -208,6 +229,7 @@ impl Driver {
 
     pub(super) fn on_applied(&mut self, applied: Vec<Applied>) {
         for Applied { step, outcome } in applied {
+            self.hand_len = self.hand_len.saturating_sub(small_len(&step));
             match outcome {
                 Ok(prints) => self.step_done(&step, prints),
                 Err(error) => {
@@ -232,6 +254,9 @@ impl Driver {
             self.observer.note(*id, None);
             self.touched.print(*id, None);
         }
+        if let Some(place) = left_by(step) {
+            self.observer.note_left(place);
+        }
         for (id, print) in prints {
             self.observer.note(id, Some(print));
             self.touched.print(id, Some(print));
@@ -241,10 +266,13 @@ impl Driver {
             .filter(|content| content.depth > 0)
         {
             let (id, total_bytes) = (node_of(step), content.size_bytes);
-            self.tell_progress(id, crate::notice::Direction::Down, total_bytes, total_bytes);
+            self.tell_progress(id, Direction::Down, total_bytes, total_bytes);
         }
         self.let_go(step);
         step.ids().for_each(|id| self.holds.succeed(id));
+        if self.in_hand.is_empty() || self.more_steps && self.in_hand.len() < STEPS_UNDER_WAY_MAX / 2 {
+            self.pace.want();
+        }
         self.tell_applied(step);
     }
 
@@ -265,6 +293,9 @@ impl Driver {
 
     fn step_failed(&mut self, step: &Step, block: Option<&Block>) {
         self.let_go(step);
+        if block == Some(&Block::NoSpace) {
+            self.clear_stash(true);
+        }
         let now = Instant::now();
         step.ids().for_each(|id| self.holds.fail(id, now, block.cloned()));
     }
@@ -293,12 +324,13 @@ impl Driver {
         self.transfers.finished(&done);
         match done {
             Transferred::Uploaded { id, content, outcome } => {
-                self.on_uploaded(id, content, outcome.map(|()| None));
+                self.on_uploaded(id, content, outcome);
             }
-            Transferred::Loaded { id, content, outcome } => self.on_uploaded(id, content, outcome.map(Some)),
+            Transferred::Loaded { id, content, outcome } => self.on_loaded(id, content, outcome),
             Transferred::Cut { id, chunked } => {
                 self.chunked.insert(id, chunked);
                 self.holds.release(id);
+                self.pace.want();
             }
             Transferred::Fetched(steps) => {
                 for (step, outcome) in steps {
@@ -313,6 +345,7 @@ impl Driver {
             } => {
                 self.tell_progress(id, direction, done_bytes, total_bytes);
             }
+            Transferred::Changed(stashed, name) => self.bring_back(&stashed, &name),
             Transferred::Where(ids, reply) => {
                 let paths = ids.into_iter().map(|id| self.trees.local().path(id)).collect();
                 // Who asked may have given up; nothing is lost by that.
@@ -342,55 +375,52 @@ impl Driver {
         }
     }
 
-    fn on_uploaded(
-        &mut self,
-        id: NodeId,
-        content: Content,
-        outcome: Result<Option<bytes::Bytes>, UploadError>,
-    ) {
+    /// A small content was read again: its change goes on.
+    fn on_loaded(&mut self, id: NodeId, content: Content, outcome: Result<bytes::Bytes, UploadError>) {
         match outcome {
             Ok(bytes) => {
-                match bytes {
-                    Some(bytes) => self.going.put(content.hash, bytes),
-                    None => {
-                        self.on_server.insert(content.hash);
-                        self.tell_progress(
-                            id,
-                            crate::notice::Direction::Up,
-                            content.size_bytes,
-                            content.size_bytes,
-                        );
-                    }
-                }
-                self.holds.release(id);
+                self.going.keep(content.hash, bytes);
+                self.outbox.bring_back(id);
             }
             Err(error) => {
-                tracing::debug!(%error, "a content was not sent");
-                let block = match &error {
-                    UploadError::Changed | UploadError::Bulk(BulkError::Lost) => None,
-                    UploadError::Unreadable(reason) => Some(Block::Unreadable(reason.clone())),
-                    UploadError::Bulk(BulkError::ServerFull) => Some(Block::NoSpace),
-                    UploadError::Bulk(error) => Some(Block::Refused(error.to_string())),
-                };
-                if matches!(error, UploadError::Changed | UploadError::Unreadable(_))
-                    && let Some(path) = self.trees.local().path(id)
-                {
-                    self.observer.look(&path);
-                }
-                self.uploading.remove(&id);
-                self.holds.fail(id, Instant::now(), block);
+                // The change is planned again from what is seen then.
+                drop(self.outbox.give_up(id));
+                self.upload_failed(id, &error);
             }
+        }
+    }
+
+    fn on_uploaded(&mut self, id: NodeId, content: Content, outcome: Result<(), UploadError>) {
+        match outcome {
+            Ok(()) => {
+                self.on_server.insert(content.hash);
+                self.tell_progress(id, Direction::Up, content.size_bytes, content.size_bytes);
+                self.holds.release(id);
+                self.pace.want();
+            }
+            Err(error) => self.upload_failed(id, &error),
         }
         self.settled.disturb();
     }
 
-    fn tell_progress(
-        &self,
-        id: NodeId,
-        direction: crate::notice::Direction,
-        done_bytes: u64,
-        total_bytes: u64,
-    ) {
+    fn upload_failed(&mut self, id: NodeId, error: &UploadError) {
+        tracing::debug!(%error, "a content was not sent");
+        let block = match error {
+            UploadError::Changed | UploadError::Bulk(BulkError::Lost) => None,
+            UploadError::Unreadable(reason) => Some(Block::Unreadable(reason.clone())),
+            UploadError::Bulk(BulkError::ServerFull) => Some(Block::NoSpace),
+            UploadError::Bulk(error) => Some(Block::Refused(error.to_string())),
+        };
+        if matches!(error, UploadError::Changed | UploadError::Unreadable(_))
+            && let Some(path) = self.trees.local().path(id)
+        {
+            self.observer.look(&path);
+        }
+        self.uploading.remove(&id);
+        self.holds.fail(id, Instant::now(), block);
+    }
+
+    fn tell_progress(&self, id: NodeId, direction: Direction, done_bytes: u64, total_bytes: u64) {
         if let Some(path) = super::views::path_of(&self.trees, id) {
             self.tell(Notice::Progress(Progress {
                 id,

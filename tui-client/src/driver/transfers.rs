@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use common::list::{ListBuilder, ListError};
 use sync_engine::plan::Step;
-use sync_engine::{Content, Hash, NodeId, RelPath};
+use sync_engine::{Content, Hash, Name, NodeId, RelPath};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -18,7 +18,7 @@ use super::applier::Body;
 use super::memory::Memory;
 use super::steps::{file_of, node_of};
 use crate::chunker::{Chunked, Chunker};
-use crate::disk::Root;
+use crate::disk::{Root, Stashed};
 use crate::net::{Bulk, BulkError};
 use crate::notice::Direction;
 use crate::transfer::compress::detach;
@@ -80,9 +80,14 @@ pub(super) enum Transferred {
         /// Bytes in all.
         total_bytes: u64,
     },
+    /// Something in the stash was changed after it was taken away; the function names what is brought back.
+    Changed(Box<Stashed>, Box<Naming>),
     /// A transfer wants to know where files are now.
     Where(Vec<NodeId>, oneshot::Sender<Vec<Option<RelPath>>>),
 }
+
+/// Makes the n-th name for something that is brought back.
+pub(super) type Naming = dyn Fn(&Name, u32) -> Name + Send;
 
 /// A content that is to be sent.
 struct ToSend {
@@ -147,6 +152,18 @@ impl Transfers {
         )
     }
 
+    /// The bulk connection of the session.
+    #[must_use]
+    pub(super) fn bulk(&self) -> Option<Bulk> {
+        self.session.as_ref().map(|(bulk, _, _)| bulk.clone())
+    }
+
+    /// Where other tasks send what the driver should know.
+    #[must_use]
+    pub(super) fn results(&self) -> mpsc::Sender<Transferred> {
+        self.done.clone()
+    }
+
     /// Orders the content of a step.
     pub(super) fn fetch(&mut self, step: Step, content: Content) {
         if content.depth == 0 {
@@ -203,18 +220,19 @@ impl Transfers {
             Transferred::Fetched(_) => self.n_downloads -= 1,
             Transferred::Loaded { .. }
             | Transferred::Cut { .. }
+            | Transferred::Changed(..)
             | Transferred::Progress { .. }
             | Transferred::Where(..) => (),
         }
     }
 
-    /// Begins as many transfers as may be under way.
-    pub(super) fn begin(&mut self) {
+    /// Begins as many transfers as may be under way; small contents only if there is room for what they bring.
+    pub(super) fn begin(&mut self, may_fetch_small: bool) {
         let Some((bulk, token, _)) = &self.session else {
             return;
         };
         let (bulk, token) = (bulk.clone(), token.clone());
-        while self.n_groups < GROUPS_UNDER_WAY && !self.small.is_empty() {
+        while may_fetch_small && self.n_groups < GROUPS_UNDER_WAY && !self.small.is_empty() {
             let group = next_group(&mut self.small);
             self.n_groups += 1;
             spawn(

@@ -3,18 +3,27 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use common::limits::INLINE_LEN_MAX;
+use common::limits::{CHANGES_MAX, FRAME_LEN_AIM, INLINE_LEN_MAX};
 use common::message::{Attachment, Form, Request};
 use sync_engine::plan::{NameRules, Plan, Policy, Step, plan};
 use sync_engine::{Change, Content, DeviceId, NodeId, Version, advance};
 
 use super::Driver;
-use super::outbox::nodes_of;
+use super::outbox::{Outbox, nodes_of};
 use super::questions::Question;
 use crate::chunker::Chunked;
 use crate::control::State as StateWord;
 use crate::notice::{Notice, Trouble};
 use crate::transfer::compress::attach;
+
+/// While the hand has more than this to write, no more small contents are fetched, in bytes.
+const HAND_LEN_MAX: u64 = 16 * 1024 * 1024;
+/// What one change takes in a frame besides its content, about, in bytes.
+const CHANGE_LEN: usize = 160;
+/// How many changes go into one commit: enough to share a flush, few enough to keep the pipeline full.
+const CHANGES_AIM: usize = 512;
+
+const _: () = assert!(CHANGES_AIM <= CHANGES_MAX);
 
 /// How often the trees are corrected and planned anew in one turn at most; more is done in the next.
 const ROUNDS_A_TURN_MAX: usize = 64;
@@ -22,20 +31,25 @@ const ROUNDS_A_TURN_MAX: usize = 64;
 impl Driver {
     /// See the module's page.
     pub(super) async fn turn(&mut self) {
-        let idle = if self.works() {
-            self.plan_and_order()
-        } else {
-            false
-        };
-        self.transfers.begin();
+        if self.is_connecting && self.works() {
+            self.ask_early();
+        }
+        self.holds.forget_settled(self.trees.unsettled());
+        let now = Instant::now();
+        if self.works() && self.pace.is_time(now, self.holds.n_busy() == 0) {
+            self.pace.begin(now);
+            let was_empty = self.plan_and_order();
+            self.pace.end(Instant::now(), was_empty);
+        }
+        self.transfers.begin(self.hand_len < HAND_LEN_MAX);
         self.feed_hand();
         self.send_commits();
         self.save().await;
-        self.tell_state(idle);
+        self.tell_state();
     }
 
     /// Tells whether plans may be made now.
-    fn works(&self) -> bool {
+    pub(super) fn works(&self) -> bool {
         self.trouble.is_none() && self.session.as_ref().is_some_and(|session| session.pulled)
     }
 
@@ -55,11 +69,13 @@ impl Driver {
                     Err(error) => {
                         tracing::error!(%error, ?record, "a correction does not fit the trees");
                         self.observer.rescan();
+                        self.pace.want();
                         return false;
                     }
                 }
             }
         }
+        self.pace.want();
         false
     }
 
@@ -80,57 +96,55 @@ impl Driver {
             self.order_commit(change);
         }
         if self.looked {
-            self.begin_steps(made.batches);
+            let (batches, withheld) = self.look_back(made.batches);
+            self.more_steps = !self.begin_steps(batches) || withheld;
+        } else {
+            self.more_steps = false;
         }
         nothing
     }
 
     /// Puts a change into the outbox once the server can have its content; otherwise its content goes first.
     fn order_commit(&mut self, change: Change) {
-        let content = match &change {
-            Change::Create { node, .. } => node.kind.file().map(|file| file.content),
-            Change::Update { kind, .. } => kind.file().map(|file| file.content),
-            Change::Move { .. } | Change::Delete { .. } | Change::Mark { .. } => None,
-        };
         let ids: Vec<NodeId> = nodes_of(&change).collect();
         ids.iter().for_each(|id| self.holds.take(*id));
-        let Some(content) = content.filter(|content| content.size_bytes > 0) else {
-            return self.outbox.push(change, None);
+        match self.wanting(&change) {
+            Some((id, content)) if !is_small(content) => {
+                self.uploading.insert(id);
+                self.order_content(id, content);
+            }
+            Some((id, _)) => {
+                self.uploading.insert(id);
+                self.outbox.push(change);
+            }
+            None => self.outbox.push(change),
+        }
+    }
+
+    /// The content that has to reach the server before, or with, a change.
+    fn wanting(&self, change: &Change) -> Option<(NodeId, Content)> {
+        let (id, file) = match change {
+            Change::Create { id, node } => (*id, node.kind.file()?),
+            Change::Update { id, kind, .. } => (*id, kind.file()?),
+            Change::Move { .. } | Change::Delete { .. } | Change::Mark { .. } => return None,
         };
-        let id = ids.first().copied().unwrap_or(NodeId::ROOT);
-        self.uploading.insert(id);
-        let unchanged = self
+        let content = file.content;
+        let at_server = self
             .trees
             .remote()
             .node(id)
             .and_then(|node| node.kind.file())
             .map(|file| file.content);
-        if self.on_server.contains(&content.hash) || unchanged == Some(content) {
-            self.outbox.push(change, None);
-        } else if let Some(attachment) = self.inline(content) {
-            self.outbox.push(change, Some(attachment));
-        } else {
-            self.order_content(id, content);
-        }
-    }
-
-    /// A content that travels inside the commit, if it is small and at hand.
-    fn inline(&self, content: Content) -> Option<Attachment> {
-        if content.depth > 0 || content.size_bytes > INLINE_LEN_MAX as u64 {
-            return None;
-        }
-        self.going
-            .get(content.hash)
-            .map(|bytes| attach(content.hash, Form::Data, bytes))
+        let is_there =
+            content.size_bytes == 0 || at_server == Some(content) || self.on_server.contains(&content.hash);
+        (!is_there).then_some((id, content))
     }
 
     fn order_content(&mut self, id: NodeId, content: Content) {
         let Some(path) = self.trees.local().path(id) else {
             return self.holds.release(id);
         };
-        if content.depth == 0 && content.size_bytes <= INLINE_LEN_MAX as u64 {
-            self.transfers.load(id, path, content);
-        } else if let Some(chunked) = self.chunks_of(id, content) {
+        if let Some(chunked) = self.chunks_of(id, content) {
             self.transfers.send(id, path, chunked);
         } else {
             self.transfers.cut_and_send(id, path, content);
@@ -145,30 +159,62 @@ impl Driver {
     }
 
     fn send_commits(&mut self) {
-        let Some(session) = &mut self.session else { return };
-        let mut outdated = Vec::new();
-        let trees = &self.trees;
-        while let Some((changes, attachments)) = self
-            .outbox
-            .next_commit(|change| is_current(trees, change), &mut outdated)
-        {
+        let mut outbox = std::mem::take(&mut self.outbox);
+        while let Some((changes, attachments)) = self.next_commit(&mut outbox) {
+            let Some(session) = &mut self.session else { break };
             let request = session.next_request();
-            if !session.send(
-                Request::Commit {
-                    request,
-                    changes: changes.clone(),
-                },
-                attachments,
-            ) {
-                outdated.extend(changes);
+            let commit = Request::Commit {
+                request,
+                changes: changes.clone(),
+            };
+            if session.send(commit, attachments) {
+                outbox.sent(request, changes);
+            } else {
+                changes.iter().for_each(|change| self.drop_change(change));
                 break;
             }
-            self.outbox.sent(request, changes);
         }
-        for id in outdated.iter().flat_map(nodes_of) {
+        self.outbox = outbox;
+    }
+
+    /// Takes as many changes as fill a commit. A change that does not hold any more is dropped; one whose content is not
+    /// at hand is set aside until it has been read again.
+    fn next_commit(&mut self, outbox: &mut Outbox) -> Option<(Vec<Change>, Vec<Attachment>)> {
+        self.session.as_ref()?;
+        let (mut changes, mut attachments, mut len) = (Vec::new(), Vec::new(), 0);
+        while len < FRAME_LEN_AIM
+            && changes.len() < CHANGES_AIM
+            && let Some(change) = outbox.pop()
+        {
+            if !is_current(&self.trees, &change) {
+                self.drop_change(&change);
+                continue;
+            }
+            if let Some((id, content)) = self.wanting(&change) {
+                let Some(bytes) = self.going.get(content.hash) else {
+                    if let Some(path) = self.trees.local().path(id) {
+                        self.transfers.load(id, path, content);
+                        outbox.set_aside(id, change);
+                    }
+                    continue;
+                };
+                let attachment = attach(content.hash, Form::Data, bytes);
+                len += attachment.bytes.len();
+                attachments.push(attachment);
+            }
+            len += CHANGE_LEN;
+            changes.push(change);
+        }
+        (!changes.is_empty()).then_some((changes, attachments))
+    }
+
+    /// Gives back the nodes of a change that will not be sent; a new plan sees to them.
+    fn drop_change(&mut self, change: &Change) {
+        for id in nodes_of(change) {
             self.uploading.remove(&id);
             self.holds.release(id);
         }
+        self.pace.want();
     }
 
     pub(super) fn policy(&mut self) -> Policy {
@@ -228,8 +274,8 @@ impl Driver {
     }
 
     /// Probes, says 'synced', answers those who wait.
-    fn tell_state(&mut self, idle: bool) {
-        let quiet = idle && self.is_quiet();
+    fn tell_state(&mut self) {
+        let quiet = self.works() && self.pace.is_done() && self.is_quiet();
         if quiet && let Some(number) = self.settled.begin() {
             let token = self.observer.sync();
             self.settled.expect_cookie(token);
@@ -243,8 +289,8 @@ impl Driver {
         }
         self.tell_blocked();
         self.tell_pending();
-        let now = Instant::now();
-        for waiter in self.settled.overdue(now) {
+        let halted = self.brake.is_some() && self.pace.is_done() && self.holds.n_busy() == 0;
+        for waiter in self.settled.overdue(Instant::now(), halted) {
             let status = self.status();
             // Who waited may have gone.
             let _ = waiter.reply.send(crate::control::Answer::TimedOut(status));
@@ -270,7 +316,10 @@ impl Driver {
             self.removals.forget_confirmation();
             self.chunked.clear();
             self.on_server.clear();
+            self.going.clear();
+            self.looked_back.clear();
             self.tell(Notice::Synced { version });
+            self.clear_stash(false);
         }
         for waiter in self.settled.answered() {
             let status = self.status();
@@ -289,6 +338,11 @@ impl Driver {
             (None, Some(_)) => StateWord::Syncing,
         }
     }
+}
+
+/// Tells whether a content travels inside the commit.
+fn is_small(content: Content) -> bool {
+    content.depth == 0 && content.size_bytes <= INLINE_LEN_MAX as u64
 }
 
 /// Tells whether a change still says what is on disk, based on what the server last said.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use sync_engine::observe::Moment;
 use sync_engine::{Block, Hash, RelPath};
 
+use super::freshness::Glance;
 use crate::chunker::Chunked;
 use crate::disk::{Listing, Print, RootLost, Sight};
 use crate::notice::Trouble;
@@ -15,6 +16,8 @@ use crate::notice::Trouble;
 #[derive(Debug)]
 pub struct Event {
     pub(super) findings: Vec<Finding>,
+    /// Since when these were looked for.
+    pub(super) glance: Glance,
     /// The epochs of the work that this ends.
     pub(super) epochs: Vec<u64>,
     /// Whether it is of the thread that looks, which waits for the handling of what it found.

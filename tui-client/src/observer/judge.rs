@@ -10,6 +10,7 @@ use sync_engine::{Block, FileState, Kind, Name, Node, NodeId, RelPath, Trees};
 use super::Observer;
 use super::draft::Draft;
 use super::finding::{Event, Finding, Look};
+use super::freshness::Spot;
 use super::known::identity;
 use super::queue::Approach;
 use super::scene::{Detail, Scene, Through, put_off};
@@ -26,6 +27,7 @@ impl Observer {
     pub fn handle(&mut self, event: Event, trees: &Trees, busy: &BTreeSet<NodeId>) -> LocalUpdate {
         let Event {
             findings,
+            glance,
             epochs,
             from_looker,
             moment,
@@ -34,6 +36,7 @@ impl Observer {
         let mut scene = Scene {
             trees,
             busy,
+            glance,
             epoch: epoch.unwrap_or_else(|| self.queue.lock().ledger.epoch()),
             rules: self.queue.rules(),
             looks: std::collections::BTreeMap::new(),
@@ -127,6 +130,9 @@ impl Observer {
     /// A file could not be read.
     fn take_failure(&mut self, scene: &Scene<'_>, path: RelPath, block: Block, update: &mut LocalUpdate) {
         match scene.trees.local().lookup(&path) {
+            Some(id) if self.changes.is_after(&scene.glance, &Spot::Node(id)) => {
+                self.queue.hint(path, Urgency::Now, Some(scene.epoch));
+            }
             Some(id) => update.blocks.push((id, Some(block))),
             None => drop(self.oddities.insert(path, block)),
         }
@@ -162,6 +168,7 @@ impl Observer {
         self.n_misfits = 0;
         for (id, print) in prints {
             self.known.set(*id, *print);
+            self.changes.note(Spot::Node(*id));
         }
         let mut update = draft.update;
         update.edits = draft.nodes.into_iter().collect();

@@ -10,6 +10,7 @@ use sync_engine::observe::Moment;
 use tokio::sync::mpsc;
 
 use super::finding::{Event, Finding, Look};
+use super::freshness::{Clock, Glance};
 use super::queue::{Approach, Queue, Task};
 use super::settle::{Due, Urgency};
 use super::watch::{Watch, WatchTrouble, cookie_name};
@@ -34,6 +35,7 @@ const PROGRESS_EVERY: u64 = 2000;
 pub(super) struct Looker {
     queue: Arc<Queue>,
     root: Root,
+    clock: Arc<Clock>,
     events: mpsc::Sender<Event>,
     rescan_interval: Duration,
     watch: Option<Watch>,
@@ -59,12 +61,14 @@ impl Looker {
     pub(super) fn new(
         queue: Arc<Queue>,
         root: Root,
+        clock: Arc<Clock>,
         events: mpsc::Sender<Event>,
         rescan_interval: Duration,
     ) -> Self {
         Self {
             queue,
             root,
+            clock,
             events,
             rescan_interval,
             watch: None,
@@ -112,13 +116,22 @@ impl Looker {
     }
 
     fn send(&self, findings: Vec<Finding>, epochs: Vec<u64>) -> Result<(), Ended> {
-        self.send_of(Moment::Fleeting, findings, epochs)
+        let glance = self.clock.begin();
+        self.send_of(Moment::Fleeting, glance, findings, epochs)
     }
 
-    fn send_of(&self, moment: Moment, findings: Vec<Finding>, epochs: Vec<u64>) -> Result<(), Ended> {
+    /// Sends what was seen since `glance` began.
+    fn send_of(
+        &self,
+        moment: Moment,
+        glance: Glance,
+        findings: Vec<Finding>,
+        epochs: Vec<u64>,
+    ) -> Result<(), Ended> {
         self.queue.sending();
         let event = Event {
             findings,
+            glance,
             epochs,
             from_looker: true,
             moment,
@@ -127,6 +140,7 @@ impl Looker {
     }
 
     fn look(&mut self, due: Vec<Due>, late: bool, moment: Moment) -> Result<(), Ended> {
+        let glance = self.clock.begin();
         let rules = self.queue.rules();
         let (mut findings, mut done, mut dropped, mut walks) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -165,7 +179,7 @@ impl Looker {
         if done.is_empty() {
             return Ok(());
         }
-        self.send_of(moment, findings, done)
+        self.send_of(moment, glance, findings, done)
     }
 
     fn walk(&mut self, dir: &RelPath, epoch: u64, approach: Approach) -> Result<(), Ended> {
@@ -174,6 +188,7 @@ impl Looker {
             (Approach::Barrier, Some(watch)) => watch.barrier(),
             (Approach::Watch, Some(watch)) => watch.include(dir),
         }
+        let glance = self.clock.begin();
         let before = self.root.look(dir);
         let Sight::Dir(print) = before else {
             self.queue.hint(dir.clone(), Urgency::Now, Some(epoch));
@@ -187,7 +202,7 @@ impl Looker {
                     sight: Sight::Unknown(block),
                     ..look(&self.root, dir.clone())
                 };
-                return self.send(vec![Finding::Look(look)], vec![epoch]);
+                return self.send_of(Moment::Fleeting, glance, vec![Finding::Look(look)], vec![epoch]);
             }
             Err(_) => {
                 self.queue.hint(dir.clone(), Urgency::Now, Some(epoch));
@@ -216,7 +231,7 @@ impl Looker {
             self.n_told = self.n_seen;
             findings.push(Finding::Walking(self.n_seen));
         }
-        self.send(findings, vec![epoch])
+        self.send_of(Moment::Fleeting, glance, findings, vec![epoch])
     }
 
     /// Begins a full walk. What the walk does not see of a change, the watcher does: it is there first.

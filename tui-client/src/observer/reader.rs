@@ -12,6 +12,7 @@ use sync_engine::{Block, Hash};
 use tokio::sync::mpsc;
 
 use super::finding::{Event, Finding, Reading};
+use super::freshness::{Clock, Glance};
 use super::looker::parent_print;
 use super::queue::{Job, LARGE_LEN, Queue};
 use super::settle::Urgency;
@@ -42,9 +43,16 @@ struct Batch {
 }
 
 /// Reads one file after the other until the queue ends.
-pub(super) fn run(queue: &Arc<Queue>, root: &Root, events: &mpsc::Sender<Event>, large: bool) {
+pub(super) fn run(
+    queue: &Arc<Queue>,
+    root: &Root,
+    clock: &Arc<Clock>,
+    events: &mpsc::Sender<Event>,
+    large: bool,
+) {
     let mut chunker = Chunker::new();
     let mut batch = Batch::default();
+    let mut glance: Option<Glance> = None;
     loop {
         // What is ready goes out as soon as there is nothing to add to it.
         let job = match queue.take_job(large, batch.findings.is_empty()) {
@@ -54,15 +62,20 @@ pub(super) fn run(queue: &Arc<Queue>, root: &Root, events: &mpsc::Sender<Event>,
         };
         let full = match job {
             Some(job) => {
+                glance.get_or_insert_with(|| clock.begin());
                 work(queue, root, &mut chunker, job, &mut batch);
-                BATCH_COUNT_MAX <= batch.findings.len() || BATCH_LEN_MAX <= batch.len_bytes
+                // What is known of one file does not wait until a large one is read.
+                large || BATCH_COUNT_MAX <= batch.findings.len() || BATCH_LEN_MAX <= batch.len_bytes
             }
             None => true,
         };
-        if full && !batch.findings.is_empty() {
+        if batch.findings.is_empty() {
+            glance = None;
+        } else if full {
             let Batch { findings, epochs, .. } = std::mem::take(&mut batch);
             let event = Event {
                 findings,
+                glance: glance.take().unwrap_or_else(|| clock.begin()),
                 epochs,
                 from_looker: false,
                 moment: Moment::Fleeting,

@@ -12,6 +12,7 @@ use sync_engine::{Block, NodeId, RelPath, Trees};
 
 use super::Observer;
 use super::finding::Reading;
+use super::freshness::{Glance, Spot};
 use super::known::identity;
 use super::settle::Urgency;
 use crate::disk::{Print, Sight};
@@ -36,6 +37,7 @@ pub(super) struct Detail {
 pub(super) struct Scene<'a> {
     pub(super) trees: &'a Trees,
     pub(super) busy: &'a BTreeSet<NodeId>,
+    pub(super) glance: Glance,
     pub(super) epoch: u64,
     pub(super) rules: Arc<Rules>,
     pub(super) looks: Looks,
@@ -155,8 +157,25 @@ impl Observer {
             .iter()
             .filter_map(|tree| tree.child(place.parent, &place.name));
         let owner = sight.print().and_then(|print| self.known.owner(identity(print)));
-        let is_busy = here.chain(owner).any(|id| scene.busy.contains(&id));
-        (is_busy || self.reserved.contains_key(place)).then_some(BUSY_DELAY)
+        let ids: Vec<NodeId> = here.chain(owner).collect();
+        if ids.iter().any(|id| scene.busy.contains(id)) || self.reserved.contains_key(place) {
+            return Some(BUSY_DELAY);
+        }
+        self.is_past(scene, place, sight, &ids).then_some(Duration::ZERO)
+    }
+
+    /// Tells whether what is known of a place has changed since it was looked at, to something else than was seen.
+    fn is_past(&self, scene: &Scene<'_>, place: &Place, sight: &Sight, ids: &[NodeId]) -> bool {
+        if self.changes.is_empty() {
+            return false;
+        }
+        let is_known = |id: &NodeId| {
+            let is_there = scene.trees.local().child(place.parent, &place.name) == Some(*id);
+            is_there && sight.print().is_some() && sight.print() == self.known.get(*id)
+        };
+        let is_after = |spot: &Spot| self.changes.is_after(&scene.glance, spot);
+        is_after(&Spot::Place(place.clone()))
+            || ids.iter().any(|id| is_after(&Spot::Node(*id)) && !is_known(id))
     }
 
     fn seen(&self, sight: &Sight) -> Seen {

@@ -35,13 +35,15 @@ type Asks = mpsc::Sender<(Ask, oneshot::Sender<Answer>)>;
 /// # Errors
 /// When the terminal cannot be set up, written to or read.
 pub async fn run(client: Client, options: ScreenOptions) -> Result<Exit, ScreenError> {
+    // A signal that comes as soon as the terminal is taken already has to give it back.
+    let signals = Signals::new()?;
     let mut guard = Guard::take(options.mouse)?;
     let mut screen = Screen {
         model: Model::new(options),
         asks: client.asks,
         answers: JoinSet::new(),
         events: Some(EventStream::new()),
-        signals: Signals::new()?,
+        signals,
     };
     let mut notices = client.notices;
     let (columns, rows) = crossterm::terminal::size()?;

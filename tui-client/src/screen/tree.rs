@@ -231,14 +231,15 @@ impl Tree {
         self.listings.keys().copied().collect()
     }
 
-    /// Returns the listed directories with something in them that is not at rest.
+    /// Returns the listed directories that may soon look different: they have something in them that is not at rest, or
+    /// nothing at all.
     pub(crate) fn restless(&self) -> Vec<NodeId> {
         let at_rest = |item: &ListItem| {
             item.unsettled == 0 && matches!(item.state, ItemState::Synced | ItemState::Ignored)
         };
         let listings = self.listings.iter();
         listings
-            .filter(|(_, listing)| !listing.items.iter().all(at_rest))
+            .filter(|(_, listing)| listing.items.is_empty() || !listing.items.iter().all(at_rest))
             .map(|(id, _)| *id)
             .collect()
     }

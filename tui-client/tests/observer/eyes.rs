@@ -17,6 +17,7 @@ use tui_client::rules::Rules;
 /// An observed folder, and a driver that does nothing but what the observer says.
 pub(crate) struct Eyes {
     pub(crate) folder: TempDir,
+    pub(crate) root: Root,
     pub(crate) observer: Observer,
     events: mpsc::Receiver<Event>,
     pub(crate) trees: Trees,
@@ -49,6 +50,7 @@ impl Eyes {
         let (observer, events) = start(&root, Vec::new());
         Self {
             folder,
+            root,
             observer,
             events,
             trees: Trees::new(),
@@ -112,11 +114,20 @@ impl Eyes {
         paths
     }
 
-    pub(crate) async fn step(&mut self) -> LocalUpdate {
+    /// Waits for the next event, which is to be handled later.
+    pub(crate) async fn next(&mut self) -> Event {
         let event = tokio::time::timeout(Duration::from_secs(15), self.events.recv()).await;
-        let event = event
+        event
             .expect("the observer says something")
-            .expect("the observer runs");
+            .expect("the observer runs")
+    }
+
+    pub(crate) async fn step(&mut self) -> LocalUpdate {
+        let event = self.next().await;
+        self.handle(event)
+    }
+
+    pub(crate) fn handle(&mut self, event: Event) -> LocalUpdate {
         let update = self.observer.handle(event, &self.trees, &self.busy);
         self.n_contents += update
             .edits

@@ -4,6 +4,7 @@
 
 mod eyes;
 mod meddling;
+mod own_steps;
 #[cfg(unix)]
 mod unix;
 

@@ -94,11 +94,14 @@ fn synced(model: &mut Model, version: Version) {
     model.scanning = None;
     model.transfers.settle();
     model.questions.want(Ask::Status);
-    let restless = model.tree.restless();
-    model.want_listings(restless);
+    // What came in one piece, as at the first contact, was not told change by change.
+    let known = model.tree.known();
+    model.want_listings(known);
 }
 
 fn syncing(model: &mut Model, pending: u64) {
+    let restless = model.tree.restless();
+    model.want_listings(restless);
     model.scanning = None;
     if let Some(status) = &mut model.status {
         status.pending = pending;

@@ -1,0 +1,146 @@
+//! Clearing the stash. What was taken off the disk stays there until it is old enough, its bytes are read once more, and
+//! the server says that it has them. What holds something else by then (somebody wrote to it through an old handle) is
+//! brought back beside its old name.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use common::limits::HASHES_MAX;
+use sync_engine::plan::conflict_name;
+use sync_engine::{Content, Hash, Name, RelPath};
+use tokio::task::spawn_blocking;
+
+use super::Driver;
+use super::applier::content_of;
+use super::transfers::Transferred;
+use super::turn::now_ms;
+use crate::disk::{Root, StashLimits, Stashed};
+use crate::net::Bulk;
+
+/// What was taken off the disk stays in the stash for at least this long.
+const AGE_MIN: Duration = Duration::from_secs(24 * 3600);
+/// The least age when the disk is full.
+const AGE_MIN_FULL: Duration = Duration::from_secs(60);
+/// How often the stash is looked through.
+const INTERVAL: Duration = Duration::from_secs(3600);
+/// How often it is looked through when the disk is full.
+const INTERVAL_FULL: Duration = Duration::from_secs(60);
+/// How many names are tried for what is brought back.
+const NAMES_MAX: u32 = 1000;
+
+/// When the stash was looked through last.
+#[derive(Debug, Default)]
+pub(super) struct Clearing {
+    last: Option<Instant>,
+}
+
+impl Driver {
+    /// Looks through the stash if it is time to, when all is synced or when the disk is full.
+    pub(super) fn clear_stash(&mut self, is_full: bool) {
+        let interval = if is_full { INTERVAL_FULL } else { INTERVAL };
+        if self.clearing.last.is_some_and(|last| last.elapsed() < interval) {
+            return;
+        }
+        let Some(bulk) = self.transfers.bulk() else { return };
+        self.clearing.last = Some(Instant::now());
+        let age_ms_min = if is_full { AGE_MIN_FULL } else { AGE_MIN }.as_millis();
+        let limits = StashLimits {
+            now_ms: now_ms(),
+            age_ms_min: u64::try_from(age_ms_min).unwrap_or(u64::MAX),
+        };
+        let policy = self.policy();
+        let (root, results) = (self.root.clone(), self.transfers.results());
+        tokio::spawn(async move {
+            let looking = root.clone();
+            let asked = spawn_blocking(move || contents(&looking, &limits))
+                .await
+                .expect("looking does not panic");
+            let Some(kept) = kept_by_server(asked, &bulk).await else {
+                return;
+            };
+            let changed = spawn_blocking(move || purge(&root, &limits, &kept))
+                .await
+                .expect("purging does not panic");
+            let name = move |name: &Name, n| conflict_name(name, &policy.device_name, policy.date, n);
+            for stashed in changed {
+                let found = Transferred::Changed(Box::new(stashed), Box::new(name.clone()));
+                // The driver may have ended; the next run finds it again.
+                let _ = results.send(found).await;
+            }
+        });
+    }
+
+    /// Brings back what was changed after it was taken away.
+    pub(super) fn bring_back(&mut self, stashed: &Stashed, name: &dyn Fn(&Name, u32) -> Name) {
+        let Some((dir, lost)) = stashed.path.as_ref().and_then(RelPath::split_last) else {
+            tracing::warn!(key = %stashed.key, "something in the stash has no note; it stays there");
+            return;
+        };
+        let dir = if self.trees.local().lookup(&dir).is_some() {
+            dir
+        } else {
+            RelPath::root()
+        };
+        for n in 1..NAMES_MAX {
+            let to = dir.join(&name(lost, n));
+            match self.root.bring_back(stashed, &to) {
+                Ok(_) => return self.observer.look(&to),
+                Err(crate::disk::HandError::Taken) => (),
+                Err(error) => {
+                    tracing::warn!(%error, key = %stashed.key, "something could not be brought back; it stays there");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The contents in the stash that are old enough to go, if the server has them.
+fn contents(root: &Root, limits: &StashLimits) -> BTreeSet<Content> {
+    let asked = RefCell::new(BTreeSet::new());
+    let ask = |content: &Content| {
+        // The answer is not known yet. Nothing is removed for which it is no.
+        asked.borrow_mut().insert(*content);
+        false
+    };
+    if let Err(error) = root.purge_stash(limits, &|file| content_of(file), &ask) {
+        tracing::warn!(%error, "the stash could not be read");
+    }
+    asked.into_inner()
+}
+
+/// Asks the server; nothing when it does not answer.
+async fn kept_by_server(asked: BTreeSet<Content>, bulk: &Bulk) -> Option<BTreeSet<Content>> {
+    let mut kept: BTreeSet<Content> = asked
+        .iter()
+        .filter(|content| content.size_bytes == 0)
+        .copied()
+        .collect();
+    let asked: Vec<Content> = asked
+        .into_iter()
+        .filter(|content| content.size_bytes > 0)
+        .collect();
+    for part in asked.chunks(HASHES_MAX) {
+        let missing: BTreeSet<Hash> = bulk
+            .have(part.iter().map(|content| content.hash).collect())
+            .await
+            .ok()?
+            .into_iter()
+            .collect();
+        kept.extend(part.iter().filter(|content| !missing.contains(&content.hash)));
+    }
+    Some(kept)
+}
+
+fn purge(root: &Root, limits: &StashLimits, kept: &BTreeSet<Content>) -> Vec<Stashed> {
+    match root.purge_stash(limits, &|file| content_of(file), &|content| {
+        kept.contains(content)
+    }) {
+        Ok(purge) => purge.changed,
+        Err(error) => {
+            tracing::warn!(%error, "the stash could not be cleared");
+            Vec::new()
+        }
+    }
+}
