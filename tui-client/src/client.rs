@@ -101,6 +101,7 @@ impl Place {
         let lock = root.lock()?;
         let id = root.marker()?;
         known::check(&config, &folder, id)?;
+        known::check_copy(&config, &folder, id)?;
         Ok(Self {
             config,
             folder,
