@@ -97,7 +97,8 @@ fn copy_dir(from: &Path, to: &Path) -> Result<()> {
         let goal = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
             copy_dir(&entry.path(), &goal)?;
-        } else {
+        } else if entry.file_type()?.is_file() {
+            // The socket of the client stays where it is.
             fs::copy(entry.path(), goal)?;
         }
     }
@@ -112,6 +113,8 @@ fn a_folder_that_was_copied_with_its_state_becomes_a_device_of_its_own() -> Resu
     let copy = world.home().join("copy");
     copy_dir(&first.folder, &copy.join("a").join("folder"))?;
     copy_dir(&first.config, &copy.join("a").join("config"))?;
+    // On another computer the original is not to be found.
+    fs::remove_dir_all(copy.join("a").join("config").join("folders"))?;
     first.start()?;
     first.write("from the original.txt", "1")?;
     first.wait_synced()?;
@@ -127,6 +130,24 @@ fn a_folder_that_was_copied_with_its_state_becomes_a_device_of_its_own() -> Resu
     clone.once(&[])?.with_code(0)?;
     assert_eq!(clone.read("from the original.txt")?, "3");
     tokens.all_in(&[&first.folder, &second.folder, &clone.folder])
+}
+
+#[test]
+fn a_copy_beside_its_original_is_refused_and_a_moved_folder_is_not() -> Result<()> {
+    let (world, mut first, second, tokens) = two_with_files()?;
+    first.stop()?;
+    let mut copy = Device::prepare(world.home(), "copy", tests::Join::New(world.address()))?;
+    copy.config.clone_from(&first.config);
+    copy_dir(&first.folder, &copy.folder)?;
+    copy.once(&[])?.with_code(1)?;
+    fs::remove_dir_all(&first.folder)?;
+    copy.once(&[])?.with_code(0)?;
+    copy.write("from the new place.txt", "1")?;
+    copy.once(&[])?.with_code(0)?;
+    second.wait_synced()?;
+    assert_eq!(second.read("from the new place.txt")?, "1");
+    assert_eq!(second.json("devices", &[])?.len(), 2);
+    tokens.all_in(&[&copy.folder, &second.folder])
 }
 
 #[test]

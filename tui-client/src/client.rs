@@ -102,6 +102,7 @@ impl Place {
         let lock = root.lock()?;
         let id = root.marker()?;
         known::check(&config, &folder, id, joins)?;
+        known::check_copy(&config, &folder, id)?;
         Ok(Self {
             config,
             folder,

@@ -7,7 +7,7 @@ use common::file::{self, IfExists, Readers};
 use sync_engine::Hash;
 
 use crate::config::Config;
-use crate::disk::FolderId;
+use crate::disk::{FolderId, Root};
 use crate::fault::Fault;
 
 fn note_of(config: &Config, folder: &Path) -> PathBuf {
@@ -55,6 +55,58 @@ pub(super) fn check(config: &Config, folder: &Path, id: FolderId, joins: bool) -
         Some(known) if !joins && known != id.to_string() => Err(is_gone(config, folder)),
         Some(_) | None => Ok(()),
     }
+}
+
+/// Refuses a copy of a folder that is still there: both would be one device with one key. A folder that was moved is
+/// known at its new path only.
+///
+/// # Errors
+/// When another path leads to a folder with the same id.
+pub(super) fn check_copy(config: &Config, folder: &Path, id: FolderId) -> Result<(), Fault> {
+    let Ok(notes) = std::fs::read_dir(config.dir().join("folders")) else {
+        return Ok(());
+    };
+    let own = note_of(config, folder);
+    for note in notes
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| *path != own)
+    {
+        let text = std::fs::read_to_string(&note).unwrap_or_default();
+        let Some((known, other)) = text.split_once('\n') else {
+            continue;
+        };
+        if known != id.to_string() {
+            continue;
+        }
+        let other = Path::new(other.trim_end_matches('\n'));
+        if has_id(other, id) {
+            return Err(is_copy(folder, other));
+        }
+        // If the note stays, the old path is guarded a little longer than it has to be.
+        let _ = std::fs::remove_file(note);
+    }
+    Ok(())
+}
+
+fn has_id(folder: &Path, id: FolderId) -> bool {
+    let found = Root::open(folder).and_then(|root| {
+        if root.is_new()? {
+            Ok(None)
+        } else {
+            root.marker().map(Some)
+        }
+    });
+    found.is_ok_and(|found| found == Some(id))
+}
+
+fn is_copy(folder: &Path, other: &Path) -> Fault {
+    Fault::failed(
+        format!("the folder {} is a copy of {}", folder.display(), other.display()),
+        "nothing was changed",
+        "to make it a device of its own, remove its .holdfast (no file of yours is in there) and start again with the \
+         pairing link",
+    )
 }
 
 /// Remembers that a folder is enrolled at a path.
