@@ -9,6 +9,7 @@ use sync_engine::{Block, NodeId};
 use super::Driver;
 use crate::chunker::{ChunkRef, Chunked};
 use crate::control::State as StateWord;
+use crate::disk::RootLost;
 use crate::fault::Exit;
 use crate::notice::{Notice, Trouble};
 use crate::observer::{Event, LocalUpdate};
@@ -74,15 +75,7 @@ impl Driver {
             self.settled.caught_up(token);
         }
         if let Some(lost) = update.root_lost {
-            self.halt(Trouble {
-                what: format!(
-                    "the folder {} is gone or is another: {lost}",
-                    self.folder.display()
-                ),
-                done: "nothing was taken for deleted; the client does nothing until it is started again"
-                    .into(),
-                todo: "put the folder back (mount its disk) and start the client again".into(),
-            });
+            self.on_root_lost(&lost);
         }
         for trouble in update.notices {
             self.tell(Notice::Error(trouble));
@@ -99,6 +92,18 @@ impl Driver {
         let rows = chunked.chunks.iter().map(row).collect();
         self.touched.chunks(id, Some(rows));
         self.chunked.insert(id, chunked);
+    }
+
+    /// A missing folder is not an empty folder: nothing that is seen of it counts any more.
+    pub(super) fn on_root_lost(&mut self, lost: &RootLost) {
+        self.halt(Trouble {
+            what: format!(
+                "the folder {} is gone or is another: {lost}",
+                self.folder.display()
+            ),
+            done: "nothing was taken for deleted; the client does nothing until it is started again".into(),
+            todo: "put the folder back (mount its disk) and start the client again".into(),
+        });
     }
 
     /// Stops all work on the folder and on the account until the client is started anew.

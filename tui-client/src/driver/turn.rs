@@ -244,15 +244,7 @@ impl Driver {
         match self.root.check() {
             Ok(()) => true,
             Err(lost) => {
-                self.halt(Trouble {
-                    what: format!(
-                        "the folder {} is gone or is another: {lost}",
-                        self.folder.display()
-                    ),
-                    done: "nothing was taken for deleted; the client does nothing until it is started again"
-                        .into(),
-                    todo: "put the folder back (mount its disk) and start the client again".into(),
-                });
+                self.on_root_lost(&lost);
                 false
             }
         }
