@@ -16,10 +16,12 @@ mod accept;
 mod agree;
 mod complete;
 mod record;
+mod rewind;
 
 pub use accept::{Origin, accept};
 pub use complete::complete;
 pub use record::record;
+pub use rewind::rewind;
 
 use crate::{Base, Node, NodeId, TreeError, Trees, Version};
 use alloc::collections::BTreeSet;

@@ -71,24 +71,23 @@ fn a_server_put_back_to_an_older_store_heals_and_deletes_nothing() -> Result<()>
         tokens.write(&first.path(&format!("after the backup/{n}.txt")))?;
     }
     first.rename("box 1", "crate 1")?;
+    let edited = first.path("box 0/0.txt");
+    tokens.retire_under(&edited)?;
+    tokens.write(&edited)?;
     settle(&[&first, &second])?;
-    let before = first.tree()?;
+    let third = world.device("c")?;
+    let before = settle(&[&first, &second, &third])?;
 
     world.server.terminate()?;
     fs::remove_dir_all(world.server.data())?;
     copy_dir(&backup, &world.server.data())?;
     world.server.start_again()?;
-    settle(&[&first, &second])?;
-    let after = first.tree()?;
-    assert!(
-        before.keys().all(|path| after.contains_key(path)),
-        "{:?}",
-        after.keys()
-    );
-    tokens.all_in(&[&first.folder, &second.folder])?;
-    let third = world.device("c")?;
-    settle(&[&first, &second, &third])?;
-    tokens.all_in(&[&third.folder])
+    let after = settle(&[&first, &second, &third])?;
+    assert_eq!(after, before);
+    tokens.all_in(&[&first.folder, &second.folder, &third.folder])?;
+    let fourth = world.device("d")?;
+    assert_eq!(settle(&[&first, &fourth])?, before);
+    Ok(())
 }
 
 fn copy_dir(from: &Path, to: &Path) -> Result<()> {
@@ -98,7 +97,8 @@ fn copy_dir(from: &Path, to: &Path) -> Result<()> {
         let goal = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
             copy_dir(&entry.path(), &goal)?;
-        } else {
+        } else if entry.file_type()?.is_file() {
+            // The socket of the client stays where it is.
             fs::copy(entry.path(), goal)?;
         }
     }
@@ -107,23 +107,47 @@ fn copy_dir(from: &Path, to: &Path) -> Result<()> {
 }
 
 #[test]
-fn a_folder_that_was_copied_with_its_state_is_not_taken_for_the_original() -> Result<()> {
+fn a_folder_that_was_copied_with_its_state_becomes_a_device_of_its_own() -> Result<()> {
     let (world, mut first, second, tokens) = two_with_files()?;
     first.stop()?;
     let copy = world.home().join("copy");
     copy_dir(&first.folder, &copy.join("a").join("folder"))?;
     copy_dir(&first.config, &copy.join("a").join("config"))?;
+    // On another computer the original is not to be found.
+    fs::remove_dir_all(copy.join("a").join("config").join("folders"))?;
     first.start()?;
     first.write("from the original.txt", "1")?;
     first.wait_synced()?;
     let clone = Device::prepare(&copy, "a", tests::Join::New(world.address()))?;
-    let finished = clone.once(&[])?;
-    assert!(
-        matches!(finished.code, Some(1 | 5)),
-        "the copy was admitted: {finished:?}"
-    );
+    clone.write("from the copy.txt", "2")?;
+    clone.once(&[])?.with_code(0)?;
+    let devices = first.json("devices", &[])?;
+    assert_eq!(devices.len(), 3, "{devices:?}");
+    first.write("from the original.txt", "3")?;
     settle(&[&first, &second])?;
-    tokens.all_in(&[&first.folder, &second.folder])
+    assert_eq!(second.read("from the copy.txt")?, "2");
+    assert_eq!(n_conflicts(&first)?, 0);
+    clone.once(&[])?.with_code(0)?;
+    assert_eq!(clone.read("from the original.txt")?, "3");
+    tokens.all_in(&[&first.folder, &second.folder, &clone.folder])
+}
+
+#[test]
+fn a_copy_beside_its_original_is_refused_and_a_moved_folder_is_not() -> Result<()> {
+    let (world, mut first, second, tokens) = two_with_files()?;
+    first.stop()?;
+    let mut copy = Device::prepare(world.home(), "copy", tests::Join::New(world.address()))?;
+    copy.config.clone_from(&first.config);
+    copy_dir(&first.folder, &copy.folder)?;
+    copy.once(&[])?.with_code(1)?;
+    fs::remove_dir_all(&first.folder)?;
+    copy.once(&[])?.with_code(0)?;
+    copy.write("from the new place.txt", "1")?;
+    copy.once(&[])?.with_code(0)?;
+    second.wait_synced()?;
+    assert_eq!(second.read("from the new place.txt")?, "1");
+    assert_eq!(second.json("devices", &[])?.len(), 2);
+    tokens.all_in(&[&copy.folder, &second.folder])
 }
 
 #[test]

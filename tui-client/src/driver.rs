@@ -41,6 +41,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::chunker::Chunked;
+use crate::client::known;
 use crate::config::{Account, Config, ConfigError};
 use crate::control::{Answer, Ask, State as StateWord};
 use crate::disk::{FolderId, Root};
@@ -176,6 +177,8 @@ pub struct Driver {
     brake: Option<sync_engine::plan::Brake>,
     /// Nodes with local contents that the account never had, as its history has shown.
     looked_back: BTreeMap<NodeId, Kind>,
+    /// Whether the tree that the server is about to send is an older one than was known.
+    is_put_back: bool,
     removals: Removals,
     pace: Pace,
     clearing: stash::Clearing,
@@ -245,6 +248,7 @@ impl Driver {
             uploading: BTreeSet::new(),
             brake: None,
             looked_back: BTreeMap::new(),
+            is_put_back: false,
             removals: Removals::default(),
             pace: Pace::new(Instant::now()),
             clearing: stash::Clearing::default(),
@@ -343,7 +347,13 @@ impl Driver {
     }
 
     fn save_account(&self) -> Result<(), ConfigError> {
-        self.config.save_account(self.folder_id, &self.account)
+        self.config.save_account(self.folder_id, &self.account)?;
+        if self.account.device.is_some()
+            && let Err(fault) = known::remember(&self.config, &self.folder, self.folder_id)
+        {
+            tracing::warn!(%fault, "the folder's place could not be noted");
+        }
+        Ok(())
     }
 
     /// Notes what a pure step of the trees touched.

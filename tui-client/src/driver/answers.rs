@@ -207,11 +207,18 @@ impl Driver {
     }
 
     pub(super) fn on_not_admitted(&mut self, error: &ConnectError) {
-        if let (ConnectError::Refused(Refusal::Cloned), Some(id)) = (error, self.account.id.clone()) {
-            match self.become_another_device(id) {
+        let id = self.account.id.clone();
+        match (error, id) {
+            (ConnectError::Refused(Refusal::Cloned), Some(id)) => match self.become_another_device(id) {
                 Ok(()) => return,
                 Err(error) => self.on_config_failed(&error),
+            },
+            // A server that was put back may not know the device any more. One that was revoked it does not admit again.
+            (ConnectError::Refused(Refusal::NotAdmitted), Some(id)) if self.account.device.is_some() => {
+                self.account.device = None;
+                return self.enrol_again(id);
             }
+            _ => (),
         }
         self.fatal(error.trouble(&self.account.server), error.exit());
     }
@@ -223,23 +230,27 @@ impl Driver {
         self.endpoint.certificate = Arc::new(certificate);
         self.account.device = None;
         self.save_account()?;
-        self.facts.generation = [0; 16];
         self.unite();
-        let auth = Auth::Enrol {
-            id,
-            device_name: self.account.device_name.clone(),
-        };
-        let presence = Presence {
-            auth,
-            generation: self.facts.generation,
-        };
-        self.control = Control::start(self.endpoint(), presence, Patience::Endless);
+        self.enrol_again(id);
         self.tell(Notice::Error(Trouble {
             what: "this folder's state is a copy of another device's, or was put back to an older one".into(),
             done: "the folder joins the account as a new device; nothing is deleted".into(),
             todo: "nothing; look at the conflicts afterwards".into(),
         }));
         Ok(())
+    }
+
+    /// Asks for admission as a device that the server does not know yet.
+    fn enrol_again(&mut self, id: AccountId) {
+        self.facts.generation = [0; 16];
+        let presence = Presence {
+            auth: Auth::Enrol {
+                id,
+                device_name: self.account.device_name.clone(),
+            },
+            generation: self.facts.generation,
+        };
+        self.control = Control::start(self.endpoint(), presence, Patience::Endless);
     }
 
     /// Whether a node is one of those that a person would look for at a path.

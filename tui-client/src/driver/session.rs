@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use common::codec::Frame;
 use common::message::{Attachment, Auth, Cursor, Outcome, Pushed, Reply, Request, RequestId, Role, Welcome};
-use sync_engine::advance::{self, Origin};
+use sync_engine::advance::{self, Delta, Origin};
 use sync_engine::chain::chain_next;
 use sync_engine::tree::Item;
-use sync_engine::{Block, Change, Entry, Hash, Node, NodeId, Reaction, Rejection, Version, react};
+use sync_engine::{Block, Change, Entry, Hash, Node, NodeId, Reaction, Rejection, TreeError, Version, react};
 use tokio::sync::mpsc;
 
 use super::Driver;
@@ -134,7 +134,7 @@ impl Driver {
             server: self.account.server.to_string(),
         });
         match self.facts.cursor {
-            Some(cursor) if cursor.epoch != welcome.epoch => self.on_diverged(),
+            Some(cursor) if cursor.epoch != welcome.epoch => self.on_put_back(),
             cursor => self.pull(cursor),
         }
     }
@@ -172,7 +172,7 @@ impl Driver {
                 self.keep_contents(&frame.attachments);
                 self.on_entries(entries, chain, head);
             }
-            Reply::Diverged { .. } => self.on_diverged(),
+            Reply::Diverged { .. } => self.on_put_back(),
             Reply::Committed { request, outcomes } => self.on_committed(request, outcomes),
             Reply::Failed { request, failure } if self.outbox.is_sent(request) => {
                 self.on_commit_failed(request, &failure);
@@ -215,33 +215,42 @@ impl Driver {
         let nodes = std::mem::take(&mut session.snapshot);
         session.pulled = true;
         session.head = session.head.max(cursor.version);
-        self.trees.forget_remote();
-        self.touched.forget_remote();
-        let ids: Vec<NodeId> = nodes.iter().map(|(id, _, _)| *id).collect();
-        let edits = nodes.into_iter().map(|(id, version, node)| {
-            (
-                id,
-                Some(Item {
-                    node: node.into(),
-                    version,
-                }),
-            )
+        let items = nodes.into_iter().map(|(id, version, node)| {
+            let node = node.into();
+            (id, Item { node, version })
         });
-        if let Err(error) = self.trees.edit_remote(edits.collect()) {
-            self.fatal(
-                Trouble {
-                    what: format!("the server sent a tree that is not one: {error}"),
-                    done: "nothing in the folder was changed".into(),
-                    todo: "run 'server verify' on the server".into(),
-                },
-                crate::fault::Exit::Failed,
-            );
-            return;
+        self.touched.forget_remote();
+        match self.enter_tree(items.collect()) {
+            Ok(delta) => self.touch(&delta),
+            Err(error) => {
+                return self.fatal(
+                    Trouble {
+                        what: format!("the server sent a tree that is not one: {error}"),
+                        done: "nothing in the folder was changed".into(),
+                        todo: "run 'server verify' on the server".into(),
+                    },
+                    crate::fault::Exit::Failed,
+                );
+            }
         }
-        ids.into_iter().for_each(|id| self.touched.remote(id));
         self.set_cursor(cursor);
         self.settled.disturb();
         self.pace.want();
+    }
+
+    /// Enters all that the server has.
+    fn enter_tree(&mut self, items: Vec<(NodeId, Item)>) -> Result<Delta, TreeError> {
+        if std::mem::take(&mut self.is_put_back) {
+            return advance::rewind(&mut self.trees, items);
+        }
+        let remote = items.iter().map(|(id, _)| *id).collect();
+        self.trees.forget_remote();
+        self.trees
+            .edit_remote(items.into_iter().map(|(id, item)| (id, Some(item))).collect())?;
+        Ok(Delta {
+            remote,
+            ..Delta::default()
+        })
     }
 
     fn on_entries(&mut self, entries: Vec<Pushed>, chain: Hash, head: Version) {
@@ -334,9 +343,16 @@ impl Driver {
         }
     }
 
+    /// The server's journal does not have what this device knew: it was put back to an older state.
+    fn on_put_back(&mut self) {
+        self.is_put_back = true;
+        self.on_diverged();
+    }
+
     /// The server's journal is not the one that this device followed: both sides are united, and nothing is deleted.
     fn on_diverged(&mut self) {
         self.unite();
+        self.facts.cursor = None;
         self.tell(Notice::Error(Trouble {
             what: "the server's history is not the one that this device knew; it was put back to an older state, or is \
                    another's"
@@ -351,7 +367,6 @@ impl Driver {
     pub(super) fn unite(&mut self) {
         self.trees.forget_bases();
         self.touched.forget_bases();
-        self.facts.cursor = None;
         self.facts.joining = true;
         self.facts_changed = true;
         let changes = self.outbox.drain();
