@@ -139,9 +139,7 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
     }
 
     let (state, loaded) = State::open(&root.private_path(STATE_NAME))?;
-    let wanted = wanted_contents(&loaded.trees);
-    let recovered = root.recover(&|hash| wanted.contains(hash))?;
-    tracing::debug!(?recovered, "the private directory is in order");
+    recover(&root, &loaded.trees)?;
     let joining = loaded.lost();
     let folding = folding(&root)?;
     let (observer, seen) = observe(&root, &loaded.prints, run.rescan)?;
@@ -188,6 +186,14 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
         _socket: socket,
         _lock: lock,
     })
+}
+
+/// Puts the private directory in order after whatever ended the last run.
+fn recover(root: &Root, trees: &Trees) -> Result<(), Fault> {
+    let wanted = wanted_contents(trees);
+    let recovered = root.recover(&|hash| wanted.contains(hash))?;
+    tracing::debug!(?recovered, "the private directory is in order");
+    Ok(())
 }
 
 /// Lets the driver run. Returns what is cancelled when it has ended, for whatever reason.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use common::message::{At, Failure, Reply, Request};
+use common::message::{At, Device, Failure, Reply, Request};
 use sync_engine::{Change, Entry, Kind, NodeId, RelPath};
 use tokio::sync::oneshot;
 
@@ -135,17 +135,7 @@ impl Driver {
                     Question::Search(path, Vec::new(), reply),
                 ),
             },
-            Ask::Restore { path, at, to } => {
-                let at = match at {
-                    Moment::Version(version) => At::Version(version),
-                    Moment::TimeMs(time_ms) => At::TimeMs(time_ms),
-                };
-                let restore = Restore::new(path, to, reply);
-                self.question(
-                    |request| Request::Browse { request, at },
-                    Question::Browse(Box::new(restore)),
-                );
-            }
+            Ask::Restore { path, at, to } => self.browse(path, at, to, reply),
             Ask::Resolve { path, choice } => self.resolve(&path, choice, reply),
             Ask::Verify => self.verify(reply),
             other => give(
@@ -153,6 +143,19 @@ impl Driver {
                 failed(format!("{other:?} is no question for the server"), "report this"),
             ),
         }
+    }
+
+    /// Asks for the tree as it was, to bring something back from it.
+    fn browse(&mut self, path: RelPath, at: Moment, to: Option<RelPath>, reply: oneshot::Sender<Answer>) {
+        let at = match at {
+            Moment::Version(version) => At::Version(version),
+            Moment::TimeMs(time_ms) => At::TimeMs(time_ms),
+        };
+        let restore = Restore::new(path, to, reply);
+        self.question(
+            |request| Request::Browse { request, at },
+            Question::Browse(Box::new(restore)),
+        );
     }
 
     fn question(&mut self, request: impl FnOnce(u64) -> Request, question: Question) {
@@ -196,17 +199,7 @@ impl Driver {
             (Question::DeviceNames, Reply::Devices { devices, .. }) => self.learn_names(&devices),
             (Question::Devices(to), Reply::Devices { devices, .. }) => {
                 self.learn_names(&devices);
-                let here = self.account.device;
-                let item = |device: common::message::Device| DeviceItem {
-                    id: device.id,
-                    name: device.name,
-                    here: Some(device.id) == here,
-                    online: device.online,
-                    revoked: device.revoked,
-                    enrolled_ms: device.enrolled_ms,
-                    seen_ms: device.seen_ms,
-                };
-                give(to, Answer::Devices(devices.into_iter().map(item).collect()));
+                give(to, Answer::Devices(self.device_items(devices)));
             }
             (Question::Order(to), Reply::Done { .. }) => {
                 self.ask_device_names();
@@ -248,7 +241,21 @@ impl Driver {
         }
     }
 
-    fn learn_names(&mut self, devices: &[common::message::Device]) {
+    fn device_items(&self, devices: Vec<Device>) -> Vec<DeviceItem> {
+        let here = self.account.device;
+        let item = |device: Device| DeviceItem {
+            id: device.id,
+            name: device.name,
+            here: Some(device.id) == here,
+            online: device.online,
+            revoked: device.revoked,
+            enrolled_ms: device.enrolled_ms,
+            seen_ms: device.seen_ms,
+        };
+        devices.into_iter().map(item).collect()
+    }
+
+    fn learn_names(&mut self, devices: &[Device]) {
         self.device_names = devices
             .iter()
             .map(|device| (device.id, device.name.clone()))
