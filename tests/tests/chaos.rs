@@ -27,6 +27,12 @@ fn nothing_is_lost_in_the_chaos_of_seed_3() -> Result<()> {
     Chaos::begin(3)?.run()
 }
 
+/// It found that what is done in a directory just before the client moves it was not seen.
+#[test]
+fn nothing_is_lost_in_the_chaos_of_seed_21() -> Result<()> {
+    Chaos::begin(21)?.run()
+}
+
 /// Further seeds, such as `HOLDFAST_SEEDS=10..50`, for a long search or to run one again.
 #[test]
 fn nothing_is_lost_in_the_chaos_of_the_seeds_that_are_asked_for() -> Result<()> {
