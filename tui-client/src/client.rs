@@ -1,7 +1,7 @@
 //! A client at work on one folder: everything is opened, checked and started here, in the order in which something can
 //! go wrong without harm. Screen, headless mode and commands are listeners of what this returns.
 
-mod known;
+pub(crate) mod known;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -92,15 +92,16 @@ impl Place {
     /// Opens the folder, or makes it. Nothing in it is read or changed by another client from here on.
     fn open(run: &Run) -> Result<Self, Fault> {
         let config = Config::locate()?;
-        let folder = make_folder(&config, &run.folder)?;
+        let joins = matches!(run.start, Start::Link(_) | Start::Server { id: Some(_), .. });
+        let folder = make_folder(&config, &run.folder, joins)?;
         let root = Root::open(&folder)?;
         if root.is_new()? {
-            known::check_missing(&config, &folder)?;
+            known::check_missing(&config, &folder, joins)?;
         }
         root.create_private()?;
         let lock = root.lock()?;
         let id = root.marker()?;
-        known::check(&config, &folder, id)?;
+        known::check(&config, &folder, id, joins)?;
         known::check_copy(&config, &folder, id)?;
         Ok(Self {
             config,
@@ -133,7 +134,9 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
         certificate: Arc::new(config.device_certificate(folder_id)?),
     };
     config.save_account(folder_id, &account)?;
-    known::remember(&config, &folder, folder_id)?;
+    if account.device.is_some() {
+        known::remember(&config, &folder, folder_id)?;
+    }
 
     let (state, loaded) = State::open(&root.private_path(STATE_NAME))?;
     let wanted = wanted_contents(&loaded.trees);
@@ -249,7 +252,7 @@ fn observe(
 }
 
 /// Finds the folder, or makes it if it was never one that is synchronised.
-fn make_folder(config: &Config, folder: &Path) -> Result<PathBuf, Fault> {
+fn make_folder(config: &Config, folder: &Path, joins: bool) -> Result<PathBuf, Fault> {
     let failed = |error: std::io::Error| {
         let what = format!("cannot use the folder {}: {error}", folder.display());
         Fault::failed(
@@ -262,7 +265,7 @@ fn make_folder(config: &Config, folder: &Path) -> Result<PathBuf, Fault> {
     match absolute.try_exists() {
         Ok(true) => (),
         Ok(false) => {
-            known::check_missing(config, &absolute)?;
+            known::check_missing(config, &absolute, joins)?;
             std::fs::create_dir(&absolute).map_err(failed)?;
         }
         Err(error) => return Err(failed(error)),

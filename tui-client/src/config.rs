@@ -247,6 +247,23 @@ impl Config {
             .map_err(|source| ConfigError::WriteFile { path, source })
     }
 
+    /// Returns where a person may say how the screen should be: `screen.toml`, which this program never writes.
+    #[must_use]
+    pub fn screen_path(&self) -> PathBuf {
+        self.dir.join("screen.toml")
+    }
+
+    /// Returns what is said there; nothing when there is no such file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn screen_settings(&self) -> Result<Option<String>, ConfigError> {
+        let path = self.screen_path();
+        open_if_there(&path)
+            .and_then(|opened| opened.map(read_whole).transpose())
+            .map_err(|source| ConfigError::ReadFile { path, source })
+    }
+
     fn device_files(&self, folder: FolderId) -> CertificateFiles {
         let dir = self.folder_dir(folder);
         CertificateFiles {
@@ -291,21 +308,28 @@ fn read_secret(path: &Path) -> Result<Option<String>, ConfigError> {
         path: path.to_owned(),
         source,
     };
-    let opened = match File::open(path) {
-        Ok(opened) => opened,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
+    let Some(opened) = open_if_there(path).map_err(failed)? else {
+        return Ok(None);
     };
     if let Some(mode) = file::mode_if_readable_by_others(&opened).map_err(failed)? {
         let path = path.to_owned();
         return Err(ConfigError::ReadableByOthers { path, mode });
     }
+    read_whole(opened).map(Some).map_err(failed)
+}
+
+fn open_if_there(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Ok(opened) => Ok(Some(opened)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn read_whole(opened: File) -> io::Result<String> {
     let mut text = String::new();
-    opened
-        .take(FILE_LEN_MAX)
-        .read_to_string(&mut text)
-        .map_err(failed)?;
-    Ok(Some(text))
+    opened.take(FILE_LEN_MAX).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Returns a name for this computer that people know it by; of one that has none, `device`.

@@ -41,6 +41,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::chunker::Chunked;
+use crate::client::known;
 use crate::config::{Account, Config, ConfigError};
 use crate::control::{Answer, Ask, State as StateWord};
 use crate::disk::{FolderId, Root};
@@ -346,7 +347,13 @@ impl Driver {
     }
 
     fn save_account(&self) -> Result<(), ConfigError> {
-        self.config.save_account(self.folder_id, &self.account)
+        self.config.save_account(self.folder_id, &self.account)?;
+        if self.account.device.is_some()
+            && let Err(fault) = known::remember(&self.config, &self.folder, self.folder_id)
+        {
+            tracing::warn!(%fault, "the folder's place could not be noted");
+        }
+        Ok(())
     }
 
     /// Notes what a pure step of the trees touched.

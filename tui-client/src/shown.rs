@@ -1,5 +1,6 @@
 //! The client with the screen: what is missing is asked for, then the client is started and shown.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use common::certificate::Certificate;
@@ -16,9 +17,6 @@ use crate::net::connect::probe;
 use crate::notice::Trouble;
 use crate::options::{FirstTrust, Listener, Look, Run, Start};
 use crate::screen::{self, Client, Join, Prefill, ScreenError, ScreenOptions, Setup, Theme};
-
-/// The user's colours and keys, in the configuration directory.
-const SETTINGS_FILE: &str = "config.toml";
 
 /// Asks for everything, then shows the client.
 ///
@@ -73,7 +71,7 @@ fn missing(run: &Run) -> Option<Prefill> {
 }
 
 async fn ask_and_run(prefill: Prefill, look: Look, given: Option<Run>) -> Result<Exit, Fault> {
-    let theme = Theme::from_environment().with_ascii(look.ascii);
+    let theme = options(PathBuf::new(), look)?.theme;
     let Some(setup) = screen::first_start(prefill, theme, reach)
         .await
         .map_err(|error| broken(&error))?
@@ -128,12 +126,8 @@ async fn reach(server: String) -> Result<Fingerprint, Trouble> {
 }
 
 async fn show(run: Run, look: Look) -> Result<Exit, Fault> {
+    let options = options(run.folder.clone(), look)?;
     let mut running = client::start(&run, false).await?;
-    let options = settings(ScreenOptions {
-        mouse: look.mouse,
-        theme: Theme::from_environment().with_ascii(look.ascii),
-        ..ScreenOptions::new(run.folder.clone())
-    })?;
     let shown = Client {
         asks: running.asks.clone(),
         notices: running.listen(),
@@ -144,31 +138,24 @@ async fn show(run: Run, look: Look) -> Result<Exit, Fault> {
     Ok(Exit::Done)
 }
 
-/// Applies the user's colours and keys, if there are any.
-fn settings(options: ScreenOptions) -> Result<ScreenOptions, Fault> {
-    let path = Config::locate()?.dir().join(SETTINGS_FILE);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => options.with_settings(&text).map_err(|error| {
-            let what = format!(
-                "{} cannot be used: {}",
-                path.display(),
-                crate::fault::chain(&error)
-            );
+/// Brings together what the command line and the person's own file say of the screen.
+fn options(folder: PathBuf, look: Look) -> Result<ScreenOptions, Fault> {
+    let options = ScreenOptions {
+        mouse: look.mouse,
+        theme: Theme::from_environment().with_ascii(look.ascii),
+        ..ScreenOptions::new(folder)
+    };
+    let config = Config::locate()?;
+    match config.screen_settings()? {
+        None => Ok(options),
+        Some(settings) => options.with_settings(&settings).map_err(|error| {
+            let path = config.screen_path();
             Fault::failed(
-                what,
-                "the screen was not opened",
-                "correct the file, or remove it",
+                format!("{}: {}", path.display(), crate::fault::chain(&error)),
+                "nothing was started",
+                "mend that file, or remove it",
             )
         }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(options),
-        Err(error) => {
-            let what = format!("{} cannot be read: {error}", path.display());
-            Err(Fault::failed(
-                what,
-                "the screen was not opened",
-                "make it readable, or remove it",
-            ))
-        }
     }
 }
 

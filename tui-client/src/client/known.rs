@@ -28,30 +28,31 @@ fn is_gone(config: &Config, folder: &Path) -> Fault {
         ),
         "nothing was taken for deleted, and nothing was changed",
         format!(
-            "mount its disk or put it back; to begin anew with what is there now, remove {}",
+            "mount its disk or put it back; to begin anew with what is there now, join by the account's ID or link, or remove {}",
             note_of(config, folder).display()
         ),
     )
 }
 
-/// Refuses a missing folder that was enrolled.
+/// Refuses a missing folder that was enrolled, unless it `joins` an account anew by an ID or a link.
 ///
 /// # Errors
 /// When the path was an enrolled folder.
-pub(super) fn check_missing(config: &Config, folder: &Path) -> Result<(), Fault> {
+pub(super) fn check_missing(config: &Config, folder: &Path, joins: bool) -> Result<(), Fault> {
     match read(config, folder) {
         None => Ok(()),
+        Some(_) if joins => Ok(()),
         Some(_) => Err(is_gone(config, folder)),
     }
 }
 
-/// Refuses a folder at whose path another one was enrolled.
+/// Refuses a folder at whose path another one was enrolled, unless it `joins` an account anew by an ID or a link.
 ///
 /// # Errors
 /// When the path was an enrolled folder with another id.
-pub(super) fn check(config: &Config, folder: &Path, id: FolderId) -> Result<(), Fault> {
+pub(super) fn check(config: &Config, folder: &Path, id: FolderId, joins: bool) -> Result<(), Fault> {
     match read(config, folder) {
-        Some(known) if known != id.to_string() => Err(is_gone(config, folder)),
+        Some(known) if !joins && known != id.to_string() => Err(is_gone(config, folder)),
         Some(_) | None => Ok(()),
     }
 }
@@ -112,8 +113,8 @@ fn is_copy(folder: &Path, other: &Path) -> Fault {
 ///
 /// # Errors
 /// When the note cannot be written.
-pub(super) fn remember(config: &Config, folder: &Path, id: FolderId) -> Result<(), Fault> {
-    if read(config, folder).is_some() {
+pub(crate) fn remember(config: &Config, folder: &Path, id: FolderId) -> Result<(), Fault> {
+    if read(config, folder).is_some_and(|known| known == id.to_string()) {
         return Ok(());
     }
     let path = note_of(config, folder);
@@ -130,4 +131,24 @@ pub(super) fn remember(config: &Config, folder: &Path, id: FolderId) -> Result<(
             "make the configuration directory writable",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_folder_at_a_known_path_is_refused_unless_it_joins_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let (config, folder) = (Config::at(dir.path()), dir.path().join("folder"));
+        let (first, second) = (FolderId([1; 16]), FolderId([2; 16]));
+        assert!(check_missing(&config, &folder, false).is_ok());
+        remember(&config, &folder, first).unwrap();
+        assert!(check(&config, &folder, first, false).is_ok());
+        assert!(check(&config, &folder, second, false).is_err());
+        assert!(check_missing(&config, &folder, false).is_err());
+        assert!(check(&config, &folder, second, true).is_ok());
+        remember(&config, &folder, second).unwrap();
+        assert!(check(&config, &folder, second, false).is_ok());
+    }
 }

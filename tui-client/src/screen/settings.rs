@@ -20,8 +20,13 @@ struct Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// It is not TOML, or has something in it that is not known.
-    #[error("the screen's settings cannot be read")]
-    Parse(#[from] toml::de::Error),
+    #[error("line {line}: {message}")]
+    Parse {
+        /// Where, from 1.
+        line: usize,
+        /// What is wrong there.
+        message: String,
+    },
     /// A colour.
     #[error("the screen's settings cannot be used")]
     Theme(#[from] ThemeError),
@@ -37,7 +42,12 @@ impl ScreenOptions {
     /// # Errors
     /// When the file cannot be read or used; then nothing of it holds.
     pub fn with_settings(mut self, toml: &str) -> Result<Self, SettingsError> {
-        let settings: Settings = toml::from_str(toml)?;
+        let settings: Settings = toml::from_str(toml).map_err(|error| SettingsError::Parse {
+            line: 1 + error
+                .span()
+                .map_or(0, |span| toml[..span.start].matches('\n').count()),
+            message: error.message().to_owned(),
+        })?;
         self.theme = self.theme.with_colours(&settings.colours)?;
         self.keys = self.keys.with_keys(&settings.keys)?;
         Ok(self)
@@ -54,7 +64,10 @@ mod tests {
         let file = "[colours]\naccent = \"magenta\"\n[keys]\nkeep-this = [\"x\"]\nquit = [\"Q\"]\n";
         let changed = options().with_settings(file).expect("a good file");
         assert_ne!(changed.keys, options().keys);
-        assert!(options().with_settings("[keys]\nfly = [\"x\"]").is_err());
+        let error = options()
+            .with_settings("[keys]\nfly = [\"x\"]")
+            .expect_err("no such action");
+        assert!(error.to_string().starts_with("line 2: unknown variant `fly`"));
         assert!(options().with_settings("[keys]\nquit = [\"j\"]").is_err());
         assert!(options().with_settings("[colours]\naccent = \"sky\"").is_err());
         assert!(options().with_settings("colour = 1").is_err());

@@ -7,6 +7,10 @@ use super::*;
 use crate::notice::Notice;
 
 struct Folder {
+    #[cfg_attr(
+        windows,
+        expect(dead_code, reason = "the socket is a pipe there, and needs no directory")
+    )]
     dir: TempDir,
     place: Place,
 }
