@@ -82,9 +82,8 @@ impl Observer {
         if !self.leads_to(parent, through) {
             return self.lost_way(scene, place, detail, dir);
         }
-        if let Some(delay) = self.delay(scene, &place, &detail.sight) {
-            self.queue
-                .hint(detail.path, Urgency::After(delay), Some(scene.epoch));
+        if let Some(urgency) = self.put_off(scene, &place, &detail) {
+            self.queue.hint(detail.path, urgency, Some(scene.epoch));
             scene.put_off.insert(place);
             return;
         }
@@ -147,21 +146,29 @@ impl Observer {
         }
     }
 
-    /// Tells how long a place is to be left alone, if it is.
-    fn delay(&self, scene: &Scene<'_>, place: &Place, sight: &Sight) -> Option<Duration> {
-        if *sight == Sight::Unknown(Block::Busy) {
-            return Some(RESTLESS_DELAY);
+    /// Tells how a place is to be looked at again, if it is to be left alone now.
+    fn put_off(&self, scene: &Scene<'_>, place: &Place, detail: &Detail) -> Option<Urgency> {
+        if detail.sight == Sight::Unknown(Block::Busy) {
+            return Some(Urgency::After(RESTLESS_DELAY));
         }
         let trees = [scene.trees.local(), scene.trees.remote()];
         let here = trees
             .iter()
             .filter_map(|tree| tree.child(place.parent, &place.name));
-        let owner = sight.print().and_then(|print| self.known.owner(identity(print)));
+        let print = detail.sight.print();
+        let owner = print.and_then(|print| self.known.owner(identity(print)));
         let ids: Vec<NodeId> = here.chain(owner).collect();
         if ids.iter().any(|id| scene.busy.contains(id)) || self.reserved.contains_key(place) {
-            return Some(BUSY_DELAY);
+            // A walk may meet a directory before a step of ours is known to have brought it to its place.
+            let is_walked = detail.is_walked && matches!(detail.sight, Sight::Dir(_));
+            return Some(if is_walked {
+                Urgency::FreshAfter(BUSY_DELAY)
+            } else {
+                put_off()
+            });
         }
-        self.is_past(scene, place, sight, &ids).then_some(Duration::ZERO)
+        self.is_past(scene, place, &detail.sight, &ids)
+            .then_some(Urgency::Now)
     }
 
     /// Tells whether what is known of a place has changed since it was looked at, to something else than was seen.

@@ -24,6 +24,8 @@ pub(super) enum Urgency {
     Quiet,
     /// To be tried again after a while.
     After(Duration),
+    /// To be tried again after a while, as [`Urgency::Fresh`].
+    FreshAfter(Duration),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +63,7 @@ impl Hints {
         let due = match urgency {
             Urgency::Now | Urgency::Fresh => now,
             Urgency::Quiet => (now + QUIET).min(first + BOUND),
-            Urgency::After(delay) => now + delay,
+            Urgency::After(delay) | Urgency::FreshAfter(delay) => now + delay,
         };
         let due = match old {
             // What was due at once stays so; only a writer that goes on puts its own file off.
@@ -73,7 +75,8 @@ impl Hints {
             due,
             epoch: old.map_or(epoch, |old| old.epoch.min(epoch)),
             urgent: was_urgent || matches!(urgency, Urgency::Now | Urgency::Fresh),
-            fresh: old.is_some_and(|old| old.fresh) || urgency == Urgency::Fresh,
+            fresh: old.is_some_and(|old| old.fresh)
+                || matches!(urgency, Urgency::Fresh | Urgency::FreshAfter(_)),
         };
         if let Some(old) = old {
             self.by_due.remove(&(old.due, path.clone()));

@@ -59,3 +59,27 @@ async fn what_was_seen_before_a_removal_of_our_own_does_not_come_back() {
     assert!(update.edits.is_empty(), "{update:?}");
     eyes.settle().await;
 }
+
+#[tokio::test]
+async fn what_was_done_in_a_directory_just_before_a_step_of_our_own_moves_it_is_seen() {
+    let mut eyes = Eyes::new().await;
+    fs::create_dir(eyes.path("d")).unwrap();
+    eyes.write("d/f", "bytes");
+    eyes.settle().await;
+    let id = eyes.id("d");
+    eyes.busy.insert(id);
+    eyes.rename("d/f", "d/g");
+    eyes.rename("d", "e");
+    // The eyes look while the step is under way, and are put off again and again.
+    for _ in 0..8 {
+        eyes.step().await;
+    }
+    let print = *eyes.root.look(&RelPath::parse(b"e").unwrap()).print().unwrap();
+    let mut node = Node::clone(eyes.trees.local().node(id).unwrap());
+    node.name = "e".try_into().unwrap();
+    eyes.trees.edit_local(vec![(id, Some(Arc::new(node)))]).unwrap();
+    eyes.observer.note(id, Some(print));
+    eyes.busy.clear();
+    eyes.settle().await;
+    assert_eq!(eyes.paths(), ["e", "e/g"]);
+}
