@@ -196,17 +196,7 @@ impl Driver {
             (Question::DeviceNames, Reply::Devices { devices, .. }) => self.learn_names(&devices),
             (Question::Devices(to), Reply::Devices { devices, .. }) => {
                 self.learn_names(&devices);
-                let here = self.account.device;
-                let item = |device: common::message::Device| DeviceItem {
-                    id: device.id,
-                    name: device.name,
-                    here: Some(device.id) == here,
-                    online: device.online,
-                    revoked: device.revoked,
-                    enrolled_ms: device.enrolled_ms,
-                    seen_ms: device.seen_ms,
-                };
-                give(to, Answer::Devices(devices.into_iter().map(item).collect()));
+                give(to, Answer::Devices(self.items_of(devices)));
             }
             (Question::Order(to), Reply::Done { .. }) => {
                 self.ask_device_names();
@@ -246,6 +236,20 @@ impl Driver {
                 ));
             }
         }
+    }
+
+    fn items_of(&self, devices: Vec<common::message::Device>) -> Vec<DeviceItem> {
+        let here = self.account.device;
+        let item = |device: common::message::Device| DeviceItem {
+            id: device.id,
+            name: device.name,
+            here: Some(device.id) == here,
+            online: device.online,
+            revoked: device.revoked,
+            enrolled_ms: device.enrolled_ms,
+            seen_ms: device.seen_ms,
+        };
+        devices.into_iter().map(item).collect()
     }
 
     fn learn_names(&mut self, devices: &[common::message::Device]) {
