@@ -199,11 +199,7 @@ impl Driver {
             (Question::DeviceNames, Reply::Devices { devices, .. }) => self.learn_names(&devices),
             (Question::Devices(to), Reply::Devices { devices, .. }) => {
                 self.learn_names(&devices);
-<<<<<<< HEAD
                 give(to, Answer::Devices(self.device_items(devices)));
-=======
-                give(to, Answer::Devices(self.items_of(devices)));
->>>>>>> e2e
             }
             (Question::Order(to), Reply::Done { .. }) => {
                 self.ask_device_names();
@@ -245,15 +241,9 @@ impl Driver {
         }
     }
 
-<<<<<<< HEAD
     fn device_items(&self, devices: Vec<Device>) -> Vec<DeviceItem> {
         let here = self.account.device;
         let item = |device: Device| DeviceItem {
-=======
-    fn items_of(&self, devices: Vec<common::message::Device>) -> Vec<DeviceItem> {
-        let here = self.account.device;
-        let item = |device: common::message::Device| DeviceItem {
->>>>>>> e2e
             id: device.id,
             name: device.name,
             here: Some(device.id) == here,
@@ -265,11 +255,7 @@ impl Driver {
         devices.into_iter().map(item).collect()
     }
 
-<<<<<<< HEAD
     fn learn_names(&mut self, devices: &[Device]) {
-=======
-    fn learn_names(&mut self, devices: &[common::message::Device]) {
->>>>>>> e2e
         self.device_names = devices
             .iter()
             .map(|device| (device.id, device.name.clone()))
