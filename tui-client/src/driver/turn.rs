@@ -13,7 +13,7 @@ use super::outbox::{Outbox, nodes_of};
 use super::questions::Question;
 use crate::chunker::Chunked;
 use crate::control::State as StateWord;
-use crate::notice::{Notice, Trouble};
+use crate::notice::Notice;
 use crate::transfer::compress::attach;
 
 /// While the hand has more than this to write, no more small contents are fetched, in bytes.
