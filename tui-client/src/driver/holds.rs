@@ -9,7 +9,7 @@ use sync_engine::{Block, NodeId};
 /// The first pause after a failed try.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest pause between two tries.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// So many tries make a failure one that a person has to see to.
 const HOPELESS_TRIES: u32 = 3;
@@ -121,12 +121,20 @@ impl Holds {
         }
     }
 
-    /// Tells whether all that still fails has failed often and for a reason that a person has to see to.
+    /// Tells whether all that still fails has failed often, for whatever reason a person was told.
     #[must_use]
-    pub(super) fn all_hopeless(&self) -> bool {
+    pub(super) fn all_stuck(&self) -> bool {
         self.failing
             .values()
-            .all(|failing| failing.tries >= HOPELESS_TRIES && failing.block.is_some())
+            .all(|failing| HOPELESS_TRIES <= failing.tries && failing.block.is_some())
+    }
+
+    /// Tells whether nothing that still fails can be expected to succeed by itself. What waits for space or for a file to
+    /// come to rest can.
+    #[must_use]
+    pub(super) fn all_hopeless(&self) -> bool {
+        let may_pass = |failing: &Failing| matches!(failing.block, Some(Block::NoSpace | Block::Busy));
+        self.all_stuck() && !self.failing.values().any(may_pass)
     }
 
     /// Forgets all that was being done: the session that did it is over.
@@ -190,6 +198,7 @@ mod tests {
         assert!(holds.wake(now + PAUSE_MIN));
         assert!(holds.held().is_empty());
         assert_eq!(holds.blocked().count(), 1);
+        assert!(!holds.all_stuck());
         holds.fail(id, now, None);
         assert_eq!(holds.next_due(), Some(now + 2 * PAUSE_MIN));
         holds.succeed(id);
@@ -215,5 +224,16 @@ mod tests {
         assert!(!holds.all_hopeless());
         holds.forget_settled(&BTreeSet::new());
         assert!(holds.all_hopeless() && holds.held().is_empty());
+    }
+
+    #[test]
+    fn what_waits_for_space_is_stuck_but_not_hopeless() {
+        let (mut holds, id, now) = (Holds::default(), NodeId([1; 16]), Instant::now());
+        for _ in 0..HOPELESS_TRIES {
+            holds.fail(id, now, Some(Block::NoSpace));
+        }
+        assert!(holds.all_stuck() && !holds.all_hopeless());
+        holds.fail(id, now, Some(Block::IllegalName));
+        assert!(holds.all_hopeless());
     }
 }

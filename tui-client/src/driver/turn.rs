@@ -281,7 +281,8 @@ impl Driver {
         }
         self.tell_blocked();
         self.tell_pending();
-        let halted = self.brake.is_some() && self.pace.is_done() && self.holds.n_busy() == 0;
+        let stopped = self.brake.is_some() || self.holds.all_stuck() && !self.holds.all_hopeless();
+        let halted = stopped && self.works() && self.pace.is_done() && self.holds.n_busy() == 0;
         for waiter in self.settled.overdue(Instant::now(), halted) {
             let status = self.status();
             // Who waited may have gone.
