@@ -167,8 +167,14 @@ impl Observer {
                 put_off()
             });
         }
-        self.is_past(scene, place, &detail.sight, &ids)
-            .then_some(Urgency::Now)
+        let again = match detail.sight {
+            // Only a walk finds out that a directory cannot be read.
+            Sight::Unknown(_) => Urgency::FreshAfter(BUSY_DELAY),
+            Sight::File(_) | Sight::Dir(_) | Sight::Symlink(..) | Sight::Other(_) | Sight::Absent => {
+                Urgency::Now
+            }
+        };
+        self.is_past(scene, place, &detail.sight, &ids).then_some(again)
     }
 
     /// Tells whether what is known of a place has changed since it was looked at, to something else than was seen.
