@@ -6,7 +6,6 @@ use sync_engine::{Change, MoveTo, Node, NodeId, RelPath, Version};
 use tokio::sync::oneshot;
 
 use super::Driver;
-use super::outbox::nodes_of;
 use super::questions::{failed, give};
 use crate::control::{Answer, Choice};
 
@@ -148,7 +147,7 @@ impl Driver {
                 waiting += 1;
                 self.ordered_by.insert(request, number);
                 self.outbox.sent(request, part.to_vec());
-                for id in part.iter().flat_map(nodes_of) {
+                for id in part.iter().flat_map(Change::ids) {
                     self.holds.take(id);
                 }
             }

@@ -20,18 +20,6 @@ pub(super) struct Outbox {
     sent: BTreeMap<RequestId, Vec<Change>>,
 }
 
-/// The nodes that a change touches.
-pub(super) fn nodes_of(change: &Change) -> impl Iterator<Item = NodeId> {
-    let (one, many) = match change {
-        Change::Create { id, .. }
-        | Change::Update { id, .. }
-        | Change::Delete { id, .. }
-        | Change::Mark { id, .. } => (Some(*id), &[][..]),
-        Change::Move { moves } => (None, &moves[..]),
-    };
-    one.into_iter().chain(many.iter().map(|to| to.id))
-}
-
 impl Outbox {
     /// Adds a change to the end.
     pub(super) fn push(&mut self, change: Change) {

@@ -9,7 +9,6 @@ use tokio::sync::oneshot;
 
 use super::Driver;
 use super::lookback::Suspect;
-use super::outbox::nodes_of;
 use super::restore::Restore;
 use super::verify::Verify;
 use crate::control::{Answer, Ask, DeviceItem, LogItem, Moment};
@@ -399,7 +398,9 @@ impl Driver {
             Change::Move { .. } | Change::Delete { .. } | Change::Mark { .. } => None,
         };
         let inside = |parent: NodeId, name| self.trees.remote().path(parent).map(|dir| dir.join(name));
-        nodes_of(&entry.change)
+        entry
+            .change
+            .ids()
             .filter(|id| only.is_none_or(|(only, _)| only == *id))
             .map(|id| {
                 let placed = match &entry.change {

@@ -13,7 +13,6 @@ use sync_engine::{Block, Change, Entry, Hash, Node, NodeId, Reaction, Rejection,
 use tokio::sync::mpsc;
 
 use super::Driver;
-use super::outbox::nodes_of;
 use super::questions::Question;
 use crate::net::control::{ControlEvent, Presence};
 use crate::net::line::{Outgoing, PING_UNASKED};
@@ -153,7 +152,7 @@ impl Driver {
             self.fail_questions(session.questions);
         }
         let changes = self.outbox.drain();
-        let in_commits: Vec<NodeId> = changes.iter().flat_map(nodes_of).collect();
+        let in_commits: Vec<NodeId> = changes.iter().flat_map(Change::ids).collect();
         self.holds.release_all(in_commits);
         let (steps, files) = self.transfers.disconnect();
         self.release_steps(&steps);
@@ -370,7 +369,7 @@ impl Driver {
         self.facts.joining = true;
         self.facts_changed = true;
         let changes = self.outbox.drain();
-        let in_commits: Vec<NodeId> = changes.iter().flat_map(nodes_of).collect();
+        let in_commits: Vec<NodeId> = changes.iter().flat_map(Change::ids).collect();
         self.holds.release_all(in_commits);
     }
 
@@ -383,7 +382,7 @@ impl Driver {
         for (change, outcome) in changes.iter().zip(outcomes) {
             match outcome {
                 Outcome::Accepted(_) => {
-                    for id in nodes_of(change) {
+                    for id in change.ids() {
                         self.holds.succeed(id);
                         self.uploading.remove(&id);
                     }
@@ -421,7 +420,7 @@ impl Driver {
             }
             Reaction::Block(_, reason) => block = Some(reason),
         }
-        for id in nodes_of(change) {
+        for id in change.ids() {
             self.holds.fail(id, now, block.clone());
             self.uploading.remove(&id);
         }
@@ -434,7 +433,7 @@ impl Driver {
             common::message::Failure::ServerFull => Block::NoSpace,
             other => Block::Refused(format!("{other:?}")),
         };
-        for id in changes.iter().flat_map(nodes_of) {
+        for id in changes.iter().flat_map(Change::ids) {
             self.holds.fail(id, now, Some(block.clone()));
             self.uploading.remove(&id);
         }

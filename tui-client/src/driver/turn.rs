@@ -9,7 +9,7 @@ use sync_engine::plan::{NameRules, Plan, Policy, Step, plan};
 use sync_engine::{Change, Content, DeviceId, NodeId, Version, advance};
 
 use super::Driver;
-use super::outbox::{Outbox, nodes_of};
+use super::outbox::Outbox;
 use super::questions::Question;
 use crate::chunker::Chunked;
 use crate::control::State as StateWord;
@@ -106,7 +106,7 @@ impl Driver {
 
     /// Puts a change into the outbox once the server can have its content; otherwise its content goes first.
     fn order_commit(&mut self, change: Change) {
-        let ids: Vec<NodeId> = nodes_of(&change).collect();
+        let ids: Vec<NodeId> = change.ids().collect();
         ids.iter().for_each(|id| self.holds.take(*id));
         match self.wanting(&change) {
             Some((id, content)) if !is_small(content) => {
@@ -210,7 +210,7 @@ impl Driver {
 
     /// Gives back the nodes of a change that will not be sent; a new plan sees to them.
     fn drop_change(&mut self, change: &Change) {
-        for id in nodes_of(change) {
+        for id in change.ids() {
             self.uploading.remove(&id);
             self.holds.release(id);
         }
