@@ -81,7 +81,7 @@ fn staged_path(path: &Path) -> io::Result<PathBuf> {
         .file_name()
         .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let mut random = [0; 8];
-    getrandom::fill(&mut random)?;
+    crate::entropy::fill(&mut random)?;
     let mut staged = name.to_owned();
     staged.push(format!(".{:016x}.new", u64::from_le_bytes(random)));
     Ok(path.with_file_name(staged))

@@ -7,6 +7,7 @@
 //! and every two symbols that are swapped; of other errors all but one in 1021. Both check symbols come from the same
 //! alphabet, so nothing in an ID means anything to a shell or in a link.
 
+use crate::entropy;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -46,9 +47,9 @@ impl AccountId {
     ///
     /// # Errors
     /// When the system has none to give.
-    pub fn generate() -> Result<Self, getrandom::Error> {
+    pub fn generate() -> Result<Self, entropy::Error> {
         let mut id = Self([0; ID_LEN]);
-        getrandom::fill(&mut id.0)?;
+        entropy::fill(&mut id.0)?;
         Ok(id)
     }
 

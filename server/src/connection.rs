@@ -46,7 +46,7 @@ pub(crate) enum ConnectionError {
     Store(#[from] crate::store::StoreError),
     /// The system has no random numbers.
     #[error("the system gave no random numbers: {0}")]
-    Random(getrandom::Error),
+    Random(common::entropy::Error),
     /// The caller was not admitted.
     #[error("not admitted: {0:?}")]
     Refused(Refusal),
@@ -158,7 +158,7 @@ async fn admit(
         return Ok(Err(Refusal::Busy));
     }
     let mut new_device = [0; 16];
-    getrandom::fill(&mut new_device).map_err(ConnectionError::Random)?;
+    common::entropy::fill(&mut new_device).map_err(ConnectionError::Random)?;
     let new_id = AccountId::generate().map_err(ConnectionError::Random)?;
     let caller = Caller {
         key,

@@ -23,7 +23,7 @@ pub(super) fn renew(place: &Place) -> Result<(), Trouble> {
 /// Gives a database another epoch and returns it.
 pub(super) fn set_new(metadata: &Sqlite) -> Result<sync_engine::Epoch, StoreError> {
     let mut epoch = [0; 16];
-    getrandom::fill(&mut epoch).map_err(|error| StoreError::Damaged {
+    common::entropy::fill(&mut epoch).map_err(|error| StoreError::Damaged {
         what: format!("the system's random source ({error})"),
     })?;
     let epoch = sync_engine::Epoch(epoch);

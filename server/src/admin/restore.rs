@@ -28,7 +28,7 @@ pub(super) fn restore(store: &Store, account: &AccountRow, moment: &Moment) -> R
     }
     let version = moment.version(store, account)?;
     let mut salt = [0; 16];
-    getrandom::fill(&mut salt).map_err(|error| {
+    common::entropy::fill(&mut salt).map_err(|error| {
         Trouble::new(
             error.to_string(),
             "nothing was changed",

@@ -104,7 +104,7 @@ pub(super) fn create(path: &Path) -> Result<Connection, StoreError> {
         .map_err(|source| not_a_database(path, source))?;
     if format == 0 && tables == 0 {
         let mut epoch = [0_u8; 16];
-        getrandom::fill(&mut epoch).map_err(|e| StoreError::Damaged {
+        common::entropy::fill(&mut epoch).map_err(|e| StoreError::Damaged {
             what: format!("the system's random source ({e})"),
         })?;
         let script = format!(

@@ -181,7 +181,7 @@ impl Client {
     ) -> Result<Self, Reply> {
         let mut wire = Wire::open(address, &device.certificate).await;
         let mut next = [0; 16];
-        getrandom::fill(&mut next).unwrap();
+        common::entropy::fill(&mut next).unwrap();
         match wire.hello(role, auth, &device, next).await {
             Reply::Welcome(welcome) => {
                 if role == Role::Control {

@@ -24,7 +24,7 @@ impl FolderId {
     #[must_use]
     pub fn random() -> Self {
         let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).expect("a system that runs has random numbers");
+        common::entropy::fill(&mut bytes).expect("a system that runs has random numbers");
         Self(bytes)
     }
 

@@ -104,7 +104,7 @@ impl Driver {
 
 fn random_id() -> NodeId {
     let mut id = [0; 16];
-    getrandom::fill(&mut id).expect("the system has random numbers");
+    common::entropy::fill(&mut id).expect("the system has random numbers");
     NodeId(id)
 }
 

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use common::limits::HASHES_MAX;
+use common::offload;
 use sync_engine::plan::conflict_name;
 use sync_engine::{Content, Hash, Name, RelPath};
-use tokio::task::spawn_blocking;
 
 use super::Driver;
 use super::applier::content_of;
@@ -53,15 +53,11 @@ impl Driver {
         let (root, results) = (self.root.clone(), self.transfers.results());
         tokio::spawn(async move {
             let looking = root.clone();
-            let asked = spawn_blocking(move || contents(&looking, &limits))
-                .await
-                .expect("looking does not panic");
+            let asked = offload::run(move || contents(&looking, &limits)).await;
             let Some(kept) = kept_by_server(asked, &bulk).await else {
                 return;
             };
-            let changed = spawn_blocking(move || purge(&root, &limits, &kept))
-                .await
-                .expect("purging does not panic");
+            let changed = offload::run(move || purge(&root, &limits, &kept)).await;
             let name = move |name: &Name, n| conflict_name(name, &policy.device_name, policy.date, n);
             for stashed in changed {
                 let found = Transferred::Changed(Box::new(stashed), Box::new(name.clone()));

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use common::list::{ListBuilder, ListError};
+use common::offload;
 use sync_engine::plan::Step;
 use sync_engine::{Content, Hash, Name, NodeId, RelPath};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::spawn_blocking;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::applier::Body;
@@ -182,9 +182,7 @@ impl Transfers {
     pub(super) fn cut_and_send(&self, id: NodeId, path: RelPath, content: Content) {
         let (root, done) = (self.root.clone(), self.done.clone());
         tokio::spawn(async move {
-            let cut = spawn_blocking(move || cut(&root, &path, content))
-                .await
-                .expect("cutting does not panic");
+            let cut = offload::run(move || cut(&root, &path, content)).await;
             let told = match cut {
                 Ok(chunked) => Transferred::Cut {
                     id,
@@ -205,8 +203,7 @@ impl Transfers {
     pub(super) fn load(&self, id: NodeId, path: RelPath, content: Content) {
         let (root, done) = (self.root.clone(), self.done.clone());
         tokio::spawn(async move {
-            let outcome = spawn_blocking(move || read_small(&root, &path, content)).await;
-            let outcome = outcome.expect("reading does not panic");
+            let outcome = offload::run(move || read_small(&root, &path, content)).await;
             // The driver may have ended; then nobody wants it.
             let _ = done.send(Transferred::Loaded { id, content, outcome }).await;
         });
@@ -290,9 +287,7 @@ impl Transfers {
             let outcome = async {
                 let staging = root.clone();
                 let key = content.hash;
-                let mut staged = spawn_blocking(move || staging.stage_named(&key))
-                    .await
-                    .expect("staging does not panic")?;
+                let mut staged = offload::run(move || staging.stage_named(&key)).await?;
                 download(&root, content, &mut staged, &pieces, &bulk, progress).await?;
                 Ok(Body::Staged(staged))
             };

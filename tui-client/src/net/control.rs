@@ -181,7 +181,7 @@ async fn try_once(
 
 fn random() -> [u8; 16] {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).expect("the system has random numbers");
+    common::entropy::fill(&mut bytes).expect("the system has random numbers");
     bytes
 }
 

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use common::limits::{CHUNK_LEN_MAX, LIST_DEPTH_MAX};
 use common::list::decode_list;
 use common::message::Form;
+use common::offload;
 use sync_engine::{Content, Hash, RelPath};
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 
 use super::compress::detach;
 use super::platform::{read_exact_at, write_all_at};
@@ -90,9 +91,7 @@ pub async fn download(
     let file = Arc::new(staged.file().try_clone()?);
     let size_bytes = content.size_bytes;
     let sizing = file.clone();
-    spawn_blocking(move || sizing.set_len(size_bytes))
-        .await
-        .expect("sizing does not panic")?;
+    offload::run(move || sizing.set_len(size_bytes)).await?;
 
     let pieces = unwritten(file.clone(), pieces).await?;
     let pieces = reuse(root, &file, pieces, local).await?;
@@ -196,7 +195,7 @@ async fn unwritten(file: Arc<File>, pieces: Vec<Piece>) -> Result<Vec<Piece>, Do
             .filter(|piece| !(starts_written(&file, piece) && holds(piece)))
             .collect()
     };
-    Ok(spawn_blocking(check).await.expect("reading does not panic"))
+    Ok(offload::run(check).await)
 }
 
 fn starts_written(file: &File, piece: &Piece) -> bool {
@@ -234,7 +233,7 @@ async fn reuse(
         }
         Ok(rest)
     };
-    spawn_blocking(copy).await.expect("copying does not panic")
+    offload::run(copy).await
 }
 
 /// Reads a piece out of a local file, if it still holds it. The file that was read last stays open.
@@ -297,7 +296,7 @@ async fn fetch_group(file: Arc<File>, group: Vec<Piece>, bulk: Bulk) -> Result<u
         }
         Ok(n_bytes)
     };
-    spawn_blocking(write).await.expect("writing does not panic")
+    offload::run(write).await
 }
 
 fn groups(pieces: Vec<Piece>) -> Vec<Vec<Piece>> {

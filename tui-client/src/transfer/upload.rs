@@ -10,8 +10,9 @@ use bytes::Bytes;
 use common::limits::{FRAME_LEN_AIM, HASHES_MAX};
 use common::list::decode_unnamed_list;
 use common::message::{Attachment, Form};
+use common::offload;
 use sync_engine::{Hash, RelPath};
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 
 use super::compress::attach;
 use super::platform::read_exact_at;
@@ -118,9 +119,7 @@ async fn send_chunks(
         return Ok(());
     }
     let (root, path) = (root.clone(), path.clone());
-    let (file, _) = spawn_blocking(move || root.open_file(&path))
-        .await
-        .expect("opening does not panic")?;
+    let (file, _) = offload::run(move || root.open_file(&path)).await?;
     let file = Arc::new(file);
     let mut under_way = JoinSet::new();
     for group in groups(chunks) {
@@ -130,9 +129,7 @@ async fn send_chunks(
         let (file, bulk) = (file.clone(), bulk.clone());
         under_way.spawn(async move {
             let n_bytes = group.iter().map(|chunk| u64::from(chunk.len)).sum();
-            let attachments = spawn_blocking(move || read_group(&file, &group))
-                .await
-                .expect("reading does not panic")?;
+            let attachments = offload::run(move || read_group(&file, &group)).await?;
             bulk.put(attachments).await?;
             Ok(n_bytes)
         });
