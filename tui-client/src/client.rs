@@ -21,10 +21,10 @@ use crate::control::{Answer, Ask};
 use crate::disk::{FolderId, FolderLock, Root};
 use crate::driver::memory::Memory;
 use crate::driver::touched::print_of_bytes;
-use crate::driver::{Asked, Driver, Setup};
+use crate::driver::{Asked, Driver, Setup, applier};
 use crate::fault::{Exit, Fault};
 use crate::net::control::Patience;
-use crate::net::{Control, Endpoint, Presence};
+use crate::net::{Control, Endpoint, Presence, TlsDial};
 use crate::notice::Notice;
 use crate::observer::{Event, Observer, Start as Look};
 use crate::options::{FirstTrust, Run, Start};
@@ -129,6 +129,7 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
     let enrolled = stored.as_ref().is_some_and(|account| account.device.is_some());
     let (account, trust, auth) = account(stored, run)?;
     let endpoint = Endpoint {
+        dial: Arc::new(TlsDial),
         address: account.server.clone(),
         trust,
         certificate: Arc::new(config.device_certificate(folder_id)?),
@@ -154,6 +155,10 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
     let (failures, save_failures) = mpsc::channel(SAVE_FAILURES_MAX);
     let socket = answer_others(&config, folder_id, asks.clone(), notices.clone()).await?;
     let stop = CancellationToken::new();
+    let (hand, handling) = applier::hand(root.clone());
+    let (memory, remembering) = Memory::new(Box::new(state), failures);
+    on_a_thread("hand", handling)?;
+    on_a_thread("memory", remembering)?;
     let setup = Setup {
         root,
         folder,
@@ -167,7 +172,8 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
         facts: loaded.facts,
         observer,
         seen,
-        memory: Memory::start(state, failures),
+        hand,
+        memory,
         failures: save_failures,
         asks: asked,
         notices: notices.clone(),
@@ -186,6 +192,22 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
         _socket: socket,
         _lock: lock,
     })
+}
+
+/// Runs a task that blocks on a thread of its own.
+fn on_a_thread(name: &str, task: impl Future<Output = ()> + Send + 'static) -> Result<(), Fault> {
+    let runtime = tokio::runtime::Handle::current();
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread
+        .spawn(move || runtime.block_on(task))
+        .map(drop)
+        .map_err(|error| {
+            Fault::failed(
+                format!("cannot start a thread: {error}"),
+                "nothing was changed",
+                "end some other programs and try again",
+            )
+        })
 }
 
 /// Puts the private directory in order after whatever ended the last run.
