@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use common::limits::HASHES_MAX;
 use common::offload;
@@ -14,7 +14,6 @@ use sync_engine::{Content, Hash, Name, RelPath};
 use super::Driver;
 use super::applier::content_of;
 use super::transfers::Transferred;
-use super::turn::now_ms;
 use crate::disk::{Root, StashLimits, Stashed};
 use crate::net::Bulk;
 
@@ -45,8 +44,9 @@ impl Driver {
         let Some(bulk) = self.transfers.bulk() else { return };
         self.clearing.last = Some(Instant::now());
         let age_ms_min = if is_full { AGE_MIN_FULL } else { AGE_MIN }.as_millis();
+        let now = self.root.now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let limits = StashLimits {
-            now_ms: now_ms(),
+            now_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
             age_ms_min: u64::try_from(age_ms_min).unwrap_or(u64::MAX),
         };
         let policy = self.policy();
