@@ -3,7 +3,6 @@
 //! then is anything said to be done.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{self, Write};
 
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use sync_engine::{Block, Content, FileState, NodeId, RelPath, Target};
 use tokio::sync::mpsc;
 
 use crate::chunker::Chunker;
-use crate::disk::{DiskError, HandError, Known, Print, Root, Sealed, Sight, Staged};
+use crate::disk::{DiskError, File, HandError, Known, Print, Root, Sealed, Sight, Staged};
 
 /// How many jobs wait at most.
 const JOBS_WAITING_MAX: usize = 1024;
