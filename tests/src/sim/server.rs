@@ -54,9 +54,16 @@ impl SimServer {
     /// Returns a machine with an empty store, on which no server runs yet.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        let nowhere = Options::local("the store".into(), "the certificate".into());
+        Self::with_options(seed, nowhere)
+    }
+
+    /// Returns a machine as [`SimServer::new`] does. Of the options those count that say nothing of places.
+    #[must_use]
+    pub fn with_options(seed: u64, options: Options) -> Self {
         Self {
             disk: Arc::new(Mutex::new(Disk::new())),
-            options: Options::local("the store".into(), "the certificate".into()),
+            options,
             running: Mutex::default(),
             dice: Mutex::new(Noise::new(seed)),
             next_end: Mutex::default(),
@@ -117,7 +124,7 @@ impl SimServer {
         self.lock_disk().power_cut(&mut self.lock_dice());
     }
 
-    /// Lets the next flush fail, and the disk drop what it should have kept.
+    /// Lets the next flush fail, of packs or of the database.
     pub fn fail_next_flush(&self) {
         self.lock_disk().fail_next_flush();
     }

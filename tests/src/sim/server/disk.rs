@@ -188,8 +188,12 @@ impl DiskCommits {
 }
 
 impl Commits for DiskCommits {
-    fn before(&self, _durability: Durability) -> io::Result<()> {
-        self.life.go_on()
+    fn before(&self, durability: Durability) -> io::Result<()> {
+        self.life.go_on()?;
+        match durability {
+            Durability::Flushed => lock(&self.disk).flush(),
+            Durability::Later => Ok(()),
+        }
     }
 
     fn after(&self, durability: Durability, database: &[u8]) -> io::Result<()> {

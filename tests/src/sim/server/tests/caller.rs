@@ -5,7 +5,8 @@ use common::codec::{Frame, FrameCodec, encode};
 use common::fingerprint::Fingerprint;
 use common::limits::PROTOCOL_VERSION;
 use common::message::{
-    Attachment, AttachmentHead, Auth, Cursor, Encoding, Form, Hello, Outcome, Reply, Request, Role, Welcome,
+    Attachment, AttachmentHead, Auth, Cursor, Encoding, Form, Hello, Outcome, Refusal, Reply, Request, Role,
+    Welcome,
 };
 use sync_engine::{Content, Entry, Hash, Node, NodeId, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -71,6 +72,8 @@ impl Caller {
                 device.generation = next_generation;
                 Some((caller, welcome))
             }
+            // It may come again, when the server can write.
+            Reply::Refused(Refusal::Busy) => None,
             other => panic!("{other:?}"),
         }
     }
