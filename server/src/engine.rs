@@ -98,6 +98,12 @@ impl Engine {
         })
     }
 
+    /// Returns what is cancelled when the server can no longer do its work.
+    #[must_use]
+    pub fn fault(&self) -> CancellationToken {
+        self.fault.clone()
+    }
+
     /// Waits until the server can no longer do its work, and says why; that the log says more.
     pub async fn failed(&self) -> Trouble {
         self.fault.cancelled().await;

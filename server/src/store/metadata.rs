@@ -22,7 +22,7 @@ pub enum Durability {
 
 /// Opens views and drafts.
 pub(crate) trait Metadata: Send + Sync {
-    /// Runs `work` on a view that does not change meanwhile.
+    /// Runs `work` on a view that does not change meanwhile. The work opens no other view or draft: there may be one only.
     fn read<T>(&self, work: impl FnOnce(&dyn Records) -> Result<T>) -> Result<T>;
 
     /// Runs `work` on a draft and makes it count if `work` succeeds; else nothing has changed.
