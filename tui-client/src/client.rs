@@ -179,16 +179,7 @@ fn account(stored: Option<Account>, run: &Run) -> Result<(Account, Trust, Auth),
         (None, None) => return Err(never_enrolled(&run.folder)),
     };
     let trust = trust_of(&account, first, id.is_some())?;
-    let auth = match (&account.device, &account.id) {
-        (Some(_), _) => Auth::Device,
-        (None, Some(id)) => Auth::Enrol {
-            id: id.clone(),
-            device_name: account.device_name.clone(),
-        },
-        (None, None) => Auth::Register {
-            device_name: account.device_name.clone(),
-        },
-    };
+    let auth = account.auth();
     Ok((account, trust, auth))
 }
 

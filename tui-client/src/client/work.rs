@@ -102,6 +102,11 @@ impl Running {
         self.done.cancelled().await;
     }
 
+    /// Tells the client to end, and does not wait for it.
+    pub fn abandon(self) {
+        self.stop.cancel();
+    }
+
     /// Waits until the client ends by itself, because somebody asked it to.
     pub async fn ended(&self) {
         self.done.cancelled().await;
