@@ -1,0 +1,176 @@
+//! What happens in a simulated world, one thing after the other. All of it is numbers, which choose among what there is at
+//! that moment; so a part of a story is a story too, and a failing one can be made shorter.
+
+use crate::noise::Noise;
+use std::fmt;
+
+/// Something that happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// A person or a program changes something in a device's folder; the numbers choose what.
+    Edit {
+        /// The device.
+        device: u8,
+        /// What is done.
+        how: u8,
+        /// With which of the things that there are.
+        which: u16,
+        /// Where to, or under which name.
+        whither: u16,
+    },
+    /// Time passes, in milliseconds.
+    Pass(u32),
+    /// A device's line to the server changes.
+    Line {
+        /// The device.
+        device: u8,
+        /// The new weather.
+        weather: LineWeather,
+    },
+    /// A client or its computer ends at once, or after so many effects on its disk.
+    Crash {
+        /// The device.
+        device: u8,
+        /// The computer, not just the program.
+        is_power_cut: bool,
+        /// At once when zero.
+        after: u16,
+    },
+    /// A client is started, if none runs.
+    Start {
+        /// The device.
+        device: u8,
+    },
+    /// A client's memory is lost, if it does not run.
+    LoseMemory {
+        /// The device.
+        device: u8,
+    },
+    /// A device's watcher overflows.
+    Overflow {
+        /// The device.
+        device: u8,
+    },
+    /// A computer's clock jumps, in hours.
+    Clock {
+        /// The device.
+        device: u8,
+        /// By so much.
+        hours: i32,
+    },
+    /// The server or its machine ends at once, or after so many effects on its disk.
+    CrashServer {
+        /// The machine, not just the program.
+        is_power_cut: bool,
+        /// At once when zero.
+        after: u16,
+    },
+    /// The server is started, if none runs.
+    StartServer,
+    /// The server's store is copied.
+    Backup,
+    /// The server's store is put back to the last copy, with a new epoch or as it was.
+    PutBack {
+        /// As the documentation says.
+        has_new_epoch: bool,
+    },
+    /// Everything is mended, and all is to come to rest.
+    Settle,
+}
+
+/// What a line does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineWeather {
+    /// It carries, each piece after up to so many milliseconds.
+    Fair(u8),
+    /// It is down.
+    Down,
+    /// It carries nothing and does not say so.
+    Silent,
+    /// It breaks after so many bytes.
+    BreaksAfter(u16),
+}
+
+/// How wild a story is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wildness {
+    /// Devices.
+    pub n_devices: u8,
+    /// Acts before the end.
+    pub n_acts: usize,
+}
+
+/// Tells a story.
+#[must_use]
+pub fn story(dice: &mut Noise, wildness: Wildness) -> Vec<Act> {
+    // Some stories have no crashes, some no broken lines, and so on: what is always wild hides what needs quiet.
+    let has = |dice: &mut Noise| dice.number() % 3 != 0;
+    let (has_crashes, has_lines, has_server_crashes) = (has(dice), has(dice), has(dice));
+    let has_put_back = dice.number() % 6 == 0;
+    let has_loss = dice.number() % 4 == 0;
+    let mut acts = Vec::with_capacity(wildness.n_acts + 1);
+    while acts.len() < wildness.n_acts {
+        let device = (dice.number() % u64::from(wildness.n_devices)) as u8;
+        let act = match dice.number() % 100 {
+            0..52 => edit(dice, device),
+            52..66 => pass(dice),
+            66..72 if has_lines => line(dice, device),
+            72..77 if has_crashes => Act::Crash {
+                device,
+                is_power_cut: dice.number() % 2 == 0,
+                after: (dice.number() % 60) as u16,
+            },
+            77..84 if has_crashes => Act::Start { device },
+            84..86 if has_server_crashes => Act::CrashServer {
+                is_power_cut: dice.number() % 2 == 0,
+                after: (dice.number() % 30) as u16,
+            },
+            86..90 if has_server_crashes => Act::StartServer,
+            90 if has_loss => Act::LoseMemory { device },
+            91 => Act::Overflow { device },
+            92 => Act::Clock {
+                device,
+                hours: (dice.number() % 200_000) as i32 - 100_000,
+            },
+            93 if has_put_back => Act::Backup,
+            94 if has_put_back => Act::PutBack {
+                has_new_epoch: dice.number() % 2 == 0,
+            },
+            95 => Act::Settle,
+            _ => pass(dice),
+        };
+        acts.push(act);
+    }
+    acts.push(Act::Settle);
+    acts
+}
+
+fn edit(dice: &mut Noise, device: u8) -> Act {
+    Act::Edit {
+        device,
+        how: (dice.number() % 256) as u8,
+        which: (dice.number() % 65_536) as u16,
+        whither: (dice.number() % 65_536) as u16,
+    }
+}
+
+fn pass(dice: &mut Noise) -> Act {
+    let longest = [3, 30, 300, 3_000, 30_000][(dice.number() % 5) as usize];
+    Act::Pass((dice.number() % longest) as u32)
+}
+
+fn line(dice: &mut Noise, device: u8) -> Act {
+    let weather = match dice.number() % 5 {
+        0 | 1 => LineWeather::Fair((dice.number() % 200) as u8),
+        2 => LineWeather::Down,
+        3 => LineWeather::Silent,
+        _ => LineWeather::BreaksAfter((dice.number() % 8_000) as u16),
+    };
+    Act::Line { device, weather }
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}

@@ -1,0 +1,216 @@
+//! What a simulated client remembers. It stands for the database, with what that promises: each save is whole or not
+//! there; all that was saved outlives the program; a power cut undoes a number of the last saves, but none that was there
+//! when something was saved durably.
+
+use crate::noise::Noise;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use sync_engine::tree::Item;
+use sync_engine::{Base, Block, Hash, Node, NodeId, Tree, Trees};
+use tui_client::state::{ChunkPlace, ChunkRow, Delta, Facts, Loaded, Origin, StateError, Store};
+
+/// See the module's page. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct SimMemory(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    /// What a power cut leaves in any case.
+    flushed: Rows,
+    /// What was saved since something was saved durably.
+    unflushed: Vec<Delta>,
+    /// All that was saved: what the client reads.
+    rows: Rows,
+    /// Whose saves count.
+    life: u64,
+    is_lost: bool,
+}
+
+/// All that is remembered.
+#[derive(Clone, Default)]
+struct Rows {
+    remote: BTreeMap<NodeId, Item>,
+    synced: BTreeMap<NodeId, Base>,
+    local: BTreeMap<NodeId, Arc<Node>>,
+    prints: BTreeMap<NodeId, Vec<u8>>,
+    blocked: BTreeMap<NodeId, Block>,
+    chunks: BTreeMap<NodeId, Vec<ChunkRow>>,
+    facts: Facts,
+}
+
+impl Rows {
+    fn apply(&mut self, delta: &Delta) {
+        if delta.forget_remote {
+            self.remote.clear();
+        }
+        if delta.forget_bases {
+            self.synced.clear();
+        }
+        apply(&mut self.remote, &delta.remote);
+        apply(&mut self.synced, &delta.synced);
+        apply(&mut self.local, &delta.local);
+        apply(&mut self.prints, &delta.prints);
+        apply(&mut self.blocked, &delta.blocked);
+        apply(&mut self.chunks, &delta.chunks);
+        if let Some(facts) = &delta.facts {
+            self.facts = facts.clone();
+        }
+    }
+}
+
+fn apply<T: Clone>(rows: &mut BTreeMap<NodeId, T>, changes: &[(NodeId, Option<T>)]) {
+    for (id, value) in changes {
+        match value {
+            Some(value) => rows.insert(*id, value.clone()),
+            None => rows.remove(id),
+        };
+    }
+}
+
+impl SimMemory {
+    /// Begins the next life of the client with what is remembered.
+    ///
+    /// # Panics
+    /// When what was saved is no valid tree: that breaks a promise of the client's.
+    pub(super) fn open(&self) -> (Box<dyn Store>, Loaded) {
+        let mut inner = self.lock();
+        inner.life += 1;
+        let origin = if std::mem::take(&mut inner.is_lost) {
+            Origin::Lost {
+                aside: PathBuf::new(),
+                damage: "the simulation lost it".into(),
+            }
+        } else if inner.life == 1 {
+            Origin::Fresh
+        } else {
+            Origin::Kept
+        };
+        let store = SimStore {
+            memory: self.clone(),
+            life: inner.life,
+        };
+        (Box::new(store), loaded(inner.rows.clone(), origin))
+    }
+
+    /// Ends the client's life: what it saves from now on goes nowhere.
+    pub(super) fn end(&self) {
+        self.lock().life += 1;
+    }
+
+    /// Undoes a number of the last saves, as chance has it.
+    pub(super) fn cut_power(&self, dice: &mut Noise) {
+        let mut inner = self.lock();
+        let n_kept = dice.number() as usize % (inner.unflushed.len() + 1);
+        inner.unflushed.truncate(n_kept);
+        inner.flush();
+        inner.rows = inner.flushed.clone();
+    }
+
+    /// Forgets everything, as when the file is damaged.
+    pub(super) fn lose(&self) {
+        let mut inner = self.lock();
+        let life = inner.life;
+        *inner = Inner {
+            life,
+            is_lost: true,
+            ..Inner::default()
+        };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn flush(&mut self) {
+        for delta in std::mem::take(&mut self.unflushed) {
+            self.flushed.apply(&delta);
+        }
+    }
+
+    fn save(&mut self, delta: &Delta) {
+        self.rows.apply(delta);
+        self.unflushed.push(delta.clone());
+    }
+}
+
+fn loaded(rows: Rows, origin: Origin) -> Loaded {
+    let mut remote = Tree::new();
+    let items = rows.remote.into_iter().map(|(id, item)| (id, Some(item)));
+    remote.edit(items).expect("the remote tree that was saved is one");
+    let mut trees = Trees::new();
+    let nodes = rows.local.into_iter().map(|(id, node)| (id, Some(node)));
+    trees
+        .edit_local(nodes.collect())
+        .expect("the local tree that was saved is one");
+    let local = trees.local().clone();
+    Loaded {
+        trees: Trees::restore(remote, rows.synced, local, rows.blocked),
+        prints: rows.prints.into_iter().collect(),
+        facts: rows.facts,
+        feed: Vec::new(),
+        origin,
+    }
+}
+
+/// The store of one life.
+struct SimStore {
+    memory: SimMemory,
+    life: u64,
+}
+
+impl SimStore {
+    fn living(&self) -> Option<MutexGuard<'_, Inner>> {
+        Some(self.memory.lock()).filter(|inner| inner.life == self.life)
+    }
+}
+
+impl Store for SimStore {
+    fn save(&mut self, delta: &Delta) -> Result<(), StateError> {
+        if let Some(mut inner) = self.living() {
+            inner.save(delta);
+        }
+        Ok(())
+    }
+
+    fn save_durably(&mut self, delta: &Delta) -> Result<(), StateError> {
+        if let Some(mut inner) = self.living() {
+            inner.save(delta);
+            inner.flush();
+        }
+        Ok(())
+    }
+
+    fn find_chunks(&self, hashes: &[Hash]) -> Result<Vec<Option<ChunkPlace>>, StateError> {
+        let Some(inner) = self.living() else {
+            return Ok(vec![None; hashes.len()]);
+        };
+        let find = |hash: &Hash| {
+            inner.rows.chunks.iter().find_map(|(node, chunks)| {
+                let chunk = chunks.iter().find(|chunk| chunk.hash == *hash)?;
+                Some(ChunkPlace {
+                    node: *node,
+                    offset: chunk.offset,
+                    len: chunk.len,
+                })
+            })
+        };
+        Ok(hashes.iter().map(find).collect())
+    }
+
+    fn chunks_of(&self, id: NodeId) -> Result<Vec<ChunkRow>, StateError> {
+        let Some(inner) = self.living() else {
+            return Ok(Vec::new());
+        };
+        Ok(inner.rows.chunks.get(&id).cloned().unwrap_or_default())
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), StateError> {
+        if let Some(mut inner) = self.living() {
+            inner.flush();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,68 @@
+//! The account of all contents that there ever were in a simulated world. A content may only be gone if a person took it
+//! away where it was, before it had reached the server, or if a computer lost it before that.
+
+use crate::sim::disk::Shown;
+use std::collections::{BTreeMap, BTreeSet};
+use sync_engine::Hash;
+
+/// See the module's page.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// Contents that must be somewhere, with where they were seen first.
+    owed: BTreeMap<Hash, String>,
+    /// Those that a device has said to be on the server.
+    acknowledged: BTreeSet<Hash>,
+}
+
+/// The contents of a folder's files.
+pub(super) fn contents(tree: &BTreeMap<Vec<u8>, Shown>) -> BTreeSet<Hash> {
+    tree.values()
+        .filter_map(|shown| match shown {
+            Shown::File { bytes, .. } => Some(Hash::of(bytes)),
+            Shown::Dir { .. } | Shown::Symlink(_) => None,
+        })
+        .collect()
+}
+
+impl Ledger {
+    /// Somebody changed a folder, or something was lost there: what is new is owed from now on, what is gone is not, unless
+    /// it was acknowledged.
+    pub(super) fn changed(&mut self, before: &BTreeSet<Hash>, after: &BTreeSet<Hash>, by: &str) {
+        for content in after.difference(before) {
+            self.owed.entry(*content).or_insert_with(|| by.to_owned());
+        }
+        for content in before.difference(after) {
+            if !self.acknowledged.contains(content) {
+                self.owed.remove(content);
+            }
+        }
+    }
+
+    /// A device has said that these are on the server.
+    pub(super) fn acknowledge(&mut self, contents: &BTreeSet<Hash>) {
+        for content in contents {
+            if self.owed.contains_key(content) {
+                self.acknowledged.insert(*content);
+            }
+        }
+    }
+
+    /// The server's store was put back: what is neither there nor on any disk is lost with the server's blessing.
+    pub(super) fn put_back(&mut self, left: &BTreeSet<Hash>) {
+        self.owed.retain(|content, _| left.contains(content));
+        self.acknowledged.retain(|content| left.contains(content));
+    }
+
+    /// Returns what is owed and not there, with where it was seen first.
+    pub(super) fn missing(&self, there: &BTreeSet<Hash>) -> Vec<String> {
+        self.owed
+            .iter()
+            .filter(|(content, _)| !there.contains(content))
+            .map(|(content, by)| {
+                let is_acknowledged = self.acknowledged.contains(content);
+                let known = if is_acknowledged { ", acknowledged" } else { "" };
+                format!("{content} ({by}{known})")
+            })
+            .collect()
+    }
+}
