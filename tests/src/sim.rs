@@ -1,4 +1,10 @@
-//! The simulation: real parts of Holdfast in one thread, on disks, clocks and connections that are made up. The same
-//! seed gives the same run.
+//! The simulation: the real client and the real server in one thread, on disks, clocks and lines that are made up. A seed
+//! decides everything that happens, so the same seed gives the same run.
 
+pub mod act;
+pub mod client;
+pub mod disk;
+mod ledger;
+mod person;
 pub mod server;
+pub mod world;

@@ -6,6 +6,7 @@ mod conflicts;
 mod contents;
 mod damage;
 mod directories;
+mod disk;
 mod edits;
 mod harness;
 mod history;

@@ -11,10 +11,8 @@ use sync_engine::{Block, Content, Hash, Name, NodeId, RelPath, Target};
 use tempfile::TempDir;
 
 mod crash;
-mod effects;
 mod looking;
-mod staging;
-mod surprises;
+mod without_exchange;
 
 /// A folder with its root opened and prepared.
 struct Folder {
@@ -120,15 +118,6 @@ fn content_of(file: &mut File) -> std::io::Result<Content> {
 }
 
 const NODE: NodeId = NodeId([7; 16]);
-
-/// Reads the content, and then lets something happen.
-fn then(act: impl Fn()) -> impl Fn(&mut File) -> std::io::Result<Content> {
-    move |file| {
-        let content = content_of(file)?;
-        act();
-        Ok(content)
-    }
-}
 
 fn known<'a>(print: &'a Print, content: &'a Content) -> Known<'a> {
     Known {

@@ -1,0 +1,300 @@
+//! What a watcher of a folder is told. Whoever changes something, everybody who watches is told of it, by a bounded
+//! queue that may lose, repeat, hold back or overflow.
+
+use super::SimDisk;
+use super::node::{Id, TOP};
+use super::state::State;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// What happened to a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Happened {
+    /// It was made, by whatever call.
+    Created {
+        /// It is a directory's.
+        is_dir: bool,
+    },
+    /// The file's bytes were changed.
+    Modified,
+    /// The file was closed by one who could write.
+    Closed,
+    /// Mode or times were set.
+    Attributes,
+    /// It was moved away.
+    MovedFrom {
+        /// It is a directory's.
+        is_dir: bool,
+        /// Is the same where it was moved to.
+        cookie: u64,
+    },
+    /// It was moved here.
+    MovedTo {
+        /// It is a directory's.
+        is_dir: bool,
+        /// Is the same where it was moved from.
+        cookie: u64,
+    },
+    /// It was removed.
+    Removed {
+        /// It was a directory's.
+        is_dir: bool,
+    },
+    /// Something that is not told happened somewhere. The path is empty.
+    Overflow,
+    /// The watched folder itself was moved or removed. The path is empty.
+    RootGone,
+}
+
+/// An event.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SimEvent {
+    /// Where, from the watched folder on, with `/` between the names.
+    pub path: Vec<u8>,
+    /// What.
+    pub happened: Happened,
+}
+
+/// How well a watcher is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WatchOptions {
+    /// So many events wait at most; then the queue overflows.
+    pub waiting_max: usize,
+    /// One event in so many is lost; none when zero.
+    pub lose_one_in: u64,
+    /// One event in so many comes twice; none when zero.
+    pub repeat_one_in: u64,
+    /// Nothing is told of what is below a new directory until its making has been heard of.
+    pub is_blind_below_new: bool,
+}
+
+impl Default for WatchOptions {
+    fn default() -> Self {
+        Self {
+            waiting_max: 16_384,
+            lose_one_in: 0,
+            repeat_one_in: 0,
+            is_blind_below_new: true,
+        }
+    }
+}
+
+/// The watchers' queues.
+#[derive(Debug, Default)]
+pub(super) struct Watches {
+    queues: Vec<Queue>,
+    last_cookie: u64,
+    is_held_back: bool,
+}
+
+#[derive(Debug)]
+struct Queue {
+    folder: Id,
+    options: WatchOptions,
+    waiting: VecDeque<SimEvent>,
+    notify: Arc<Notify>,
+    has_ended: bool,
+}
+
+impl Queue {
+    fn push(&mut self, event: SimEvent) {
+        if self.waiting.len() < self.options.waiting_max {
+            self.waiting.push_back(event);
+        } else if self.waiting.back().map(|last| last.happened) != Some(Happened::Overflow) {
+            self.waiting.push_back(SimEvent {
+                path: Vec::new(),
+                happened: Happened::Overflow,
+            });
+        }
+        self.notify.notify_one();
+    }
+
+    /// Tells whether a path is below a directory that the watcher has not heard of yet.
+    fn is_below_new(&self, path: &[u8]) -> bool {
+        self.options.is_blind_below_new
+            && self.waiting.iter().any(|event| {
+                let is_new_dir = matches!(
+                    event.happened,
+                    Happened::Created { is_dir: true } | Happened::MovedTo { is_dir: true, .. }
+                );
+                let rest = path.strip_prefix(event.path.as_slice());
+                is_new_dir && rest.is_some_and(|rest| rest.starts_with(b"/"))
+            })
+    }
+}
+
+/// The events of one folder, for one life of the client.
+#[derive(Debug)]
+pub struct SimEvents {
+    disk: SimDisk,
+    at: usize,
+    notify: Arc<Notify>,
+}
+
+impl SimEvents {
+    /// Returns the next event, if one waits.
+    pub fn try_next(&mut self) -> Option<SimEvent> {
+        let watches = &mut self.disk.lock().watches;
+        match watches.is_held_back {
+            true => None,
+            false => watches.queues.get_mut(self.at)?.waiting.pop_front(),
+        }
+    }
+
+    /// Waits for the next event; nothing when the client's life has ended.
+    pub async fn next(&mut self) -> Option<SimEvent> {
+        loop {
+            if let Some(event) = self.try_next() {
+                return Some(event);
+            }
+            if self.disk.lock().watches.queues[self.at].has_ended {
+                return None;
+            }
+            self.notify.notified().await;
+        }
+    }
+}
+
+impl SimDisk {
+    /// Lets the running client hear of every change in a folder.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn subscribe(&self, folder: &str, options: WatchOptions) -> io::Result<SimEvents> {
+        let mut state = self.lock();
+        let folder = state.find_dir(folder.as_bytes())?;
+        let notify = Arc::new(Notify::new());
+        state.watches.queues.push(Queue {
+            folder,
+            options,
+            waiting: VecDeque::new(),
+            notify: notify.clone(),
+            has_ended: false,
+        });
+        Ok(SimEvents {
+            disk: self.clone(),
+            at: state.watches.queues.len() - 1,
+            notify,
+        })
+    }
+
+    /// Holds all events back, or lets them through again.
+    pub fn hold_events_back(&self, is_held_back: bool) {
+        let watches = &mut self.lock().watches;
+        watches.is_held_back = is_held_back;
+        for queue in &watches.queues {
+            queue.notify.notify_one();
+        }
+    }
+
+    /// Lets every watcher's queue overflow, and forget what waited.
+    pub fn overflow(&self) {
+        for queue in &mut self.lock().watches.queues {
+            queue.waiting.clear();
+            queue.push(SimEvent {
+                path: Vec::new(),
+                happened: Happened::Overflow,
+            });
+        }
+    }
+}
+
+impl Watches {
+    /// Nobody hears anything any more.
+    pub(super) fn end(&mut self) {
+        for queue in &mut self.queues {
+            queue.waiting.clear();
+            queue.has_ended = true;
+            queue.notify.notify_one();
+        }
+    }
+
+    pub(super) fn next_cookie(&mut self) -> u64 {
+        self.last_cookie += 1;
+        self.last_cookie
+    }
+}
+
+impl State {
+    /// Tells all watchers what happened to a name in a directory.
+    pub(super) fn happened(&mut self, dir: Id, name: &[u8], happened: Happened) {
+        for at in 0..self.watches.queues.len() {
+            let queue = &self.watches.queues[at];
+            let Some(mut path) = self.path_below(queue.folder, dir).filter(|_| !queue.has_ended) else {
+                continue;
+            };
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            path.extend_from_slice(name);
+            let WatchOptions {
+                lose_one_in,
+                repeat_one_in,
+                ..
+            } = queue.options;
+            if queue.is_below_new(&path) || (lose_one_in != 0 && self.one_in(lose_one_in)) {
+                continue;
+            }
+            let is_repeated = repeat_one_in != 0 && self.one_in(repeat_one_in);
+            let event = SimEvent { path, happened };
+            let queue = &mut self.watches.queues[at];
+            if is_repeated {
+                queue.push(event.clone());
+            }
+            queue.push(event);
+        }
+        if let Happened::Removed { is_dir: true } = happened {
+            for queue in &mut self.watches.queues {
+                let is_gone = self
+                    .nodes
+                    .get(&queue.folder)
+                    .is_none_or(|node| queue.folder != TOP && node.names.is_empty());
+                if is_gone && !queue.has_ended {
+                    queue.push(root_gone());
+                }
+            }
+        }
+    }
+
+    /// Tells all watchers what happened to a file that somebody has open. They hear of one name of it.
+    pub(super) fn happened_to(&mut self, id: Id, happened: Happened) {
+        let Some((dir, key)) = self.nodes.get(&id).and_then(|node| node.names.first().cloned()) else {
+            return;
+        };
+        let entries = self.nodes.get(&dir).and_then(|node| node.entries().ok());
+        if let Some(name) = entries.and_then(|entries| Some(entries.get(&key)?.name.clone())) {
+            self.happened(dir, &name, happened);
+        }
+    }
+
+    /// Tells the watchers of a folder that it was moved.
+    pub(super) fn root_moved(&mut self, id: Id) {
+        for queue in &mut self.watches.queues {
+            if queue.folder == id && !queue.has_ended {
+                queue.push(root_gone());
+            }
+        }
+    }
+
+    fn path_below(&self, folder: Id, dir: Id) -> Option<Vec<u8>> {
+        let mut names = Vec::new();
+        let mut at = dir;
+        while at != folder {
+            let (parent, key) = self.nodes.get(&at)?.names.first()?;
+            let entry = self.nodes.get(parent)?.entries().ok()?.get(key)?;
+            names.push(entry.name.clone());
+            at = *parent;
+        }
+        names.reverse();
+        Some(names.join(&b'/'))
+    }
+}
+
+fn root_gone() -> SimEvent {
+    SimEvent {
+        path: Vec::new(),
+        happened: Happened::RootGone,
+    }
+}

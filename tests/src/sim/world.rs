@@ -1,0 +1,277 @@
+//! A simulated world: a server, several computers with a client each, and people who work on them while things go wrong.
+//! After a story all is mended; then all must come to rest, agree, and have lost nothing.
+
+mod check;
+
+use crate::noise::Noise;
+use crate::sim::act::{Act, LineWeather, Wildness, story};
+use crate::sim::client::{SimClient, Weather};
+use crate::sim::disk::{Crash, Options, WatchOptions};
+use crate::sim::ledger::{Ledger, contents};
+use crate::sim::person::{self, Contents};
+use crate::sim::server::{Backup, PutBack, SimServer};
+use anyhow::{Result, bail};
+use common::entropy;
+use common::identity::AccountId;
+use std::sync::Arc;
+use std::time::Duration;
+use sync_engine::Hash;
+
+/// All must come to rest within this time once everything is mended.
+const REST_MAX: Duration = Duration::from_secs(1800);
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Run {
+    /// Stands for all that happened: two runs of one story give the same.
+    pub trace: Hash,
+    /// What happened, line by line.
+    pub told: Vec<String>,
+    /// What was wrong, if anything.
+    pub failure: Option<String>,
+}
+
+/// Runs the story of a seed.
+#[must_use]
+pub fn run(seed: u64, wildness: Wildness) -> Run {
+    let mut dice = Noise::new(seed);
+    let acts = story(&mut dice, wildness);
+    run_acts(seed, wildness, &acts)
+}
+
+/// Runs a story in the world of a seed.
+///
+/// # Panics
+/// When the system has no runtime to give.
+#[must_use]
+pub fn run_acts(seed: u64, wildness: Wildness, acts: &[Act]) -> Run {
+    let _simulated = entropy::simulate(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("the system gives a runtime");
+    runtime.block_on(async {
+        let mut told = Vec::new();
+        let outcome = tell_story(seed, wildness, acts, &mut told).await;
+        let trace = Hash::of(told.join("\n").as_bytes());
+        Run {
+            trace,
+            told,
+            failure: outcome.err().map(|error| format!("{error:#}")),
+        }
+    })
+}
+
+async fn tell_story(seed: u64, wildness: Wildness, acts: &[Act], told: &mut Vec<String>) -> Result<()> {
+    let mut world = World::new(seed, wildness).await?;
+    for (n, act) in acts.iter().enumerate() {
+        told.push(format!("{n}: {act}"));
+        let happened = world.happen(*act).await;
+        world.hear(told);
+        happened.map_err(|error| error.context(format!("at act {n}: {act}")))?;
+    }
+    Ok(())
+}
+
+/// See the module's page.
+struct World {
+    server: Arc<SimServer>,
+    clients: Vec<SimClient>,
+    account: Option<AccountId>,
+    contents: Contents,
+    ledger: Ledger,
+    backup: Option<Backup>,
+    said: Vec<String>,
+}
+
+impl World {
+    /// Makes a world in which all are connected and at rest.
+    async fn new(seed: u64, wildness: Wildness) -> Result<Self> {
+        let server = Arc::new(SimServer::new(seed));
+        server.start()?;
+        let mut clients = Vec::new();
+        for number in 0..wildness.n_devices {
+            let seed = seed.wrapping_mul(31).wrapping_add(u64::from(number));
+            let kind = Noise::new(seed).number();
+            clients.push(SimClient::new(
+                number,
+                server.clone(),
+                disk_of(seed, kind),
+                watch_of(kind),
+                seed,
+            )?);
+        }
+        let mut world = Self {
+            server,
+            clients,
+            account: None,
+            contents: Contents::default(),
+            ledger: Ledger::default(),
+            backup: None,
+            said: Vec::new(),
+        };
+        for client in &mut world.clients {
+            client.start(world.account.clone())?;
+            if client.wait_synced(REST_MAX).await.is_err() {
+                bail!("{} does not get synced at first", client.name());
+            }
+            world.account = client.account_id().await;
+        }
+        Ok(world)
+    }
+
+    fn client(&mut self, device: u8) -> &mut SimClient {
+        let n = usize::from(device) % self.clients.len();
+        &mut self.clients[n]
+    }
+
+    async fn happen(&mut self, act: Act) -> Result<()> {
+        match act {
+            Act::Edit {
+                device,
+                how,
+                which,
+                whither,
+            } => self.edit(device, how, which, whither),
+            Act::Pass(ms) => tokio::time::sleep(Duration::from_millis(ms.into())).await,
+            Act::Line { device, weather } => self.client(device).set_weather(weather_of(weather)),
+            Act::Crash {
+                device,
+                is_power_cut,
+                after,
+            } => self.crash(device, is_power_cut, after),
+            Act::Start { device } => self.start(device)?,
+            Act::LoseMemory { device } => {
+                let client = self.client(device);
+                if !client.is_running() {
+                    client.lose_memory();
+                }
+            }
+            Act::Overflow { device } => self.client(device).disk.overflow(),
+            Act::Clock { device, hours } => {
+                let clock = self.client(device).disk.clock();
+                clock.jump(i64::from(hours) * 3_600_000_000_000);
+            }
+            Act::CrashServer { is_power_cut, after } => self.crash_server(is_power_cut, after),
+            Act::StartServer => self.start_server()?,
+            Act::Backup => self.backup = Some(self.server.backup()),
+            Act::PutBack { has_new_epoch } => self.put_back(has_new_epoch)?,
+            Act::Settle => self.settle().await?,
+        }
+        // Whatever is ready goes on before the next act, so that time zero is long enough for what needs none.
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+
+    fn edit(&mut self, device: u8, how: u8, which: u16, whither: u16) {
+        let n = usize::from(device) % self.clients.len();
+        let disk = self.clients[n].disk.clone();
+        let before = contents(&person::tree(&disk));
+        let what = person::edit(&disk, &mut self.contents, how, which, whither);
+        let after = contents(&person::tree(&disk));
+        let name = self.clients[n].name();
+        self.ledger.changed(&before, &after, &format!("{name}, {what}"));
+        self.said.push(format!("{name}: {what}"));
+    }
+
+    fn crash(&mut self, device: u8, is_power_cut: bool, after: u16) {
+        let crash = if is_power_cut { Crash::PowerCut } else { Crash::Kill };
+        let n = usize::from(device) % self.clients.len();
+        if after > 0 && self.clients[n].is_running() {
+            return self.clients[n].kill_after(after.into(), crash);
+        }
+        self.end_client(n, crash);
+    }
+
+    /// Ends a client; a power cut may take what a person wrote and nobody flushed.
+    fn end_client(&mut self, n: usize, crash: Crash) {
+        let client = &mut self.clients[n];
+        let before = contents(&person::tree(&client.disk));
+        client.kill(crash);
+        let after = contents(&person::tree(&client.disk));
+        if crash == Crash::PowerCut {
+            self.ledger
+                .changed(&before, &after, &format!("{}, a power cut", client.name()));
+        }
+    }
+
+    fn start(&mut self, device: u8) -> Result<()> {
+        let account = self.account.clone();
+        let client = self.client(device);
+        if !client.is_running() {
+            client.start(account)?;
+        }
+        Ok(())
+    }
+
+    fn crash_server(&mut self, is_power_cut: bool, after: u16) {
+        match (is_power_cut, after) {
+            (true, _) => self.server.power_cut(),
+            (false, 0) => self.server.kill(),
+            (false, after) => self.server.kill_at(after.into()),
+        }
+    }
+
+    fn start_server(&mut self) -> Result<()> {
+        if !self.server.is_running() {
+            self.server.start()?;
+        }
+        Ok(())
+    }
+
+    fn put_back(&mut self, has_new_epoch: bool) -> Result<()> {
+        let Some(backup) = &self.backup else { return Ok(()) };
+        let how = if has_new_epoch {
+            PutBack::WithNewEpoch
+        } else {
+            PutBack::AsItWas
+        };
+        self.server.put_back(backup, how)?;
+        let left = self.everything()?;
+        self.ledger.put_back(&left);
+        Ok(())
+    }
+
+    /// Notes what everybody has said.
+    fn hear(&mut self, told: &mut Vec<String>) {
+        told.append(&mut self.said);
+        for client in &mut self.clients {
+            let name = client.name().to_owned();
+            told.extend(
+                client
+                    .heard()
+                    .into_iter()
+                    .map(|notice| format!("   {name} {notice:?}")),
+            );
+        }
+    }
+}
+
+fn weather_of(weather: LineWeather) -> Weather {
+    match weather {
+        LineWeather::Fair(delay_ms) => Weather::Fair(delay_ms.into()),
+        LineWeather::Down => Weather::Down,
+        LineWeather::Silent => Weather::Silent,
+        LineWeather::BreaksAfter(n_bytes) => Weather::BreaksAfter(n_bytes.into()),
+    }
+}
+
+/// The disk of a computer: stamps are fine on some and coarse on others, and so on.
+fn disk_of(seed: u64, kind: u64) -> Options {
+    Options {
+        granularity_ns: [1, 1, 4_000_000, 1_000_000_000, 2_000_000_000][(kind % 5) as usize],
+        tells_birth: kind / 5 % 4 != 0,
+        can_exchange: kind / 20 % 3 != 0,
+        is_choppy: kind / 60 % 3 == 0,
+        ..Options::new(seed)
+    }
+}
+
+fn watch_of(kind: u64) -> WatchOptions {
+    WatchOptions {
+        waiting_max: [16_384, 16][(kind / 180 % 4 == 0) as usize],
+        repeat_one_in: [0, 5][(kind / 720 % 2) as usize],
+        ..WatchOptions::default()
+    }
+}
