@@ -17,9 +17,11 @@ mod system;
 mod verify;
 
 use clap::{Args, Subcommand};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use sync_engine::Hash;
 
-use crate::store::{AccountKey, AccountRow, Directory, Metadata, Store};
+use crate::store::{AccountKey, AccountRow, Directory, Metadata, Records, Store};
 use crate::trouble::Trouble;
 use moment::Moment;
 
@@ -191,6 +193,21 @@ impl OfAccount {
 /// Reads everything in a store and returns what is damaged.
 pub(crate) fn damages(store: &Store) -> Result<Vec<String>, Trouble> {
     Ok(verify::look(store).map_err(Trouble::from)?.damages)
+}
+
+/// Returns all contents that any account has, or has had in its history.
+pub(crate) fn contents(store: &Store) -> Result<BTreeSet<Hash>, Trouble> {
+    let read = |records: &dyn Records| {
+        let mut contents = BTreeSet::new();
+        for account in records.accounts()? {
+            records.every_state(account.key, &mut |_, _, node| {
+                contents.extend(node.kind.file().map(|file| file.content.hash));
+                true
+            })?;
+        }
+        Ok(contents)
+    };
+    store.metadata.read(read).map_err(Trouble::from)
 }
 
 /// Gives a store that nobody serves another epoch.

@@ -35,8 +35,10 @@ pub(crate) use packs::Packs;
 pub(crate) use rows::{AccountKey, AccountRow, ChunkRow, DeviceRow, KeyHash, NewDevice, StoredEntry};
 pub(crate) use sqlite::Sqlite;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use sync_engine::Hash;
 
 use crate::trouble::{StartError, Trouble};
 
@@ -131,6 +133,14 @@ impl Store {
     /// When it cannot be read at all.
     pub fn damages(&self) -> Result<Vec<String>, Trouble> {
         crate::admin::damages(self)
+    }
+
+    /// Returns the contents of all files that any account has, or has had in its history.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn contents(&self) -> Result<BTreeSet<Hash>, Trouble> {
+        crate::admin::contents(self)
     }
 
     /// Gives the store another epoch, as `server new-epoch` does.

@@ -100,6 +100,17 @@ pub struct Wildness {
     pub n_acts: usize,
 }
 
+impl Wildness {
+    /// Returns how wild the world of a seed is.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        Self {
+            n_devices: 2 + (seed % 5 == 0) as u8,
+            n_acts: 20 + (seed % 7) as usize * 10,
+        }
+    }
+}
+
 /// Tells a story.
 #[must_use]
 pub fn story(dice: &mut Noise, wildness: Wildness) -> Vec<Act> {

@@ -43,6 +43,8 @@ pub struct SimClient {
     config: Config,
     watch: WatchOptions,
     dice: Noise,
+    /// The crash that is to come by itself.
+    armed: Option<Crash>,
     life: Option<Life>,
     _config_dir: TempDir,
 }
@@ -78,6 +80,7 @@ impl SimClient {
             config: Config::at(config_dir.path()),
             watch,
             dice: Noise::new(seed),
+            armed: None,
             life: None,
             _config_dir: config_dir,
         })
@@ -144,13 +147,17 @@ impl SimClient {
 
     /// Ends the client, or cuts the computer's power.
     pub fn kill(&mut self, crash: Crash) {
-        self.disk.crash(crash);
-        self.bury(crash);
+        if !self.disk.is_crashed() {
+            self.disk.crash(crash);
+            self.armed = Some(crash);
+        }
+        self.bury();
     }
 
     /// Lets the client, or the computer, crash after so many effects on the disk. What it does then reaches nothing any
-    /// more; [`SimClient::bury`] ends it.
-    pub fn kill_after(&self, n_effects: u64, crash: Crash) {
+    /// more; [`SimClient::kill`] buries it.
+    pub fn kill_after(&mut self, n_effects: u64, crash: Crash) {
+        self.armed = Some(crash);
         let (wire, memory) = (self.wire.clone(), self.memory.clone());
         self.disk.crash_after(n_effects, crash, move || {
             wire.hang_up();
@@ -159,10 +166,10 @@ impl SimClient {
     }
 
     /// Ends what is left of a client that has crashed.
-    pub fn bury(&mut self, crash: Crash) {
+    fn bury(&mut self) {
         self.wire.hang_up();
         self.memory.end();
-        if crash == Crash::PowerCut {
+        if self.armed.take() == Some(Crash::PowerCut) {
             self.memory.cut_power(&mut self.dice);
         }
         if let Some(life) = self.life.take() {

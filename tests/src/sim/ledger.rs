@@ -4,6 +4,7 @@
 use crate::sim::disk::Shown;
 use std::collections::{BTreeMap, BTreeSet};
 use sync_engine::Hash;
+use tui_client::chunker::Chunker;
 
 /// See the module's page.
 #[derive(Debug, Default)]
@@ -18,10 +19,21 @@ pub(super) struct Ledger {
 pub(super) fn contents(tree: &BTreeMap<Vec<u8>, Shown>) -> BTreeSet<Hash> {
     tree.values()
         .filter_map(|shown| match shown {
-            Shown::File { bytes, .. } => Some(Hash::of(bytes)),
+            Shown::File { bytes, .. } => Some(name_of(bytes)),
             Shown::Dir { .. } | Shown::Symlink(_) => None,
         })
         .collect()
+}
+
+/// The name that a content has in an account.
+fn name_of(bytes: &[u8]) -> Hash {
+    /// No file of this length has more than one chunk.
+    const ONE_CHUNK_LEN: usize = 4096;
+    if bytes.len() <= ONE_CHUNK_LEN {
+        return Hash::of(bytes);
+    }
+    let chunked = Chunker::new().chunk(bytes, |_, _| ());
+    chunked.map_or_else(|_| Hash::of(bytes), |chunked| chunked.content.hash)
 }
 
 impl Ledger {
@@ -36,6 +48,13 @@ impl Ledger {
                 self.owed.remove(content);
             }
         }
+    }
+
+    /// A computer has crashed: what is not there now was not safe on it, unless it was acknowledged.
+    pub(super) fn lost(&mut self, left: &BTreeSet<Hash>) {
+        let acknowledged = &self.acknowledged;
+        self.owed
+            .retain(|content, _| left.contains(content) || acknowledged.contains(content));
     }
 
     /// A device has said that these are on the server.

@@ -93,7 +93,10 @@ impl Edit<'_> {
             }
             (3 | 4, Some(file), ..) => (format!("overwrite {file}"), disk.write(&file, contents.next())),
             (5, Some(file), ..) => (format!("save {file}"), save(disk, &file, contents)),
-            (6, Some(file), ..) => (format!("save {file} and keep the old"), save_with_backup(disk, &file, contents)),
+            (6, Some(file), ..) => (
+                format!("save {file} and keep the old"),
+                save_with_backup(disk, &file, contents),
+            ),
             (7, Some(file), ..) => (format!("append to {file}"), append(disk, &file, contents)),
             (8 | 9, _, _, Some(any)) => (format!("move {any} to {target}"), disk.rename_new(&any, &target)),
             (10, Some(file), ..) => (format!("move {file} over {target}"), disk.rename(&file, &target)),
@@ -107,10 +110,14 @@ impl Edit<'_> {
                 (format!("swap {any} and {target}"), disk.exchange(&any, &target))
             }
             (18, Some(file), ..) => (format!("copy {file} to {target}"), copy(disk, &file, &target)),
-            (19, Some(file), ..) if file.ends_with('c') => {
-                (format!("rewrite {file} unseen"), rewrite_unseen(disk, &file, contents))
-            }
-            (19, ..) => (format!("write much to {target}"), disk.write(&target, contents.large())),
+            (19, Some(file), ..) if file.ends_with('c') => (
+                format!("rewrite {file} unseen"),
+                rewrite_unseen(disk, &file, contents),
+            ),
+            (19, ..) => (
+                format!("write much to {target}"),
+                disk.write(&target, contents.large()),
+            ),
             (_, ..) => (format!("write {target}"), disk.write(&target, contents.next())),
         }
     }

@@ -11,8 +11,10 @@ mod tests;
 use anyhow::{Context as _, Result, ensure};
 use common::fingerprint::Fingerprint;
 use server::{Engine, Options, Parts, Store};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use sync_engine::Hash;
 use tokio::io::DuplexStream;
 
 use self::disk::{Disk, DiskClock, DiskCommits, DiskPacks};
@@ -233,25 +235,41 @@ impl SimServer {
         self.lock_disk().damage(damage);
     }
 
+    /// Returns the contents of all files that are in a tree or in the history.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn contents(&self) -> Result<BTreeSet<Hash>> {
+        let contents = self.copy()?.contents();
+        contents.map_err(|trouble| anyhow::anyhow!("{trouble}"))
+    }
+
     /// Looks at a copy of the store, as a server would find it that starts now: every journal is whole and chained, the
     /// trees are what the journals say, and every chunk that they need is there and right.
     ///
     /// # Errors
     /// With all that is damaged.
     pub fn check(&self) -> Result<()> {
-        let copy = Arc::new(Mutex::new(Disk::new()));
-        let backup = self.backup();
-        copy.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .put_back(&backup);
-        let store = open(&copy, &Arc::new(Life::new(0)))?;
-        let damages = store.damages().map_err(|trouble| anyhow::anyhow!("{trouble}"))?;
+        let damages = self
+            .copy()?
+            .damages()
+            .map_err(|trouble| anyhow::anyhow!("{trouble}"))?;
         ensure!(
             damages.is_empty(),
             "the store is damaged:\n{}",
             damages.join("\n")
         );
         Ok(())
+    }
+
+    /// Opens a copy of the store.
+    fn copy(&self) -> Result<Store> {
+        let copy = Arc::new(Mutex::new(Disk::new()));
+        let backup = self.backup();
+        copy.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .put_back(&backup);
+        open(&copy, &Arc::new(Life::new(0)))
     }
 
     fn throw(&self) -> u64 {

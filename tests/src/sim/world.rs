@@ -176,7 +176,11 @@ impl World {
     }
 
     fn crash(&mut self, device: u8, is_power_cut: bool, after: u16) {
-        let crash = if is_power_cut { Crash::PowerCut } else { Crash::Kill };
+        let crash = if is_power_cut {
+            Crash::PowerCut
+        } else {
+            Crash::Kill
+        };
         let n = usize::from(device) % self.clients.len();
         if after > 0 && self.clients[n].is_running() {
             return self.clients[n].kill_after(after.into(), crash);
@@ -186,13 +190,9 @@ impl World {
 
     /// Ends a client; a power cut may take what a person wrote and nobody flushed.
     fn end_client(&mut self, n: usize, crash: Crash) {
-        let client = &mut self.clients[n];
-        let before = contents(&person::tree(&client.disk));
-        client.kill(crash);
-        let after = contents(&person::tree(&client.disk));
-        if crash == Crash::PowerCut {
-            self.ledger
-                .changed(&before, &after, &format!("{}, a power cut", client.name()));
+        self.clients[n].kill(crash);
+        if let Ok(left) = self.everything() {
+            self.ledger.lost(&left);
         }
     }
 

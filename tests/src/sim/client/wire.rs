@@ -92,7 +92,10 @@ impl Wire {
             if state.weather == Weather::Down {
                 return Err(refused());
             }
-            (state.key(endpoint.certificate.fingerprint().0), state.lines.clone())
+            (
+                state.key(endpoint.certificate.fingerprint().0),
+                state.lines.clone(),
+            )
         };
         let far = self.0.server.connect(key).map_err(|_| refused())?;
         let (near, line) = tokio::io::duplex(NEAR_LEN);

@@ -143,6 +143,12 @@ impl SimEvents {
         }
     }
 
+    /// Returns what rings when an event waits, and when the client's life has ended.
+    #[must_use]
+    pub fn bell(&self) -> Arc<Notify> {
+        self.notify.clone()
+    }
+
     /// Waits for the next event; nothing when the client's life has ended.
     pub async fn next(&mut self) -> Option<SimEvent> {
         loop {

@@ -59,7 +59,10 @@ impl World {
     }
 
     fn is_agreed(&self) -> bool {
-        let mut trees = self.clients.iter().map(|client| comparable(&person::tree(&client.disk)));
+        let mut trees = self
+            .clients
+            .iter()
+            .map(|client| comparable(&person::tree(&client.disk)));
         let first = trees.next();
         trees.all(|tree| Some(tree) == first) && self.clients.iter().all(|client| client.is_running())
     }
@@ -68,7 +71,13 @@ impl World {
         let trees: Vec<String> = self
             .clients
             .iter()
-            .map(|client| format!("{}: {:#?}", client.name(), comparable(&person::tree(&client.disk))))
+            .map(|client| {
+                format!(
+                    "{}: {:#?}",
+                    client.name(),
+                    comparable(&person::tree(&client.disk))
+                )
+            })
             .collect();
         trees.join("\n")
     }
@@ -80,7 +89,11 @@ impl World {
         ensure!(missing.is_empty(), "lost: {}", missing.join(", "));
         for client in &self.clients {
             let staged = client.disk.names(&format!("{FOLDER}/.holdfast/staging"))?;
-            ensure!(staged.is_empty(), "{} leaves {staged:?} in staging", client.name());
+            ensure!(
+                staged.is_empty(),
+                "{} leaves {staged:?} in staging",
+                client.name()
+            );
         }
         Ok(())
     }
