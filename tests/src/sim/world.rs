@@ -34,9 +34,13 @@ pub struct Run {
 /// Runs the story of a seed.
 #[must_use]
 pub fn run(seed: u64, wildness: Wildness) -> Run {
-    let mut dice = Noise::new(seed);
-    let acts = story(&mut dice, wildness);
-    run_acts(seed, wildness, &acts)
+    run_acts(seed, wildness, &story_of(seed, wildness))
+}
+
+/// Returns the story of a seed.
+#[must_use]
+pub fn story_of(seed: u64, wildness: Wildness) -> Vec<Act> {
+    story(&mut Noise::new(seed), wildness)
 }
 
 /// Runs a story in the world of a seed.
@@ -61,6 +65,30 @@ pub fn run_acts(seed: u64, wildness: Wildness, acts: &[Act]) -> Run {
             failure: outcome.err().map(|error| format!("{error:#}")),
         }
     })
+}
+
+/// Returns the shortest part of a failing story that was found to fail too. It takes up to so many runs.
+#[must_use]
+pub fn shorten(seed: u64, wildness: Wildness, acts: &[Act], n_runs_max: usize) -> Vec<Act> {
+    let (mut acts, mut n_runs) = (acts.to_vec(), 0);
+    let mut len = acts.len() / 2;
+    while len > 0 && n_runs < n_runs_max {
+        let mut from = 0;
+        while from < acts.len() && n_runs < n_runs_max {
+            let mut shorter = acts.clone();
+            // The end, where all is looked at, stays.
+            let to = (from + len).min(acts.len() - 1);
+            shorter.drain(from..to.max(from));
+            n_runs += 1;
+            if shorter.len() < acts.len() && run_acts(seed, wildness, &shorter).failure.is_some() {
+                acts = shorter;
+            } else {
+                from += len;
+            }
+        }
+        len /= 2;
+    }
+    acts
 }
 
 async fn tell_story(seed: u64, wildness: Wildness, acts: &[Act], told: &mut Vec<String>) -> Result<()> {

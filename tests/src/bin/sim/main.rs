@@ -7,7 +7,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tests::sim::act::Wildness;
-use tests::sim::world::run;
+use tests::sim::world::{run, shorten, story_of};
+
+/// How many runs the search for a shorter story takes at most.
+const SHORTENING_RUNS_MAX: usize = 200;
 
 /// What was asked for.
 struct Args {
@@ -95,5 +98,9 @@ fn try_seed(seed: u64, tells: bool) -> Option<String> {
             line(&second.told)
         ));
     }
-    first.failure
+    let failure = first.failure?;
+    let acts = story_of(seed, wildness);
+    let shortest = shorten(seed, wildness, &acts, SHORTENING_RUNS_MAX);
+    let lines: Vec<String> = shortest.iter().map(|act| format!("  {act}")).collect();
+    Some(format!("{failure}\n{}", lines.join("\n")))
 }

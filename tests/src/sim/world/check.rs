@@ -68,18 +68,19 @@ impl World {
     }
 
     fn differences(&self) -> String {
-        let trees: Vec<String> = self
+        let trees: Vec<_> = self
             .clients
             .iter()
-            .map(|client| {
-                format!(
-                    "{}: {:#?}",
-                    client.name(),
-                    comparable(&person::tree(&client.disk))
-                )
-            })
+            .map(|client| (client.name(), comparable(&person::tree(&client.disk))))
             .collect();
-        trees.join("\n")
+        let mut paths: BTreeMap<&String, Vec<(&str, &String)>> = BTreeMap::new();
+        for (name, tree) in &trees {
+            for (path, shown) in tree {
+                paths.entry(path).or_default().push((name, shown));
+            }
+        }
+        paths.retain(|_, shown| shown.len() < trees.len() || shown.iter().any(|one| one.1 != shown[0].1));
+        format!("{paths:?}")
     }
 
     /// Looks whether the promises were kept.
