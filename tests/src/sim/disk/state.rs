@@ -40,7 +40,7 @@ pub(super) struct State {
     /// The last number given to an open file or directory.
     pub(super) last_serial: u64,
     next_id: u64,
-    next_number: u64,
+    last_number: u64,
     /// Inode numbers that may be given again.
     pub(super) free_numbers: Vec<u64>,
 }
@@ -61,7 +61,7 @@ impl State {
             locks: BTreeMap::new(),
             last_serial: 0,
             next_id: 0,
-            next_number: 2,
+            last_number: 1,
             free_numbers: Vec::new(),
         };
         state.make(Body::Dir(BTreeMap::new()), 0o755);
@@ -133,8 +133,13 @@ impl State {
             let at = self.noise.number() % self.free_numbers.len() as u64;
             return self.free_numbers.swap_remove(at as usize);
         }
-        self.next_number += 1;
-        self.next_number
+        self.new_number()
+    }
+
+    /// Returns an inode number that no node has had.
+    pub(super) fn new_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
     }
 
     /// Removes a node that has no name and is not open any more.
