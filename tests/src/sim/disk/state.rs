@@ -39,6 +39,8 @@ pub(super) struct State {
     pub(super) locks: BTreeMap<Id, u64>,
     /// The last number given to an open file or directory.
     pub(super) last_serial: u64,
+    /// When the system last flushed everything by itself, by the time that has passed, in nanoseconds.
+    pub(super) synced_ns: i64,
     next_id: u64,
     last_number: u64,
     /// Inode numbers that may be given again.
@@ -60,6 +62,7 @@ impl State {
             armed: Armed::default(),
             locks: BTreeMap::new(),
             last_serial: 0,
+            synced_ns: 0,
             next_id: 0,
             last_number: 1,
             free_numbers: Vec::new(),
