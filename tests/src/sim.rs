@@ -1,4 +1,5 @@
-//! The simulation: computers whose disks, networks, clocks and random numbers are made of memory and a seed, so that
-//! one seed gives one run.
+//! The simulation: real parts of Holdfast in one thread, on disks, clocks and connections that are made up. The same
+//! seed gives the same run.
 
 pub mod disk;
+pub mod server;

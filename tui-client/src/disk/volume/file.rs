@@ -216,7 +216,7 @@ impl From<std::fs::File> for File {
 impl Read for &File {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         match &self.0 {
-            Kind::Platform(file) => { file }.read(bytes),
+            Kind::Platform(file) => Read::read(&mut { file }, bytes),
             Kind::Other(file) => file.read(bytes),
         }
     }
@@ -225,7 +225,7 @@ impl Read for &File {
 impl Write for &File {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &self.0 {
-            Kind::Platform(file) => { file }.write(bytes),
+            Kind::Platform(file) => Write::write(&mut { file }, bytes),
             Kind::Other(file) => file.write(bytes),
         }
     }
@@ -238,7 +238,7 @@ impl Write for &File {
 impl Seek for &File {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         match &self.0 {
-            Kind::Platform(file) => { file }.seek(to),
+            Kind::Platform(file) => Seek::seek(&mut { file }, to),
             Kind::Other(file) => file.seek(to),
         }
     }
@@ -246,13 +246,13 @@ impl Seek for &File {
 
 impl Read for File {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        (&*self).read(bytes)
+        { &*self }.read(bytes)
     }
 }
 
 impl Write for File {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&*self).write(bytes)
+        { &*self }.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -262,6 +262,6 @@ impl Write for File {
 
 impl Seek for File {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        (&*self).seek(to)
+        { &*self }.seek(to)
     }
 }
