@@ -2,6 +2,7 @@
 //! each of them. The function that reads a file's content is called in the middle of each destructive effect, so a test
 //! changes the disk from there.
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test may stop at once")]
 
 use std::cell::RefCell;
 use std::fs;

@@ -81,6 +81,7 @@ impl SimDisk {
         let mut state = self.lock();
         state.check(owner)?;
         state.tick();
+        state.sync_if_due();
         let counts = is_effect && matches!(owner, Owner::Client(_));
         if counts {
             state.failure_due()?;

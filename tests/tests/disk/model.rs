@@ -248,7 +248,12 @@ fn the_simulated_disk_does_what_a_real_one_does() {
         let mut told = Vec::new();
         for number in 0..N_CALLS {
             let call = CALLS[pick(CALLS.len())];
-            let (path, other) = (PATHS[pick(PATHS.len())], PATHS[pick(PATHS.len())]);
+            let there: Vec<String> = both.simulated_tree().into_keys().collect();
+            let mut path = || match there.get(pick(2 * there.len() + 1)) {
+                Some(path) => path.clone(),
+                None => PATHS[pick(PATHS.len())].to_owned(),
+            };
+            let (path, other) = (&path(), &path());
             let text = format!("{number} ");
             let (real, simulated) = match call {
                 Call::Open | Call::WriteOpen => both.with_open(call, path, &text),

@@ -102,6 +102,25 @@ impl Root {
         self.private().map(drop)
     }
 
+    /// Makes a file in the private directory and removes it, so that a watcher hears of it.
+    ///
+    /// # Errors
+    /// When it cannot be made or removed.
+    pub fn make_cookie(&self, name: &str) -> Result<(), DiskError> {
+        let dir = &self.private()?.dir;
+        let made = match dir.create_file(name.as_bytes(), 0o600) {
+            // One that a crash left; its removal is heard of too.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            result => result.map(drop),
+        };
+        made.and_then(|()| dir.unlink(name.as_bytes()))
+            .map_err(|source| DiskError::Private {
+                deed: "make and remove",
+                name: name.to_owned(),
+                source,
+            })
+    }
+
     /// Tells whether the folder has no marker yet.
     ///
     /// # Errors

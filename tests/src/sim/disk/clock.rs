@@ -51,11 +51,16 @@ impl SimClock {
     /// Returns what it shows, in nanoseconds since 1970.
     #[must_use]
     pub fn now_ns(&self) -> i64 {
-        let elapsed = i64::try_from((self.0.elapsed)().as_nanos()).unwrap_or(i64::MAX);
+        let offset_ns = self.0.offset_ns.load(Ordering::Relaxed);
         BEGIN_NS
-            .saturating_add(elapsed)
-            .saturating_add(self.0.worked_ns.load(Ordering::Relaxed))
-            .saturating_add(self.0.offset_ns.load(Ordering::Relaxed))
+            .saturating_add(self.passed_ns())
+            .saturating_add(offset_ns)
+    }
+
+    /// Returns how much time has passed, whatever it shows, in nanoseconds.
+    pub(super) fn passed_ns(&self) -> i64 {
+        let elapsed = i64::try_from((self.0.elapsed)().as_nanos()).unwrap_or(i64::MAX);
+        elapsed.saturating_add(self.0.worked_ns.load(Ordering::Relaxed))
     }
 
     /// Lets a call take its time.

@@ -4,7 +4,7 @@ use super::fail::Fail;
 use super::node::{Body, Id, Node, Troubles};
 use super::state::State;
 use super::{SimDisk, durable::Image};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -164,7 +164,13 @@ impl State {
                 }
             }
         }
-        for (id, Image { attributes, body }) in images {
+        let mut taken = BTreeSet::new();
+        for (id, Image { mut attributes, body }) in images {
+            // The removal of its last bearer is lost, and so the number was not free.
+            if !taken.insert(attributes.number) {
+                attributes.number = self.new_number();
+                taken.insert(attributes.number);
+            }
             let node = Node {
                 attributes,
                 body,
@@ -174,7 +180,6 @@ impl State {
             };
             self.nodes.insert(id, node);
         }
-        let taken: Vec<u64> = self.nodes.values().map(|node| node.attributes.number).collect();
         self.free_numbers.retain(|number| !taken.contains(number));
     }
 }

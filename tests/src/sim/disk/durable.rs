@@ -7,7 +7,7 @@
 
 use super::entries::Change;
 use super::fail::Fail;
-use super::node::{Attributes, Body, Id, TOP};
+use super::node::{Attributes, Body, Id, Key, TOP};
 use super::state::State;
 use crate::noise::Noise;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,24 +39,52 @@ impl Op {
         }
     }
 
-    fn is_in(&self, dir: Id) -> bool {
-        self.changes.iter().any(|change| change.dir == dir)
+    fn dirs(&self) -> impl Iterator<Item = &Id> {
+        self.changes.iter().map(|change| &change.dir)
+    }
+}
+
+/// What some changes have to do with others.
+#[derive(Debug, Default)]
+struct Ties {
+    names: BTreeSet<(Id, Key)>,
+    ids: BTreeSet<Id>,
+    dirs: BTreeSet<Id>,
+    made_dirs: BTreeSet<Id>,
+    removed_dirs: BTreeSet<Id>,
+    moves_dir: bool,
+}
+
+impl Ties {
+    fn add(&mut self, op: &Op) {
+        let names = op.changes.iter().map(|change| (change.dir, change.key.clone()));
+        self.names.extend(names);
+        self.ids.extend(&op.ids);
+        self.dirs.extend(op.dirs());
+        self.made_dirs.extend(op.made_dir);
+        self.removed_dirs.extend(op.removed_dir);
+        self.moves_dir |= op.moves_dir;
     }
 
-    /// Tells whether this cannot be kept without an earlier one, apart from the making of its directory.
-    fn builds_upon(&self, earlier: &Self) -> bool {
-        let same_name = |change: &Change| {
-            let same = |other: &Change| change.dir == other.dir && change.key == other.key;
-            earlier.changes.iter().any(same)
-        };
-        self.changes.iter().any(same_name)
-            || self.ids.iter().any(|id| earlier.ids.contains(id))
-            || self.removed_dir.is_some_and(|dir| earlier.is_in(dir))
-            || (self.moves_dir && earlier.moves_dir)
+    /// Tells whether these and a change have a name or a node in common, or both move directories.
+    fn touch(&self, op: &Op) -> bool {
+        let mut names = op.changes.iter().map(|change| (change.dir, change.key.clone()));
+        names.any(|name| self.names.contains(&name))
+            || op.ids.iter().any(|id| self.ids.contains(id))
+            || (self.moves_dir && op.moves_dir)
     }
 
-    fn is_in_new_dir_of(&self, earlier: &Self) -> bool {
-        earlier.made_dir.is_some_and(|dir| self.is_in(dir))
+    /// Tells whether these later changes cannot be kept without an earlier one. What they do in a directory can be kept
+    /// without the directory's own name.
+    fn build_upon(&self, earlier: &Op) -> bool {
+        self.touch(earlier) || earlier.dirs().any(|dir| self.removed_dirs.contains(dir))
+    }
+
+    /// Tells whether a later change cannot be kept without these.
+    fn are_built_upon_by(&self, later: &Op) -> bool {
+        self.touch(later)
+            || later.removed_dir.is_some_and(|dir| self.dirs.contains(&dir))
+            || later.dirs().any(|dir| self.made_dirs.contains(dir))
     }
 }
 
@@ -104,11 +132,13 @@ impl Durable {
 
     /// Makes the names in a directory durable, with all that they build upon.
     fn flush_names(&mut self, dir: Id) {
+        let mut kept = Ties::default();
         let mut is_kept = vec![false; self.log.len()];
-        for at in (0..self.log.len()).rev() {
-            let op = &self.log[at];
-            is_kept[at] = op.is_in(dir)
-                || (at + 1..self.log.len()).any(|later| is_kept[later] && self.log[later].builds_upon(op));
+        for (op, is_kept) in self.log.iter().zip(&mut is_kept).rev() {
+            *is_kept = op.dirs().any(|touched| *touched == dir) || kept.build_upon(op);
+            if *is_kept {
+                kept.add(op);
+            }
         }
         let log = std::mem::take(&mut self.log);
         for (op, is_kept) in log.into_iter().zip(is_kept) {
@@ -121,15 +151,14 @@ impl Durable {
 
     /// Keeps some of what was not flushed, and returns all nodes that can be reached then.
     fn cut(&mut self, noise: &mut Noise) -> BTreeMap<Id, Image> {
-        let mut lost: Vec<Op> = Vec::new();
+        let mut lost = Ties::default();
         // Sometimes nearly everything was written, sometimes nearly nothing.
         let odds = 1 + noise.number() % 7;
         for op in std::mem::take(&mut self.log) {
-            let lacks = |lost: &Op| op.builds_upon(lost) || op.is_in_new_dir_of(lost);
-            if noise.number() % 8 < odds && !lost.iter().any(lacks) {
+            if noise.number() % 8 < odds && !lost.are_built_upon_by(&op) {
                 self.apply(&op);
             } else {
-                lost.push(op);
+                lost.add(&op);
             }
         }
         self.reachable()
@@ -177,7 +206,9 @@ impl State {
     /// Flushes the names in a directory.
     pub(super) fn flush_dir(&mut self, dir: Id) -> io::Result<()> {
         self.flush_file(dir)?;
-        self.durable.flush_names(dir);
+        if !self.node(dir)?.troubles.is_unwritten {
+            self.durable.flush_names(dir);
+        }
         Ok(())
     }
 
@@ -197,6 +228,17 @@ impl State {
             .images
             .retain(|id, _| reachable.contains(id) || open(id));
         result
+    }
+
+    /// Flushes everything when the system does so by itself.
+    pub(super) fn sync_if_due(&mut self) {
+        let now_ns = self.clock.passed_ns();
+        let is_due = |every_ns: i64| self.synced_ns.saturating_add(every_ns) <= now_ns;
+        if self.options.sync_every_ns.is_some_and(is_due) {
+            self.synced_ns = now_ns;
+            // Nobody is told when it fails.
+            let _ = self.flush_all();
+        }
     }
 
     /// Loses what was not flushed, but for what was written by chance.

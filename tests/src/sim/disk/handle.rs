@@ -1,6 +1,7 @@
 //! Something held open: whose it is, and that it keeps its node alive.
 
 use super::SimDisk;
+use super::fail::Fail;
 use super::node::Id;
 use super::state::State;
 use std::io;
@@ -33,19 +34,22 @@ impl Held {
         is_effect: bool,
         find: impl FnOnce(&mut State) -> io::Result<Id>,
     ) -> io::Result<Self> {
-        let (id, serial, boot) = disk.act(owner, is_effect, |state| {
+        let mut opened = None;
+        let result = disk.act(owner, is_effect, |state| {
             let id = find(state)?;
             state.node_mut(id)?.n_open += 1;
             state.last_serial += 1;
-            Ok((id, state.last_serial, state.boot))
-        })?;
-        Ok(Self {
-            disk: disk.clone(),
-            id,
-            owner,
-            serial,
-            boot,
-        })
+            // Should the caller crash at this very effect, it is closed again at once.
+            opened = Some(Self {
+                disk: disk.clone(),
+                id,
+                owner,
+                serial: state.last_serial,
+                boot: state.boot,
+            });
+            Ok(())
+        });
+        result.and(opened.ok_or_else(|| Fail::Crashed.into()))
     }
 
     /// Calls something that changes nothing.

@@ -17,6 +17,9 @@ pub struct Options {
     pub can_exchange: bool,
     /// How much it holds, in bytes, when it is small.
     pub space_bytes: Option<u64>,
+    /// How often the system flushes everything by itself, in nanoseconds of the clock that makes no jumps; never when
+    /// nothing. A program may not rely on it.
+    pub sync_every_ns: Option<i64>,
     /// Reads and writes may do less than they were asked to, and may be interrupted.
     pub is_choppy: bool,
 }
@@ -33,6 +36,7 @@ impl Options {
             folds_form: false,
             can_exchange: true,
             space_bytes: None,
+            sync_every_ns: None,
             is_choppy: false,
         }
     }

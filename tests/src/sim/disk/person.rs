@@ -25,9 +25,9 @@ impl SimDisk {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+    pub fn read(&self, path: impl AsRef<[u8]>) -> io::Result<Vec<u8>> {
         self.call(|state| {
-            let node = state.node(state.find_path(path.as_bytes())?)?;
+            let node = state.node(state.find_path(path.as_ref())?)?;
             Ok(node.bytes()?.to_vec())
         })
     }
@@ -36,9 +36,9 @@ impl SimDisk {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn open(&self, path: &str) -> io::Result<Opened> {
+    pub fn open(&self, path: impl AsRef<[u8]>) -> io::Result<Opened> {
         let held = Held::open(self, self.person(), false, |state| {
-            let (dir, name) = state.find_parent(path.as_bytes())?;
+            let (dir, name) = state.find_parent(path.as_ref())?;
             match state.find_entry(dir, name)? {
                 Some(_) => state.open_file(dir, name, true),
                 None => state.make_file(dir, name, 0o666),
@@ -51,7 +51,7 @@ impl SimDisk {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn write(&self, path: &str, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+    pub fn write(&self, path: impl AsRef<[u8]>, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         let mut file = self.open(path)?;
         file.set_len(0)?;
         file.write_all(bytes.as_ref())
@@ -61,7 +61,7 @@ impl SimDisk {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn mkdir(&self, path: &str) -> io::Result<()> {
+    pub fn mkdir(&self, path: impl AsRef<[u8]>) -> io::Result<()> {
         self.at(path, |state, dir, name| {
             state.make_dir(dir, name, 0o777).map(drop)
         })
@@ -71,8 +71,9 @@ impl SimDisk {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn mkdir_all(&self, path: &str) -> io::Result<()> {
-        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    pub fn mkdir_all(&self, path: impl AsRef<[u8]>) -> io::Result<()> {
+        let path = path.as_ref();
+        let ends = (1..=path.len()).filter(|end| *end == path.len() || path[*end] == b'/');
         for end in ends {
             match self.mkdir(&path[..end]) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => (),
@@ -86,7 +87,7 @@ impl SimDisk {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn symlink(&self, target: impl AsRef<[u8]>, path: &str) -> io::Result<()> {
+    pub fn symlink(&self, target: impl AsRef<[u8]>, path: impl AsRef<[u8]>) -> io::Result<()> {
         self.at(path, |state, dir, name| {
             state.make_symlink(dir, name, target.as_ref()).map(drop)
         })
@@ -96,7 +97,7 @@ impl SimDisk {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn link(&self, from: &str, to: &str) -> io::Result<()> {
+    pub fn link(&self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> io::Result<()> {
         self.two(from, to, State::link)
     }
 
@@ -104,7 +105,7 @@ impl SimDisk {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+    pub fn rename(&self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> io::Result<()> {
         self.two(from, to, State::rename_over)
     }
 
@@ -112,7 +113,7 @@ impl SimDisk {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+    pub fn rename_new(&self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> io::Result<()> {
         self.two(from, to, State::rename_new)
     }
 
@@ -120,7 +121,7 @@ impl SimDisk {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn exchange(&self, a: &str, b: &str) -> io::Result<()> {
+    pub fn exchange(&self, a: impl AsRef<[u8]>, b: impl AsRef<[u8]>) -> io::Result<()> {
         self.two(a, b, State::exchange)
     }
 
@@ -128,7 +129,7 @@ impl SimDisk {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn unlink(&self, path: &str) -> io::Result<()> {
+    pub fn unlink(&self, path: impl AsRef<[u8]>) -> io::Result<()> {
         self.at(path, State::unlink)
     }
 
@@ -136,7 +137,7 @@ impl SimDisk {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn rmdir(&self, path: &str) -> io::Result<()> {
+    pub fn rmdir(&self, path: impl AsRef<[u8]>) -> io::Result<()> {
         self.at(path, State::remove_dir)
     }
 
@@ -144,10 +145,13 @@ impl SimDisk {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn remove_all(&self, path: &str) -> io::Result<()> {
-        let below: Vec<String> = self.names(path).unwrap_or_default();
-        for name in below {
-            self.remove_all(&format!("{path}/{name}"))?;
+    pub fn remove_all(&self, path: impl AsRef<[u8]>) -> io::Result<()> {
+        let path = path.as_ref();
+        for name in self
+            .call(|state| state.listed(state.find_path(path)?))
+            .unwrap_or_default()
+        {
+            self.remove_all([path, &name].join(&b'/'))?;
         }
         match self.rmdir(path) {
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => self.unlink(path),
@@ -159,29 +163,27 @@ impl SimDisk {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn chmod(&self, path: &str, mode: u32) -> io::Result<()> {
-        self.call(|state| state.set_mode(state.find_path(path.as_bytes())?, mode))
+    pub fn chmod(&self, path: impl AsRef<[u8]>, mode: u32) -> io::Result<()> {
+        self.call(|state| state.set_mode(state.find_path(path.as_ref())?, mode))
     }
 
     /// Sets when it was last modified, in nanoseconds since 1970.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn set_mtime(&self, path: &str, mtime_ns: i64) -> io::Result<()> {
-        self.call(|state| state.set_mtime(state.find_path(path.as_bytes())?, mtime_ns))
+    pub fn set_mtime(&self, path: impl AsRef<[u8]>, mtime_ns: i64) -> io::Result<()> {
+        self.call(|state| state.set_mtime(state.find_path(path.as_ref())?, mtime_ns))
     }
 
     /// Returns where a symbolic link points.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn read_link(&self, path: &str) -> io::Result<Vec<u8>> {
-        self.call(
-            |state| match &state.node(state.find_path(path.as_bytes())?)?.body {
-                Body::Symlink(target) => Ok(target.clone()),
-                Body::File(_) | Body::Dir(_) => Err(super::Fail::Invalid.into()),
-            },
-        )
+    pub fn read_link(&self, path: impl AsRef<[u8]>) -> io::Result<Vec<u8>> {
+        self.call(|state| match &state.node(state.find_path(path.as_ref())?)?.body {
+            Body::Symlink(target) => Ok(target.clone()),
+            Body::File(_) | Body::Dir(_) => Err(super::Fail::Invalid.into()),
+        })
     }
 
     /// Flushes everything, as `sync` does.
@@ -192,22 +194,26 @@ impl SimDisk {
         self.call(State::flush_all)
     }
 
-    fn at<T>(&self, path: &str, call: impl FnOnce(&mut State, Id, &[u8]) -> io::Result<T>) -> io::Result<T> {
+    fn at<T>(
+        &self,
+        path: impl AsRef<[u8]>,
+        call: impl FnOnce(&mut State, Id, &[u8]) -> io::Result<T>,
+    ) -> io::Result<T> {
         self.call(|state| {
-            let (dir, name) = state.find_parent(path.as_bytes())?;
+            let (dir, name) = state.find_parent(path.as_ref())?;
             call(state, dir, name)
         })
     }
 
     fn two(
         &self,
-        from: &str,
-        to: &str,
+        from: impl AsRef<[u8]>,
+        to: impl AsRef<[u8]>,
         call: impl FnOnce(&mut State, (Id, &[u8]), (Id, &[u8])) -> io::Result<()>,
     ) -> io::Result<()> {
         self.call(|state| {
-            let from = state.find_parent(from.as_bytes())?;
-            let to = state.find_parent(to.as_bytes())?;
+            let from = state.find_parent(from.as_ref())?;
+            let to = state.find_parent(to.as_ref())?;
             call(state, from, to)
         })
     }

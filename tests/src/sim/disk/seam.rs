@@ -143,7 +143,7 @@ impl Directory for SimDir {
     }
 
     fn names(&self) -> io::Result<Vec<Vec<u8>>> {
-        self.0.ask(|state, id| state.listed(id))
+        self.0.ask(State::listed)
     }
 
     fn stat(&self, name: &[u8]) -> io::Result<Seen> {

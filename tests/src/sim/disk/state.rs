@@ -39,8 +39,10 @@ pub(super) struct State {
     pub(super) locks: BTreeMap<Id, u64>,
     /// The last number given to an open file or directory.
     pub(super) last_serial: u64,
+    /// When the system last flushed everything by itself, by the time that has passed, in nanoseconds.
+    pub(super) synced_ns: i64,
     next_id: u64,
-    next_number: u64,
+    last_number: u64,
     /// Inode numbers that may be given again.
     pub(super) free_numbers: Vec<u64>,
 }
@@ -60,8 +62,9 @@ impl State {
             armed: Armed::default(),
             locks: BTreeMap::new(),
             last_serial: 0,
+            synced_ns: 0,
             next_id: 0,
-            next_number: 2,
+            last_number: 1,
             free_numbers: Vec::new(),
         };
         state.make(Body::Dir(BTreeMap::new()), 0o755);
@@ -133,8 +136,13 @@ impl State {
             let at = self.noise.number() % self.free_numbers.len() as u64;
             return self.free_numbers.swap_remove(at as usize);
         }
-        self.next_number += 1;
-        self.next_number
+        self.new_number()
+    }
+
+    /// Returns an inode number that no node has had.
+    pub(super) fn new_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
     }
 
     /// Removes a node that has no name and is not open any more.
