@@ -3,12 +3,13 @@
 use bytes::BytesMut;
 use common::codec::{Frame, FrameCodec, encode};
 use common::fingerprint::Fingerprint;
+use common::identity::AccountId;
 use common::limits::PROTOCOL_VERSION;
 use common::message::{
     Attachment, AttachmentHead, Auth, Cursor, Encoding, Form, Hello, Outcome, Refusal, Reply, Request, Role,
     Welcome,
 };
-use sync_engine::{Content, Entry, Hash, Node, NodeId, Version};
+use sync_engine::{Content, Entry, FileState, Hash, Kind, Node, NodeId, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_util::codec::Decoder;
 
@@ -18,15 +19,23 @@ use crate::sim::server::SimServer;
 #[derive(Default)]
 pub(super) struct Device {
     number: u8,
+    id: Option<AccountId>,
     is_admitted: bool,
     generation: [u8; 16],
     n_calls: u8,
 }
 
 impl Device {
+    /// Returns a device that will make an account.
     pub(super) fn new(number: u8) -> Self {
+        Self::of_account(number, None)
+    }
+
+    /// Returns a device that will enrol in an account, or make one.
+    pub(super) fn of_account(number: u8, id: Option<AccountId>) -> Self {
         Self {
             number,
+            id,
             ..Self::default()
         }
     }
@@ -49,12 +58,14 @@ impl Caller {
             codec,
             bytes: BytesMut::new(),
         };
-        let auth = if device.is_admitted {
-            Auth::Device
-        } else {
-            Auth::Register {
-                device_name: "device".into(),
-            }
+        let device_name = "device".to_owned();
+        let auth = match &device.id {
+            _ if device.is_admitted => Auth::Device,
+            Some(id) => Auth::Enrol {
+                id: id.clone(),
+                device_name,
+            },
+            None => Auth::Register { device_name },
         };
         device.n_calls += 1;
         let next_generation = [device.n_calls; 16];
@@ -162,13 +173,13 @@ impl Caller {
         Some(self.next().await?.message)
     }
 
-    async fn send(&mut self, request: Request, attachments: &[Attachment]) -> Option<()> {
+    pub(super) async fn send(&mut self, request: Request, attachments: &[Attachment]) -> Option<()> {
         let mut bytes = BytesMut::new();
         encode(&request, attachments, &mut bytes).unwrap();
         self.stream.write_all(&bytes).await.ok()
     }
 
-    async fn next(&mut self) -> Option<Frame<Reply>> {
+    pub(super) async fn next(&mut self) -> Option<Frame<Reply>> {
         loop {
             if let Some(frame) = self.codec.decode(&mut self.bytes).unwrap() {
                 return Some(frame);
@@ -180,13 +191,18 @@ impl Caller {
     }
 }
 
-/// Returns bytes as a file's only chunk.
-pub(super) fn content(bytes: &[u8]) -> Content {
-    Content {
+/// Returns a file of one chunk.
+pub(super) fn file(bytes: &[u8]) -> Kind {
+    let content = Content {
         hash: Hash::of(bytes),
         size_bytes: bytes.len() as u64,
         depth: 0,
-    }
+    };
+    Kind::File(FileState {
+        content,
+        exec: false,
+        mtime_ns: 1,
+    })
 }
 
 /// Returns bytes as they are attached.

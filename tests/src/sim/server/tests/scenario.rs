@@ -3,9 +3,9 @@
 
 use common::message::Outcome;
 use std::collections::{BTreeMap, BTreeSet};
-use sync_engine::{Change, FileState, Hash, Kind, MoveTo, Name, Node, NodeId, Rejection, Version};
+use sync_engine::{Change, Hash, Kind, MoveTo, Name, Node, NodeId, Rejection, Version};
 
-use super::caller::{Caller, Device, attachment, content};
+use super::caller::{Caller, Device, attachment, file};
 use crate::noise::Noise;
 use crate::sim::server::SimServer;
 
@@ -196,12 +196,4 @@ fn create(n: u8, kind: Kind) -> Change {
         mark: None,
     };
     Change::Create { id: node_id(n), node }
-}
-
-fn file(bytes: &[u8]) -> Kind {
-    Kind::File(FileState {
-        content: content(bytes),
-        exec: false,
-        mtime_ns: 1,
-    })
 }
