@@ -2,7 +2,7 @@
 //! word: entries come in order, without gaps, chained, and none of those it has seen is ever gone.
 
 use common::identity::AccountId;
-use common::message::{Attachment, Cursor, Outcome, Pushed, Reply, Request, RequestId};
+use common::message::{Attachment, Cursor, Failure, Outcome, Pushed, Reply, Request, RequestId};
 use std::collections::BTreeMap;
 use sync_engine::{Change, DeviceId, Entry, Kind, MoveTo, Name, Node, NodeId, Version, chain_next};
 
@@ -52,6 +52,9 @@ impl Member {
         let (mut caller, welcome) = Caller::call(server, &mut self.device).await?;
         self.catch_up(&mut caller).await?;
         for _ in 0..n_bursts {
+            // Now and then the disk is nearly full.
+            let is_full = self.dice.number().is_multiple_of(8);
+            server.set_room(is_full.then(|| self.dice.number() % 5000));
             self.burst(&mut caller, welcome.device).await?;
         }
         Some(())
@@ -122,6 +125,10 @@ impl Member {
                     assert_eq!(Some(request), next, "answers come in order");
                     next = open.next();
                     self.look_at(&outcomes);
+                }
+                Reply::Failed { request, failure } => {
+                    assert_eq!((Some(request), failure), (next, Failure::ServerFull));
+                    next = open.next();
                 }
                 other => panic!("{other:?}"),
             }
