@@ -64,7 +64,9 @@ pub fn start(name: &str, work: impl Future<Output = ()> + Send + 'static) -> io:
         tokio::spawn(simulated::slowly(work));
         return Ok(());
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
     let thread = std::thread::Builder::new().name(name.into());
     thread.spawn(move || runtime.block_on(work))?;
     Ok(())
