@@ -7,7 +7,7 @@ mod scenario;
 use common::message::{Failure, Reply};
 use std::future::Future;
 
-use self::caller::{Caller, Device, attachment};
+use self::caller::{Caller, Device, file};
 use self::member::Member;
 use self::scenario::{Scenario, Seen};
 use super::{Damage, PutBack, SimServer};
@@ -194,7 +194,7 @@ fn a_full_disk_is_an_answer_and_not_an_end() {
         let mut device = Device::new(9);
         let (mut caller, _) = Caller::call(&server, &mut device).await.unwrap();
         server.set_room(Some(0));
-        let bytes = [attachment(&[7; 5000])];
+        let (_, bytes) = file(&[7; 5000]);
         let refused = caller.put(&bytes).await;
         let is_full = |reply: &Option<Reply>| matches!(reply, Some(Reply::Failed { failure, .. }) if *failure == Failure::ServerFull);
         assert!(is_full(&refused), "{refused:?}");

@@ -5,11 +5,12 @@ use common::codec::{Frame, FrameCodec, encode};
 use common::fingerprint::Fingerprint;
 use common::identity::AccountId;
 use common::limits::PROTOCOL_VERSION;
+use common::list::{List, ListBuilder, list_hash};
 use common::message::{
     Attachment, AttachmentHead, Auth, Cursor, Encoding, Form, Hello, Outcome, Refusal, Reply, Request, Role,
     Welcome,
 };
-use sync_engine::{Content, Entry, FileState, Hash, Kind, Node, NodeId, Version};
+use sync_engine::{Entry, FileState, Hash, Kind, Node, NodeId, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_util::codec::Decoder;
 
@@ -144,9 +145,7 @@ impl Caller {
         let mut came = Vec::new();
         loop {
             let Frame { message, attachments } = self.next().await?;
-            let right = attachments
-                .iter()
-                .filter(|attachment| Hash::of(&attachment.bytes) == attachment.head.hash);
+            let right = attachments.iter().filter(|attachment| is_right(attachment));
             came.extend(right.map(|attachment| attachment.head.hash));
             match message {
                 Reply::Chunks { last: true, .. } => return Some(came),
@@ -191,26 +190,38 @@ impl Caller {
     }
 }
 
-/// Returns a file of one chunk.
-pub(super) fn file(bytes: &[u8]) -> Kind {
-    let content = Content {
-        hash: Hash::of(bytes),
-        size_bytes: bytes.len() as u64,
-        depth: 0,
-    };
-    Kind::File(FileState {
+/// The length of a piece of a file, in bytes.
+const PIECE_LEN: usize = 1000;
+
+/// Returns a file, and all chunks and lists that it needs, each after those that it names.
+pub(super) fn file(bytes: &[u8]) -> (Kind, Vec<Attachment>) {
+    let mut builder = ListBuilder::new();
+    let mut attachments = Vec::new();
+    for piece in bytes.chunks(PIECE_LEN) {
+        let piece_hash = Hash::of(piece);
+        attachments.push(attachment(Form::Data, piece_hash, piece));
+        let lists = builder.push(piece_hash, piece.len() as u64).unwrap();
+        attachments.extend(lists.iter().map(of_list));
+    }
+    let (lists, content) = builder.finish().unwrap();
+    attachments.extend(lists.iter().map(of_list));
+    let state = FileState {
         content,
         exec: false,
         mtime_ns: 1,
-    })
+    };
+    (Kind::File(state), attachments)
 }
 
-/// Returns bytes as they are attached.
-pub(super) fn attachment(bytes: &[u8]) -> Attachment {
+fn of_list(list: &List) -> Attachment {
+    attachment(Form::List, list.hash, &list.bytes)
+}
+
+fn attachment(form: Form, hash: Hash, bytes: &[u8]) -> Attachment {
     let len = u32::try_from(bytes.len()).unwrap();
     let head = AttachmentHead {
-        hash: Hash::of(bytes),
-        form: Form::Data,
+        hash,
+        form,
         encoding: Encoding::Plain,
         plain_len: len,
         sent_len: len,
@@ -219,4 +230,12 @@ pub(super) fn attachment(bytes: &[u8]) -> Attachment {
         head,
         bytes: bytes.to_vec().into(),
     }
+}
+
+fn is_right(attachment: &Attachment) -> bool {
+    attachment.head.hash
+        == match attachment.head.form {
+            Form::Data => Hash::of(&attachment.bytes),
+            Form::List => list_hash(&attachment.bytes),
+        }
 }

@@ -6,7 +6,7 @@ use common::message::{Attachment, Cursor, Failure, Outcome, Pushed, Reply, Reque
 use std::collections::BTreeMap;
 use sync_engine::{Change, DeviceId, Entry, Kind, MoveTo, Name, Node, NodeId, Version, chain_next};
 
-use super::caller::{Caller, Device, attachment, file};
+use super::caller::{Caller, Device, file};
 use crate::noise::Noise;
 use crate::sim::server::SimServer;
 
@@ -243,7 +243,7 @@ impl Member {
     fn content(&mut self) -> (Kind, Vec<Attachment>) {
         let len = 1 + self.dice.number() % 4000;
         let bytes = self.dice.bytes(usize::try_from(len).unwrap());
-        (file(&bytes), vec![attachment(&bytes)])
+        file(&bytes)
     }
 
     fn some_node(&mut self) -> Option<(NodeId, Version, bool)> {
