@@ -1,5 +1,6 @@
 //! Work that blocks: reading, hashing, compressing. It runs on a thread for such work, so that no connection waits for
-//! it. In a simulation, which has one thread only, it runs at once.
+//! it. In a simulation, which has one thread only, it runs there as one piece; chance says when, and how long others go
+//! on before its result is looked at.
 
 use std::io;
 use tokio::sync::mpsc;
@@ -11,7 +12,10 @@ use tokio::sync::mpsc;
 pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     #[cfg(feature = "simulation")]
     if crate::entropy::is_on() {
-        return work();
+        simulated::pause().await;
+        let result = work();
+        simulated::pause().await;
+        return result;
     }
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
@@ -57,7 +61,7 @@ pub fn stream<T: Send + 'static>(
 pub fn start(name: &str, work: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
     #[cfg(feature = "simulation")]
     if crate::entropy::is_on() {
-        tokio::spawn(work);
+        tokio::spawn(simulated::slowly(work));
         return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -66,6 +70,53 @@ pub fn start(name: &str, work: impl Future<Output = ()> + Send + 'static) -> io:
     let thread = std::thread::Builder::new().name(name.into());
     thread.spawn(move || runtime.block_on(work))?;
     Ok(())
+}
+
+#[cfg(feature = "simulation")]
+mod simulated {
+    use std::pin::pin;
+    use std::task::ready;
+    use std::time::Duration;
+    use tokio::time::{Instant, sleep_until};
+
+    /// The longest pause, in microseconds.
+    const PAUSE_MAX_US: u64 = 4096;
+
+    /// Lets others go on for a while: every other time not at all.
+    pub(super) async fn pause() {
+        let until = Instant::now() + some_time();
+        if Instant::now() < until {
+            sleep_until(until).await;
+        }
+    }
+
+    /// Does some work, with a pause whenever it goes on.
+    pub(super) async fn slowly(work: impl Future<Output = ()>) {
+        let mut work = pin!(work);
+        let mut pause = pin!(sleep_until(Instant::now()));
+        let mut is_pausing = false;
+        std::future::poll_fn(|cx| {
+            if !is_pausing {
+                pause.as_mut().reset(Instant::now() + some_time());
+                is_pausing = true;
+            }
+            ready!(pause.as_mut().poll(cx));
+            is_pausing = false;
+            work.as_mut().poll(cx)
+        })
+        .await;
+    }
+
+    fn some_time() -> Duration {
+        let mut bytes = [0; 8];
+        // Where nothing comes from chance there is no pause.
+        let _ = crate::entropy::fill(&mut bytes);
+        let number = u64::from_le_bytes(bytes);
+        match number % 2 {
+            0 => Duration::ZERO,
+            _ => Duration::from_micros(number / 2 % PAUSE_MAX_US),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! What a crash of the machine leaves behind, and how the next start brings it in order. A commit flushes the packs,
 //! notes how far, and only then counts; so all before that note is whole. Behind it there may be chunks that were
-//! brought but never committed: each is read and verified, and forgotten if it is not whole. The device that brought
-//! it asks again which are missing. What then lies behind the last chunk that is known is cut off.
+//! brought but never committed: each is read and verified, and forgotten if it is not whole, with the lists above it.
+//! The device that brought it asks again which are missing. What then lies behind the last chunk that is known is cut
+//! off.
 
+use common::list::Part;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::blobs::{Blobs, Mark};
@@ -21,13 +24,17 @@ pub(super) fn recover(metadata: &Sqlite, files: Arc<dyn PackFiles>) -> Result<Pa
         Ok(flushed)
     })?;
     let mut end = flushed;
-    let mut broken = Vec::new();
+    let mut broken = BTreeSet::new();
+    // A list comes after all that it names.
     for (account, row) in rows {
-        let stored = reading.read(account, &row.hash, row.place);
-        if stored.is_ok_and(|bytes| chunk::is_whole(&row, &bytes)) {
+        let stored = reading.read(account, &row.hash, row.place).ok();
+        let stored = stored.filter(|bytes| chunk::is_whole(&row, bytes));
+        let parts = stored.as_ref().and_then(|bytes| chunk::parts(&row, bytes));
+        let misses = |part: &Part| broken.contains(&(account, part.hash));
+        if stored.is_some() && !parts.unwrap_or_default().iter().any(misses) {
             end = end.max(end_of(&row));
         } else {
-            broken.push((account, row.hash));
+            broken.insert((account, row.hash));
         }
     }
     if !broken.is_empty() {

@@ -1,14 +1,17 @@
 //! What a server may never lose, however it ends: each test ends it in the course of each of its effects on the disk.
 
 mod caller;
+mod member;
 mod scenario;
 
 use common::message::{Failure, Reply};
 use std::future::Future;
 
-use self::caller::{Caller, Device, attachment};
+use self::caller::{Caller, Device, file};
+use self::member::Member;
 use self::scenario::{Scenario, Seen};
 use super::{Damage, PutBack, SimServer};
+use crate::noise::Noise;
 
 /// Runs something simulated.
 fn simulated<T>(seed: u64, work: impl Future<Output = T>) -> T {
@@ -60,7 +63,7 @@ fn a_kill_in_any_effect_loses_nothing_acknowledged() {
 #[test]
 fn a_loss_of_power_in_any_effect_loses_nothing_acknowledged() {
     let (wanted, n_effects) = undisturbed();
-    for seed in 0..n_effects * 8 {
+    for seed in 0..n_effects * 3 {
         simulated(seed, async {
             let server = started(seed);
             server.kill_at(seed % n_effects + 1);
@@ -78,10 +81,10 @@ fn a_loss_of_power_in_any_effect_loses_nothing_acknowledged() {
 #[test]
 fn one_crash_after_the_other_loses_nothing_acknowledged() {
     let (wanted, n_effects) = undisturbed();
-    for seed in 0..200 {
+    for seed in 0..60 {
         simulated(seed, async {
             let server = SimServer::new(seed);
-            let mut dice = crate::noise::Noise::new(seed);
+            let mut dice = Noise::new(seed);
             let mut scenario = Scenario::new();
             for _ in 0..5 {
                 server.kill_at(1 + dice.number() % n_effects);
@@ -98,6 +101,36 @@ fn one_crash_after_the_other_loses_nothing_acknowledged() {
             scenario.check(&server).await;
             assert_eq!(scenario.go_on(&server).await.as_ref(), Some(&wanted), "{seed}");
             scenario.check(&server).await;
+        });
+    }
+}
+
+#[test]
+fn devices_that_change_the_same_things_see_one_journal_whatever_happens_to_the_server() {
+    for seed in 0..40 {
+        simulated(seed, async {
+            let server = started(seed);
+            let mut dice = Noise::new(seed);
+            let mut first = Member::new(0, None, seed);
+            let id = first.register(&server).await;
+            let mut second = Member::new(1, id.clone(), seed);
+            let mut third = Member::new(2, id, seed);
+            for _ in 0..4 {
+                server.kill_at(1 + dice.number() % 100);
+                tokio::join!(
+                    first.live(&server, 6),
+                    second.live(&server, 6),
+                    third.live(&server, 6)
+                );
+                if dice.number().is_multiple_of(2) {
+                    server.power_cut();
+                }
+                server.start().unwrap();
+                server.check().unwrap();
+            }
+            let tree = first.finish(&server).await;
+            assert_eq!(second.finish(&server).await, tree);
+            assert_eq!(third.finish(&server).await, tree);
         });
     }
 }
@@ -161,7 +194,7 @@ fn a_full_disk_is_an_answer_and_not_an_end() {
         let mut device = Device::new(9);
         let (mut caller, _) = Caller::call(&server, &mut device).await.unwrap();
         server.set_room(Some(0));
-        let bytes = [attachment(&[7; 5000])];
+        let (_, bytes) = file(&[7; 5000]);
         let refused = caller.put(&bytes).await;
         let is_full = |reply: &Option<Reply>| matches!(reply, Some(Reply::Failed { failure, .. }) if *failure == Failure::ServerFull);
         assert!(is_full(&refused), "{refused:?}");

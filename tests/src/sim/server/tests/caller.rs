@@ -3,12 +3,14 @@
 use bytes::BytesMut;
 use common::codec::{Frame, FrameCodec, encode};
 use common::fingerprint::Fingerprint;
+use common::identity::AccountId;
 use common::limits::PROTOCOL_VERSION;
+use common::list::{List, ListBuilder, list_hash};
 use common::message::{
     Attachment, AttachmentHead, Auth, Cursor, Encoding, Form, Hello, Outcome, Refusal, Reply, Request, Role,
     Welcome,
 };
-use sync_engine::{Content, Entry, Hash, Node, NodeId, Version};
+use sync_engine::{Entry, FileState, Hash, Kind, Node, NodeId, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_util::codec::Decoder;
 
@@ -18,15 +20,23 @@ use crate::sim::server::SimServer;
 #[derive(Default)]
 pub(super) struct Device {
     number: u8,
+    id: Option<AccountId>,
     is_admitted: bool,
     generation: [u8; 16],
     n_calls: u8,
 }
 
 impl Device {
+    /// Returns a device that will make an account.
     pub(super) fn new(number: u8) -> Self {
+        Self::of_account(number, None)
+    }
+
+    /// Returns a device that will enrol in an account, or make one.
+    pub(super) fn of_account(number: u8, id: Option<AccountId>) -> Self {
         Self {
             number,
+            id,
             ..Self::default()
         }
     }
@@ -49,12 +59,14 @@ impl Caller {
             codec,
             bytes: BytesMut::new(),
         };
-        let auth = if device.is_admitted {
-            Auth::Device
-        } else {
-            Auth::Register {
-                device_name: "device".into(),
-            }
+        let device_name = "device".to_owned();
+        let auth = match &device.id {
+            _ if device.is_admitted => Auth::Device,
+            Some(id) => Auth::Enrol {
+                id: id.clone(),
+                device_name,
+            },
+            None => Auth::Register { device_name },
         };
         device.n_calls += 1;
         let next_generation = [device.n_calls; 16];
@@ -133,9 +145,7 @@ impl Caller {
         let mut came = Vec::new();
         loop {
             let Frame { message, attachments } = self.next().await?;
-            let right = attachments
-                .iter()
-                .filter(|attachment| Hash::of(&attachment.bytes) == attachment.head.hash);
+            let right = attachments.iter().filter(|attachment| is_right(attachment));
             came.extend(right.map(|attachment| attachment.head.hash));
             match message {
                 Reply::Chunks { last: true, .. } => return Some(came),
@@ -162,13 +172,13 @@ impl Caller {
         Some(self.next().await?.message)
     }
 
-    async fn send(&mut self, request: Request, attachments: &[Attachment]) -> Option<()> {
+    pub(super) async fn send(&mut self, request: Request, attachments: &[Attachment]) -> Option<()> {
         let mut bytes = BytesMut::new();
         encode(&request, attachments, &mut bytes).unwrap();
         self.stream.write_all(&bytes).await.ok()
     }
 
-    async fn next(&mut self) -> Option<Frame<Reply>> {
+    pub(super) async fn next(&mut self) -> Option<Frame<Reply>> {
         loop {
             if let Some(frame) = self.codec.decode(&mut self.bytes).unwrap() {
                 return Some(frame);
@@ -180,21 +190,38 @@ impl Caller {
     }
 }
 
-/// Returns bytes as a file's only chunk.
-pub(super) fn content(bytes: &[u8]) -> Content {
-    Content {
-        hash: Hash::of(bytes),
-        size_bytes: bytes.len() as u64,
-        depth: 0,
+/// The length of a piece of a file, in bytes.
+const PIECE_LEN: usize = 1000;
+
+/// Returns a file, and all chunks and lists that it needs, each after those that it names.
+pub(super) fn file(bytes: &[u8]) -> (Kind, Vec<Attachment>) {
+    let mut builder = ListBuilder::new();
+    let mut attachments = Vec::new();
+    for piece in bytes.chunks(PIECE_LEN) {
+        let piece_hash = Hash::of(piece);
+        attachments.push(attachment(Form::Data, piece_hash, piece));
+        let lists = builder.push(piece_hash, piece.len() as u64).unwrap();
+        attachments.extend(lists.iter().map(of_list));
     }
+    let (lists, content) = builder.finish().unwrap();
+    attachments.extend(lists.iter().map(of_list));
+    let state = FileState {
+        content,
+        exec: false,
+        mtime_ns: 1,
+    };
+    (Kind::File(state), attachments)
 }
 
-/// Returns bytes as they are attached.
-pub(super) fn attachment(bytes: &[u8]) -> Attachment {
+fn of_list(list: &List) -> Attachment {
+    attachment(Form::List, list.hash, &list.bytes)
+}
+
+fn attachment(form: Form, hash: Hash, bytes: &[u8]) -> Attachment {
     let len = u32::try_from(bytes.len()).unwrap();
     let head = AttachmentHead {
-        hash: Hash::of(bytes),
-        form: Form::Data,
+        hash,
+        form,
         encoding: Encoding::Plain,
         plain_len: len,
         sent_len: len,
@@ -203,4 +230,12 @@ pub(super) fn attachment(bytes: &[u8]) -> Attachment {
         head,
         bytes: bytes.to_vec().into(),
     }
+}
+
+fn is_right(attachment: &Attachment) -> bool {
+    attachment.head.hash
+        == match attachment.head.form {
+            Form::Data => Hash::of(&attachment.bytes),
+            Form::List => list_hash(&attachment.bytes),
+        }
 }

@@ -3,9 +3,9 @@
 
 use common::message::Outcome;
 use std::collections::{BTreeMap, BTreeSet};
-use sync_engine::{Change, FileState, Hash, Kind, MoveTo, Name, Node, NodeId, Rejection, Version};
+use sync_engine::{Change, Hash, Kind, MoveTo, Name, Node, NodeId, Rejection, Version};
 
-use super::caller::{Caller, Device, attachment, content};
+use super::caller::{Caller, Device, file};
 use crate::noise::Noise;
 use crate::sim::server::SimServer;
 
@@ -116,17 +116,18 @@ impl Scenario {
 
     async fn step(&mut self, caller: &mut Caller, step: Step) -> Option<()> {
         let bytes = bytes_of(step);
+        let (kind, needed) = file(&bytes);
         let change = match step {
             Step::Bring(_) => {
-                caller.put(&[attachment(&bytes)]).await?;
+                caller.put(&needed).await?;
                 return Some(());
             }
             Step::Dir(n) => create(n, Kind::Dir),
-            Step::File(n, _) => create(n, file(&bytes)),
+            Step::File(n, _) => create(n, kind),
             Step::Edit(n) => Change::Update {
                 id: node_id(n),
                 base: self.version_of(caller, n).await?,
-                kind: file(&bytes),
+                kind,
             },
             Step::Move(n) => Change::Move {
                 moves: vec![MoveTo {
@@ -142,21 +143,19 @@ impl Scenario {
             },
         };
         let attached = match step {
-            Step::File(_, Bring::Before) => Vec::new(),
-            _ if bytes.is_empty() => Vec::new(),
-            _ => vec![attachment(&bytes)],
+            Step::File(_, Bring::Before) => &[],
+            _ => needed.as_slice(),
         };
-        let mut outcome = caller.commit(change.clone(), &attached).await?.unwrap();
+        let mut outcome = caller.commit(change.clone(), attached).await?.unwrap();
         if matches!(outcome, Outcome::Rejected(Rejection::MissingContent(_))) {
-            caller.put(&[attachment(&bytes)]).await?;
-            outcome = caller.commit(change.clone(), &attached).await?.unwrap();
+            caller.put(&needed).await?;
+            outcome = caller.commit(change.clone(), attached).await?.unwrap();
         }
         // A rejection means that the change was taken before the server went away. That is seen from the tree at last.
         if let Outcome::Accepted(version) = outcome {
             self.acknowledged.push((version, change));
-            if !bytes.is_empty() {
-                self.contents.insert(Hash::of(&bytes));
-            }
+            self.contents
+                .extend(needed.iter().map(|attachment| attachment.head.hash));
         }
         Some(())
     }
@@ -196,12 +195,4 @@ fn create(n: u8, kind: Kind) -> Change {
         mark: None,
     };
     Change::Create { id: node_id(n), node }
-}
-
-fn file(bytes: &[u8]) -> Kind {
-    Kind::File(FileState {
-        content: content(bytes),
-        exec: false,
-        mtime_ns: 1,
-    })
 }
