@@ -7,6 +7,7 @@ mod arguments;
 mod chunk;
 mod connection;
 mod content;
+mod damage;
 mod device_name;
 mod feed;
 mod gate;

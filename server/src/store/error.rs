@@ -46,6 +46,16 @@ pub(crate) enum StoreError {
         /// The newest that is known.
         known: i64,
     },
+    /// The store was written by an older server, and no newer one has served it yet.
+    #[error(
+        "the store has format {found}, which this server brings forward to {known} when it is started to serve it"
+    )]
+    TooOld {
+        /// The format of the store.
+        found: i64,
+        /// The one that is needed.
+        known: i64,
+    },
     /// The file is a database of something else.
     #[error("{} is not a store of Holdfast", path.display())]
     NotAStore {
@@ -82,9 +92,11 @@ impl StoreError {
                 source.kind(),
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
             ),
-            Self::NotFlushed { .. } | Self::TooNew { .. } | Self::NotAStore { .. } | Self::Damaged { .. } => {
-                false
-            }
+            Self::NotFlushed { .. }
+            | Self::TooNew { .. }
+            | Self::TooOld { .. }
+            | Self::NotAStore { .. }
+            | Self::Damaged { .. } => false,
         }
     }
 
@@ -96,6 +108,7 @@ impl StoreError {
             Self::Sql { .. }
             | Self::File { .. }
             | Self::TooNew { .. }
+            | Self::TooOld { .. }
             | Self::NotAStore { .. }
             | Self::Damaged { .. } => false,
         }

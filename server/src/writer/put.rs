@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::Job;
 use crate::chunk::{List, Verified};
 use crate::store::blobs::NewBlob;
-use crate::store::{AccountKey, Blobs, ChunkRow, Draft, Durability, StoreError};
+use crate::store::{AccountKey, Blobs, ChunkRow, ChunkState, Draft, Durability, StoreError};
 
 /// What became of the chunks: the lists that were not taken.
 pub(crate) type Stored = Result<Vec<Hash>, Failure>;
@@ -66,7 +66,8 @@ pub(super) fn len_of(chunks: &[Verified]) -> usize {
 }
 
 /// Takes chunks into an account, in order, and returns the lists that were not taken. What is there already stays as
-/// it is, unless it is damaged.
+/// it is, unless it is damaged or was about to be dropped. When the last that was damaged has come again, the lists
+/// above are whole again too.
 pub(super) fn take_chunks(
     draft: &dyn Draft,
     blobs: &dyn Blobs,
@@ -74,11 +75,14 @@ pub(super) fn take_chunks(
     chunks: &[Verified],
 ) -> Result<Vec<Hash>, StoreError> {
     let mut incomplete = Vec::new();
+    let mut is_healing = false;
     for chunk in chunks {
         let hash = chunk.head.hash;
-        if draft.chunk(account, &hash)?.is_some_and(|row| !row.damaged) {
+        let known = draft.chunk(account, &hash)?;
+        if known.is_some_and(|row| row.is_here()) {
             continue;
         }
+        is_healing |= known.is_some();
         let (depth, total_bytes) = match &chunk.list {
             None => (0, u64::from(chunk.head.plain_len)),
             Some(list) => match total_of(draft, account, list)? {
@@ -105,9 +109,12 @@ pub(super) fn take_chunks(
             plain_len: blob.plain_len,
             total_bytes,
             place,
-            damaged: false,
+            state: ChunkState::Whole,
         };
         draft.put_chunk(account, &row)?;
+    }
+    if is_healing {
+        crate::damage::complete(draft, blobs, account)?;
     }
     Ok(incomplete)
 }
@@ -119,7 +126,7 @@ fn total_of(draft: &dyn Draft, account: AccountKey, list: &List) -> Result<Optio
         let Some(row) = draft.chunk(account, &part.hash)? else {
             return Ok(None);
         };
-        if row.damaged || row.depth + 1 != list.depth || row.total_bytes != part.len_bytes {
+        if !row.is_here() || row.depth + 1 != list.depth || row.total_bytes != part.len_bytes {
             return Ok(None);
         }
         let Some(sum) = total_bytes.checked_add(part.len_bytes) else {

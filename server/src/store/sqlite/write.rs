@@ -6,9 +6,9 @@ use sync_engine::{DeviceId, Entry, Epoch, Hash, Node, NodeId, Version};
 use super::View;
 use super::read::sql_number;
 use crate::store::blobs::Mark;
-use crate::store::encoding::{encode_change, encode_state};
+use crate::store::encoding::{encode_change, encode_state, state_number};
 use crate::store::pack_file::encoding_number;
-use crate::store::{AccountKey, ChunkRow, Draft, KeyHash, NewDevice, StoreError};
+use crate::store::{AccountKey, ChunkRow, ChunkState, Draft, KeyHash, NewDevice, StoreError};
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -147,14 +147,22 @@ impl Draft for View<'_> {
             chunk.place.pack,
             sql_number(chunk.place.offset),
             chunk.place.stored_len,
-            chunk.damaged,
+            state_number(chunk.state),
         );
         self.run(sql, params).map(|_| ())
     }
 
-    fn mark_damaged(&self, account: AccountKey, hash: &Hash) -> Result<()> {
-        let sql = "UPDATE chunk SET damaged = 1 WHERE account = ?1 AND hash = ?2";
-        self.run(sql, (account.0, hash.0)).map(|_| ())
+    fn set_chunk_state(&self, account: AccountKey, row: &ChunkRow, state: ChunkState) -> Result<()> {
+        let sql =
+            "UPDATE chunk SET state = ?5 WHERE account = ?1 AND hash = ?2 AND pack = ?3 AND offset = ?4";
+        let params = (
+            account.0,
+            row.hash.0,
+            row.place.pack,
+            sql_number(row.place.offset),
+            state_number(state),
+        );
+        self.run(sql, params).map(|_| ())
     }
 
     fn drop_chunk(&self, account: AccountKey, hash: &Hash) -> Result<()> {
