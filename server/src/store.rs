@@ -6,6 +6,7 @@ pub(crate) mod blobs;
 mod directory;
 mod encoding;
 mod error;
+pub(crate) mod files;
 pub(crate) mod metadata;
 pub(crate) mod pack_file;
 mod packs;
@@ -43,7 +44,7 @@ impl Store {
     /// brought in order: rows whose chunk was never flushed are dropped, and the torn end of a pack is cut off.
     pub(crate) fn open(directory: &Directory, lock: DirectoryLock) -> Result<Self, StoreError> {
         let metadata = Sqlite::create(&directory.database())?;
-        let packs = recovery::recover(&metadata, &directory.packs())?;
+        let packs = recovery::recover(&metadata, directory.pack_files())?;
         Ok(Self {
             metadata,
             packs,
@@ -54,7 +55,7 @@ impl Store {
     /// Opens an existing store beside a server that may be serving it. Chunks can be read, not added.
     pub(crate) fn open_beside(directory: &Directory) -> Result<Self, StoreError> {
         let metadata = Sqlite::open(&directory.database())?;
-        let packs = Packs::open_for_reading(&directory.packs());
+        let packs = Packs::open_for_reading(directory.pack_files());
         Ok(Self {
             metadata,
             packs,
