@@ -8,7 +8,7 @@ use sync_engine::Hash;
 
 use crate::chunk;
 use crate::store::blobs::Mark;
-use crate::store::{AccountKey, Blobs, ChunkRow, ChunkState, Draft, Metadata, Records, Store, StoreError};
+use crate::store::{AccountKey, Blobs, ChunkRow, ChunkState, Draft, Records, StoreError};
 
 /// What was found damaged in an account, and the lists above it.
 pub(crate) struct Damage {
@@ -23,19 +23,18 @@ impl Damage {
     /// Looks which lists stand above damaged chunks. That takes long in a large store, so it is not done while others
     /// wait to write.
     pub(crate) fn find(
-        store: &Store,
+        records: &dyn Records,
+        blobs: &dyn Blobs,
         account: AccountKey,
         damaged: Vec<ChunkRow>,
     ) -> Result<Self, StoreError> {
-        store.metadata.read(|records| {
-            let mut broken: HashSet<Hash> = damaged.iter().map(|row| row.hash).collect();
-            let lists = records.lists(account)?;
-            Ok(Self {
-                account,
-                incomplete: above(&store.packs, account, &mut broken, lists),
-                looked: records.end_of_chunks()?,
-                damaged,
-            })
+        let mut broken: HashSet<Hash> = damaged.iter().map(|row| row.hash).collect();
+        let lists = records.lists(account)?;
+        Ok(Self {
+            account,
+            incomplete: above(blobs, account, &mut broken, lists),
+            looked: records.end_of_chunks()?,
+            damaged,
         })
     }
 
@@ -85,11 +84,7 @@ fn above(
 }
 
 /// Notes which lists are whole again, once nothing is damaged any more.
-pub(crate) fn complete(
-    draft: &dyn Draft,
-    blobs: &dyn Blobs,
-    account: AccountKey,
-) -> Result<(), StoreError> {
+pub(crate) fn complete(draft: &dyn Draft, blobs: &dyn Blobs, account: AccountKey) -> Result<(), StoreError> {
     if !draft.chunks_in(account, ChunkState::Damaged)?.is_empty() {
         return Ok(());
     }

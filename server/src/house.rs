@@ -103,7 +103,11 @@ impl House {
                 missing now, and a device that has it is asked to send it again; run `server verify` and check the disk");
         }
         let store = self.store.clone();
-        let damage = self.block(move || Damage::find(&store, account, rows)).await??;
+        let find = move || {
+            let find = |records: &dyn Records| Damage::find(records, &store.packs, account, rows);
+            store.metadata.read(find)
+        };
+        let damage = self.block(find).await??;
         let store = self.store.clone();
         // The writer has said in the log what went wrong, if something did.
         let _ = self

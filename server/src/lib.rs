@@ -16,6 +16,7 @@ mod journal;
 mod listener;
 mod options;
 mod program;
+mod reach;
 mod running;
 mod store;
 mod trouble;

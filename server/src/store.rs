@@ -26,7 +26,9 @@ pub(crate) use directory::{Directory, DirectoryLock};
 pub(crate) use error::StoreError;
 pub(crate) use metadata::{Draft, Durability, Metadata, Records};
 pub(crate) use packs::Packs;
-pub(crate) use rows::{AccountKey, AccountRow, ChunkRow, ChunkState, DeviceRow, KeyHash, NewDevice, StoredEntry, now_ms};
+pub(crate) use rows::{
+    AccountKey, AccountRow, ChunkRow, ChunkState, DeviceRow, KeyHash, NewDevice, StoredEntry, now_ms,
+};
 pub(crate) use sqlite::Sqlite;
 
 /// An open store.

@@ -7,6 +7,7 @@ mod answers;
 pub mod applier;
 mod contents;
 mod feed;
+mod heal;
 mod holds;
 mod inbox;
 mod lookback;
@@ -36,7 +37,7 @@ use common::message::RequestId;
 use common::tls::Trust;
 use sync_engine::advance::Delta;
 use sync_engine::plan::Folding;
-use sync_engine::{Block, DeviceId, Hash, Kind, NodeId, Trees};
+use sync_engine::{Block, Content, DeviceId, Hash, Kind, NodeId, Trees};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -151,6 +152,8 @@ pub struct Driver {
     going: Contents,
     /// Contents that were sent and that no accepted change names yet.
     on_server: BTreeSet<Hash>,
+    /// Files whose contents the server has lost and asks for.
+    heals: BTreeMap<NodeId, Content>,
     /// The pieces of files that may have to be sent.
     chunked: BTreeMap<NodeId, Arc<Chunked>>,
     /// Commits that a person ordered, by the number of the first.
@@ -231,6 +234,7 @@ impl Driver {
             applied,
             going: Contents::default(),
             on_server: BTreeSet::new(),
+            heals: BTreeMap::new(),
             chunked: BTreeMap::new(),
             ordered: BTreeMap::new(),
             is_connecting: true,

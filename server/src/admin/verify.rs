@@ -58,7 +58,9 @@ pub(super) fn verify(store: &Store) -> Result<(), Trouble> {
     }
     let n_broken: usize = broken.values().map(Vec::len).sum();
     let done = match note(store, broken) {
-        Ok(()) => format!("{n_broken} chunks count as missing now; a damaged chunk is never sent to a device"),
+        Ok(()) => {
+            format!("{n_broken} chunks count as missing now; a damaged chunk is never sent to a device")
+        }
         Err(error) => format!(
             "nothing was changed, since the store cannot be written ({}); a damaged chunk is never sent to a device",
             crate::trouble::with_reasons(&error)
@@ -78,7 +80,8 @@ pub(super) fn verify(store: &Store) -> Result<(), Trouble> {
 /// Notes which chunks are damaged, and which files are not whole for it.
 fn note(store: &Store, broken: BTreeMap<AccountKey, Vec<ChunkRow>>) -> Result<(), StoreError> {
     for (account, rows) in broken {
-        let damage = Damage::find(store, account, rows)?;
+        let find = |records: &dyn Records| Damage::find(records, &store.packs, account, rows);
+        let damage = store.metadata.read(find)?;
         store
             .metadata
             .write(Durability::Flushed, |draft| damage.note(draft, &store.packs))?;
@@ -127,7 +130,8 @@ fn misses_parts(records: &dyn Records, account: AccountKey, row: &ChunkRow, stor
     let parts = chunk::parts(row, stored)?;
     let total_bytes: u64 = parts.iter().map(|part| part.len_bytes).sum();
     let is_whole = all_here(records, account, row, &parts).is_ok_and(|all| all);
-    (!is_whole || total_bytes != row.total_bytes).then(|| "something that the list names is missing".to_owned())
+    (!is_whole || total_bytes != row.total_bytes)
+        .then(|| "something that the list names is missing".to_owned())
 }
 
 fn verify_tree(records: &dyn Records, account: &AccountRow, found: &mut Found) -> Result<(), StoreError> {
@@ -150,7 +154,10 @@ fn verify_tree(records: &dyn Records, account: &AccountRow, found: &mut Found) -
     }
     let mut problems = Vec::new();
     records.every_state(account.key, &mut |id, version, node| {
-        let content = node.as_ref().and_then(|node| node.kind.file()).map(|file| file.content);
+        let content = node
+            .as_ref()
+            .and_then(|node| node.kind.file())
+            .map(|file| file.content);
         if let Some(content) = content
             && !records.has_content(account.key, &content).is_ok_and(|has| has)
         {

@@ -4,7 +4,9 @@
 use sync_engine::{Content, DeviceId, Entry, Epoch, Hash, Name, Node, NodeId, Version};
 
 use super::blobs::Mark;
-use super::{AccountKey, AccountRow, ChunkRow, ChunkState, DeviceRow, KeyHash, NewDevice, StoreError, StoredEntry};
+use super::{
+    AccountKey, AccountRow, ChunkRow, ChunkState, DeviceRow, KeyHash, NewDevice, StoreError, StoredEntry,
+};
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 

@@ -48,7 +48,7 @@ impl Packs {
         let packs = Self::open_for_reading(files);
         packs.cut(end)?;
         let mut tail = packs.lock_tail();
-        tail.mark = end;
+        tail.mark = packs.sound_end(end);
         let behind = packs.numbers()?.into_iter();
         for pack in behind.filter(|pack| flushed < end && flushed.pack <= *pack) {
             let opened = packs.files.open_to_append(pack, false);
@@ -66,6 +66,24 @@ impl Packs {
             files,
             tail: Mutex::default(),
             open: Mutex::default(),
+        }
+    }
+
+    /// Returns where to append: behind `end`, but never to a pack that has lost its end, where a record would not come
+    /// to lie where the index has it.
+    fn sound_end(&self, end: Mark) -> Mark {
+        let is_sound = end.len == 0 || self.files.measure(end.pack).is_ok_and(|len| len == end.len);
+        if is_sound {
+            return end;
+        }
+        tracing::error!(
+            pack = %self.files.path(end.pack).display(),
+            "the newest pack is damaged: it is shorter than was noted; it stays as it is and a new one is begun; \
+             run `server verify` and check the disk"
+        );
+        Mark {
+            pack: end.pack + 1,
+            len: 0,
         }
     }
 

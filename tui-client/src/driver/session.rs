@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use common::codec::Frame;
-use common::message::{Attachment, Auth, Cursor, Outcome, Pushed, Reply, Request, RequestId, Role, Welcome};
+use common::message::{
+    Attachment, Auth, Cursor, Outcome, Pushed, Reply, Request, RequestId, Role, UNASKED, Welcome,
+};
 use sync_engine::advance::{self, Delta, Origin};
 use sync_engine::chain::chain_next;
 use sync_engine::tree::Item;
@@ -160,6 +162,7 @@ impl Driver {
             self.uploading.remove(&id);
             self.holds.release(id);
         }
+        self.heals.clear();
         self.ask_early();
         self.settled.disconnect();
     }
@@ -180,6 +183,10 @@ impl Driver {
                 request: PING_UNASKED,
                 ..
             } => (),
+            Reply::Missing {
+                request: UNASKED,
+                hashes,
+            } => self.on_lacking(&hashes),
             Reply::Welcome(_) | Reply::Refused(_) => tracing::warn!("an unexpected answer"),
             other @ (Reply::Missing { .. }
             | Reply::Stored { .. }

@@ -393,6 +393,7 @@ impl Driver {
     fn on_uploaded(&mut self, id: NodeId, content: Content, outcome: Result<(), UploadError>) {
         match outcome {
             Ok(()) => {
+                self.end_heal(id);
                 self.on_server.insert(content.hash);
                 self.tell_progress(id, Direction::Up, content.size_bytes, content.size_bytes);
                 self.holds.release(id);
@@ -416,6 +417,7 @@ impl Driver {
         {
             self.observer.look(&path);
         }
+        self.end_heal(id);
         self.uploading.remove(&id);
         self.holds.fail(id, Instant::now(), block);
     }

@@ -41,6 +41,7 @@ impl Driver {
             let was_empty = self.plan_and_order();
             self.pace.end(Instant::now(), was_empty);
         }
+        self.heal();
         self.transfers.begin(self.hand_len < HAND_LEN_MAX);
         self.feed_hand();
         self.send_commits();
@@ -140,7 +141,7 @@ impl Driver {
         (!is_there).then_some((id, content))
     }
 
-    fn order_content(&mut self, id: NodeId, content: Content) {
+    pub(super) fn order_content(&mut self, id: NodeId, content: Content) {
         let Some(path) = self.trees.local().path(id) else {
             return self.holds.release(id);
         };

@@ -72,7 +72,9 @@ fn effects(nodes: &BTreeMap<NodeId, Node>, change: &Change) -> Vec<(NodeId, Opti
     };
     match change {
         Change::Create { id, node } => vec![(*id, Some(node.clone()))],
-        Change::Update { id, kind, .. } => changed(id, &|node| node.kind = kind.clone()).into_iter().collect(),
+        Change::Update { id, kind, .. } => changed(id, &|node| node.kind = kind.clone())
+            .into_iter()
+            .collect(),
         Change::Move { moves } => moves
             .iter()
             .filter_map(|to| {
@@ -82,6 +84,8 @@ fn effects(nodes: &BTreeMap<NodeId, Node>, change: &Change) -> Vec<(NodeId, Opti
             })
             .collect(),
         Change::Delete { id, .. } => vec![(*id, None)],
-        Change::Mark { id, mark, .. } => changed(id, &|node| node.mark.clone_from(mark)).into_iter().collect(),
+        Change::Mark { id, mark, .. } => changed(id, &|node| node.mark.clone_from(mark))
+            .into_iter()
+            .collect(),
     }
 }

@@ -381,7 +381,9 @@ impl Records for View<'_> {
 
     fn end_of_chunks(&self) -> Result<Mark> {
         let sql = format!("{CHUNK} ORDER BY pack DESC, offset DESC LIMIT 1");
-        Ok(self.one(&sql, [], chunk)?.map_or(Mark::default(), |row| row.end()))
+        Ok(self
+            .one(&sql, [], chunk)?
+            .map_or(Mark::default(), |row| row.end()))
     }
 
     fn lists(&self, account: AccountKey) -> Result<Vec<ChunkRow>> {
