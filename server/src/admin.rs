@@ -7,6 +7,7 @@ mod export;
 mod history;
 mod moment;
 mod people;
+mod prune;
 mod restore;
 #[cfg(unix)]
 #[path = "admin/unix.rs"]
@@ -64,6 +65,14 @@ pub(crate) enum Command {
     },
     /// Read everything in the store and say what is damaged
     Verify {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Give up old versions by age and number, and free the room that nothing needs any more, while the server runs;
+    /// room is freed by the run after the one that gave something up
+    Prune {
+        #[command(flatten)]
+        keep: prune::Keep,
         #[command(flatten)]
         place: Place,
     },
@@ -145,6 +154,7 @@ pub(crate) fn perform(command: &Command) -> Result<(), Trouble> {
         }
         Command::Restore { of, moment } => of.with(|store, account| restore::restore(store, account, moment)),
         Command::Verify { place } => verify::verify(&place.open()?),
+        Command::Prune { keep, place } => prune::prune(place, keep),
         Command::Backup { to, place } => backup::backup(&place.open()?, &place.directory(), to),
         Command::NewEpoch { place } => epoch::renew(place),
     }

@@ -56,6 +56,9 @@ impl<'d> JournalEnd<'d> {
         self.head = entry.number;
         self.chain = chain_next(&self.chain, &entry);
         self.draft.put_nodes(self.account, self.head, &effects)?;
+        if let Some(content) = change.content() {
+            self.draft.set_thinned(self.account, &content.hash, false)?;
+        }
         let len = self.draft.add_entry(self.account, &entry, &self.chain)?;
         Ok(Ok(Recent {
             entry: Arc::new(entry),

@@ -2,7 +2,7 @@
 //! becomes. Each change but a creation says on which version it was based; the server takes it only if the node is
 //! still at that version, so that a change which arrives twice is harmless.
 
-use crate::{ConflictMark, DeviceId, Hash, Kind, Name, Node, NodeId, Version};
+use crate::{ConflictMark, Content, DeviceId, Hash, Kind, Name, Node, NodeId, Version};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,17 @@ impl Change {
             Self::Move { moves } => (None, moves.as_slice()),
         };
         one.into_iter().chain(moves.iter().map(|to| to.id))
+    }
+
+    /// Returns the content that it gives to a file.
+    #[must_use]
+    pub fn content(&self) -> Option<Content> {
+        let kind = match self {
+            Self::Create { node, .. } => &node.kind,
+            Self::Update { kind, .. } => kind,
+            Self::Move { .. } | Self::Delete { .. } | Self::Mark { .. } => return None,
+        };
+        kind.file().map(|file| file.content)
     }
 }
 

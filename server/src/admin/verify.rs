@@ -15,36 +15,45 @@ use crate::store::{
 };
 use crate::trouble::Trouble;
 
+/// What there is in a store.
 #[derive(Default)]
-struct Found {
-    damages: Vec<String>,
+pub(super) struct Found {
+    /// What is damaged.
+    pub(super) damages: Vec<String>,
+    n_accounts: u64,
     n_chunks: u64,
     n_entries: u64,
     /// Chunks whose bytes are not what they should be, by account.
     broken: BTreeMap<AccountKey, Vec<ChunkRow>>,
 }
 
-/// Verifies a store.
-pub(super) fn verify(store: &Store) -> Result<(), Trouble> {
+/// Reads everything.
+pub(super) fn look(store: &Store) -> Result<Found, StoreError> {
     let mut found = Found {
-        damages: store.metadata.check_itself().map_err(Trouble::from)?,
+        damages: store.metadata.check_itself()?,
         ..Found::default()
     };
-    let accounts = store.metadata.read(|records| {
+    store.metadata.read(|records| {
         verify_chunks(store, records, &mut found)?;
-        let accounts = records.accounts()?;
-        for account in &accounts {
-            replay::verify(records, account, &mut found)?;
-            verify_tree(records, account, &mut found)?;
+        for account in records.accounts()? {
+            found.n_accounts += 1;
+            replay::verify(records, &account, &mut found)?;
+            verify_tree(records, &account, &mut found)?;
         }
-        Ok(accounts.len())
-    });
-    let n_accounts = accounts.map_err(Trouble::from)?;
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Verifies a store.
+pub(super) fn verify(store: &Store) -> Result<(), Trouble> {
+    let found = look(store).map_err(Trouble::from)?;
     for damage in &found.damages {
         print_line(&format!("damaged: {damage}"))?;
     }
     let Found {
         damages,
+        n_accounts,
         n_chunks,
         n_entries,
         broken,
@@ -160,6 +169,7 @@ fn verify_tree(records: &dyn Records, account: &AccountRow, found: &mut Found) -
             .map(|file| file.content);
         if let Some(content) = content
             && !records.has_content(account.key, &content).is_ok_and(|has| has)
+            && !records.is_thinned(account.key, &content.hash).is_ok_and(|is| is)
         {
             problems.push(format!(
                 "account {} node {id} version {version}: bytes are missing",

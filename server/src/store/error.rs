@@ -62,6 +62,12 @@ pub(crate) enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// Retention gave it up.
+    #[error("{what} was given up by `server prune`")]
+    GivenUp {
+        /// What.
+        what: String,
+    },
     /// What was read is not what was written.
     #[error("{what} is damaged")]
     Damaged {
@@ -96,6 +102,7 @@ impl StoreError {
             | Self::TooNew { .. }
             | Self::TooOld { .. }
             | Self::NotAStore { .. }
+            | Self::GivenUp { .. }
             | Self::Damaged { .. } => false,
         }
     }
@@ -110,6 +117,7 @@ impl StoreError {
             | Self::TooNew { .. }
             | Self::TooOld { .. }
             | Self::NotAStore { .. }
+            | Self::GivenUp { .. }
             | Self::Damaged { .. } => false,
         }
     }

@@ -96,6 +96,12 @@ pub(crate) trait Records {
     fn lists(&self, account: AccountKey) -> Result<Vec<ChunkRow>>;
     /// Returns the chunks and lists of this account that are in a state other than whole, lists last.
     fn chunks_in(&self, account: AccountKey, state: ChunkState) -> Result<Vec<ChunkRow>>;
+    /// Returns the times at which the entries of a journal were taken, in order, in milliseconds since 1970.
+    fn entry_times(&self, account: AccountKey) -> Result<Vec<u64>>;
+    /// Tells whether retention gave up the content whose topmost hash this is.
+    fn is_thinned(&self, account: AccountKey, hash: &Hash) -> Result<bool>;
+    /// Returns where the last chunk ended when the last collection began.
+    fn pruned(&self) -> Result<Mark>;
     /// Returns the hashes that the account should have and lacks: what is damaged, and the lists above it.
     fn lacking(&self, account: AccountKey, n_max: usize) -> Result<Vec<Hash>>;
 
@@ -148,5 +154,11 @@ pub(crate) trait Draft: Records {
     /// Notes in which state a chunk is, unless it has come again to another place since the row was read.
     fn set_chunk_state(&self, account: AccountKey, row: &ChunkRow, state: ChunkState) -> Result<()>;
     /// Forgets a chunk that nothing needs.
-    fn drop_chunk(&self, account: AccountKey, hash: &Hash) -> Result<()>;
+    fn drop_chunk(&self, account: AccountKey, row: &ChunkRow) -> Result<()>;
+    /// Notes that an account's chunks take more bytes than before, or fewer.
+    fn add_stored(&self, account: AccountKey, more_bytes: i64) -> Result<()>;
+    /// Notes that retention gave up a content, or that it has come again.
+    fn set_thinned(&self, account: AccountKey, hash: &Hash, is_thinned: bool) -> Result<()>;
+    /// Notes where the last chunk ended when a collection began.
+    fn set_pruned(&self, mark: Mark) -> Result<()>;
 }

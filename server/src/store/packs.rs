@@ -94,6 +94,23 @@ impl Packs {
             .map_err(StoreError::file("listed", self.files.directory()))
     }
 
+    /// Returns how long a pack is, in bytes.
+    pub(crate) fn measure(&self, pack: u32) -> Result<u64, StoreError> {
+        self.files.measure(pack).map_err(self.failed("measured", pack))
+    }
+
+    /// Gives the room of a part of a pack back to the system, if it can. Nothing may refer to it.
+    pub(crate) fn release(&self, pack: u32, offset: u64, len: u64) -> Result<bool, StoreError> {
+        let released = self.files.release(pack, offset, len);
+        released.map_err(self.failed("shortened", pack))
+    }
+
+    /// Removes a pack that nothing refers to.
+    pub(crate) fn remove(&self, pack: u32) -> Result<(), StoreError> {
+        self.files.remove(pack).map_err(self.failed("removed", pack))?;
+        self.flush_names()
+    }
+
     /// Returns a closure that wraps an error of a pack's file.
     fn failed(&self, deed: &'static str, pack: u32) -> impl FnOnce(io::Error) -> StoreError + use<> {
         let path = self.files.path(pack);

@@ -75,9 +75,7 @@ fn forget(
         let needed = Reach::of_history(draft, blobs, account)?.hashes;
         let (needed, loose): (Vec<ChunkRow>, Vec<ChunkRow>) =
             rows.iter().partition(|row| needed.contains(&row.hash));
-        loose
-            .iter()
-            .try_for_each(|row| draft.drop_chunk(account, &row.hash))?;
+        loose.iter().try_for_each(|row| draft.drop_chunk(account, row))?;
         Damage::find(draft, blobs, account, needed)?.note(draft, blobs)
     })
 }

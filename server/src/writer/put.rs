@@ -68,14 +68,14 @@ pub(super) fn len_of(chunks: &[Verified]) -> usize {
 /// Takes chunks into an account, in order, and returns the lists that were not taken. What is there already stays as
 /// it is, unless it is damaged or was about to be dropped. When the last that was damaged has come again, the lists
 /// above are whole again too.
-pub(super) fn take_chunks(
+pub(crate) fn take_chunks(
     draft: &dyn Draft,
     blobs: &dyn Blobs,
     account: AccountKey,
     chunks: &[Verified],
 ) -> Result<Vec<Hash>, StoreError> {
     let mut incomplete = Vec::new();
-    let mut is_healing = false;
+    let (mut is_healing, mut more_bytes) = (false, 0_i64);
     for chunk in chunks {
         let hash = chunk.head.hash;
         let known = draft.chunk(account, &hash)?;
@@ -112,6 +112,11 @@ pub(super) fn take_chunks(
             state: ChunkState::Whole,
         };
         draft.put_chunk(account, &row)?;
+        more_bytes += i64::from(place.stored_len);
+        more_bytes -= known.map_or(0, |known| i64::from(known.place.stored_len));
+    }
+    if more_bytes != 0 {
+        draft.add_stored(account, more_bytes)?;
     }
     if is_healing {
         crate::damage::complete(draft, blobs, account)?;

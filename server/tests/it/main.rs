@@ -10,3 +10,4 @@ mod damage;
 mod history;
 mod journal;
 mod program;
+mod prune;

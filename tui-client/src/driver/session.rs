@@ -400,7 +400,14 @@ impl Driver {
                 }
                 Outcome::Rejected(rejection) => {
                     tracing::debug!(?rejection, ?change, "a change was not taken");
-                    refused = Some(format!("{rejection:?}"));
+                    refused = Some(match rejection {
+                        Rejection::MissingContent(_) => {
+                            "it does not have these bytes any more; they were given up by its retention, or are \
+                             damaged"
+                                .to_owned()
+                        }
+                        _ => format!("{rejection:?}"),
+                    });
                     self.on_rejected(change, &rejection, now);
                 }
             }

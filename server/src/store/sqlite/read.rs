@@ -98,6 +98,13 @@ fn stored_entry(row: &Row<'_>) -> rusqlite::Result<StoredEntry> {
     })
 }
 
+fn mark(row: &Row<'_>) -> rusqlite::Result<Mark> {
+    Ok(Mark {
+        pack: row.get(0)?,
+        len: own_number(row, 1)?,
+    })
+}
+
 fn chunk(row: &Row<'_>) -> rusqlite::Result<ChunkRow> {
     Ok(ChunkRow {
         hash: Hash(row.get(0)?),
@@ -193,13 +200,8 @@ impl Records for View<'_> {
     }
 
     fn flushed(&self) -> Result<Mark> {
-        let mark = self.one("SELECT flushed_pack, flushed_len FROM store", [], |row| {
-            Ok(Mark {
-                pack: row.get(0)?,
-                len: own_number(row, 1)?,
-            })
-        })?;
-        Ok(mark.unwrap_or_default())
+        let found = self.one("SELECT flushed_pack, flushed_len FROM store", [], mark)?;
+        Ok(found.unwrap_or_default())
     }
 
     fn accounts(&self) -> Result<Vec<AccountRow>> {
@@ -400,6 +402,21 @@ impl Records for View<'_> {
             (account.0, state_number(state)),
             chunk,
         )
+    }
+
+    fn entry_times(&self, account: AccountKey) -> Result<Vec<u64>> {
+        let sql = "SELECT time_ms FROM entry WHERE account = ?1 ORDER BY number";
+        self.all(sql, [account.0], |row| own_number(row, 0))
+    }
+
+    fn is_thinned(&self, account: AccountKey, hash: &Hash) -> Result<bool> {
+        let sql = "SELECT 1 FROM thinned WHERE account = ?1 AND hash = ?2";
+        Ok(self.value::<i64>(sql, (account.0, hash.0))?.is_some())
+    }
+
+    fn pruned(&self) -> Result<Mark> {
+        let found = self.one("SELECT pruned_pack, pruned_len FROM store", [], mark)?;
+        Ok(found.unwrap_or_default())
     }
 
     fn lacking(&self, account: AccountKey, n_max: usize) -> Result<Vec<Hash>> {

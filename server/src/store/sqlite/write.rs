@@ -165,11 +165,36 @@ impl Draft for View<'_> {
         self.run(sql, params).map(|_| ())
     }
 
-    fn drop_chunk(&self, account: AccountKey, hash: &Hash) -> Result<()> {
-        self.run(
-            "DELETE FROM chunk WHERE account = ?1 AND hash = ?2",
-            (account.0, hash.0),
-        )
-        .map(|_| ())
+    fn drop_chunk(&self, account: AccountKey, row: &ChunkRow) -> Result<()> {
+        let sql = "DELETE FROM chunk WHERE account = ?1 AND hash = ?2 AND pack = ?3 AND offset = ?4";
+        let params = (
+            account.0,
+            row.hash.0,
+            row.place.pack,
+            sql_number(row.place.offset),
+        );
+        if self.run(sql, params)? == 0 {
+            return Ok(());
+        }
+        self.add_stored(account, -i64::from(row.place.stored_len))
+    }
+
+    fn add_stored(&self, account: AccountKey, more_bytes: i64) -> Result<()> {
+        let sql = "UPDATE account SET stored_bytes = stored_bytes + ?2 WHERE account = ?1";
+        self.run(sql, (account.0, more_bytes)).map(|_| ())
+    }
+
+    fn set_thinned(&self, account: AccountKey, hash: &Hash, is_thinned: bool) -> Result<()> {
+        let sql = if is_thinned {
+            "INSERT OR IGNORE INTO thinned VALUES (?1, ?2)"
+        } else {
+            "DELETE FROM thinned WHERE account = ?1 AND hash = ?2"
+        };
+        self.run(sql, (account.0, hash.0)).map(|_| ())
+    }
+
+    fn set_pruned(&self, mark: Mark) -> Result<()> {
+        let sql = "UPDATE store SET pruned_pack = ?1, pruned_len = ?2";
+        self.run(sql, (mark.pack, sql_number(mark.len))).map(|_| ())
     }
 }
