@@ -27,7 +27,7 @@ use moment::Moment;
 /// What can be asked of a store.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List the accounts
+    /// List the accounts, or say how much one may keep
     Account {
         #[command(subcommand)]
         command: AccountCommand,
@@ -98,6 +98,14 @@ pub(crate) enum AccountCommand {
         #[command(flatten)]
         place: Place,
     },
+    /// Say how much an account may keep on the server, old versions included; it counts at once
+    Quota {
+        #[command(flatten)]
+        of: OfAccount,
+        /// The size, such as 500M or 20G; `none` for no limit, `default` for what the server is started with
+        #[arg(value_parser = people::parse_quota)]
+        size: people::Quota,
+    },
 }
 
 /// What can be asked of devices.
@@ -140,6 +148,9 @@ pub(crate) fn perform(command: &Command) -> Result<(), Trouble> {
         Command::Account {
             command: AccountCommand::List { place },
         } => people::list_accounts(&place.open()?),
+        Command::Account {
+            command: AccountCommand::Quota { of, size },
+        } => of.with(|store, account| people::set_quota(store, account, *size)),
         Command::Device {
             command: DeviceCommand::List { of },
         } => of.with(people::list_devices),

@@ -78,7 +78,7 @@ impl<'d> JournalEnd<'d> {
 
     fn judge(&self, change: &Change) -> Result<Result<Effects, Rejection>, StoreError> {
         if !encoded_len(change).is_ok_and(|len| len <= CHANGE_LEN_MAX) {
-            return Ok(Err(Rejection::Quota));
+            return Ok(Err(Rejection::Malformed));
         }
         admit(self, change)
     }

@@ -186,3 +186,54 @@ fn a_pack_that_is_gone_is_filled_again_by_the_devices() -> Result<()> {
     assert_eq!(after.len(), before.len() + 1);
     Ok(())
 }
+
+#[test]
+fn a_full_quota_is_said_and_holds_up_nothing_else_and_room_lets_it_go_on() -> Result<()> {
+    let (world, [first, second]) = World::with_devices()?;
+    first.write("small.txt", "small")?;
+    settle(&[&first, &second])?;
+    world.server.admin(&["account", "quota", ACCOUNT, "100K"])?.ok()?;
+    first.write("large.bin", tests::noise::Noise::new(9).bytes(3_000_000))?;
+    first.wait_for("the large file is blocked", |event| {
+        event.is("blocked")
+            && event
+                .text("reason")
+                .is_some_and(|reason| reason.contains("quota"))
+    })?;
+    first.rename("small.txt", "renamed.txt")?;
+    second.wait_for("the renaming", |event| {
+        event.is("change") && event.text("path") == Some("renamed.txt")
+    })?;
+    world.server.admin(&["account", "quota", ACCOUNT, "none"])?.ok()?;
+    let after = settle(&[&first, &second])?;
+    assert_eq!(after.len(), 2);
+    Ok(())
+}
+
+#[test]
+fn what_retention_gave_up_is_said_to_be_gone_and_the_newest_versions_are_there() -> Result<()> {
+    let (world, [first, second]) = World::with_devices()?;
+    for n in 0..5 {
+        first.write("note.txt", format!("version {n}"))?;
+        settle(&[&first, &second])?;
+    }
+    let prune = ["prune", "--keep-days", "0", "--keep-versions", "2"];
+    for _ in 0..2 {
+        world.server.admin(&prune)?.ok()?;
+        world.server.admin(&["verify"])?.ok()?;
+    }
+    let history = first.json("history", &["note.txt"])?;
+    let versions: Vec<String> = history
+        .iter()
+        .filter_map(|event| Some(event.number("version")?.to_string()))
+        .collect();
+    assert_eq!(versions.len(), 5, "{history:?}");
+    let restore =
+        |version: &str| first.command("restore", &["note.txt", "--version", version, "--to", "old.txt"]);
+    let refused = restore(&versions[4])?.with_code(1)?;
+    assert!(refused.stderr.contains("given up"), "{refused:?}");
+    restore(&versions[1])?.ok()?;
+    settle(&[&first, &second])?;
+    assert_eq!(second.read("old.txt")?, "version 3");
+    Ok(())
+}

@@ -157,6 +157,8 @@ pub(crate) trait Draft: Records {
     fn drop_chunk(&self, account: AccountKey, row: &ChunkRow) -> Result<()>;
     /// Notes that an account's chunks take more bytes than before, or fewer.
     fn add_stored(&self, account: AccountKey, more_bytes: i64) -> Result<()>;
+    /// Sets how many bytes an account's chunks may have; nothing lets the server's own limit stand.
+    fn set_quota(&self, account: AccountKey, quota_bytes: Option<u64>) -> Result<()>;
     /// Notes that retention gave up a content, or that it has come again.
     fn set_thinned(&self, account: AccountKey, hash: &Hash, is_thinned: bool) -> Result<()>;
     /// Notes where the last chunk ended when a collection began.

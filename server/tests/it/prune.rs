@@ -1,7 +1,7 @@
-//! `server prune` beside a server that runs, and killed while it works.
+//! Room: `server prune` beside a server that runs, and killed while it works; and how much an account may keep.
 
 use crate::client::{Client, TestServer, file, node_id, plain, small};
-use common::message::Outcome;
+use common::message::{Failure, Outcome, Reply};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 use sync_engine::{Change, Hash, NodeId, Rejection, Version};
@@ -159,4 +159,66 @@ async fn room_is_given_back_to_the_system() {
         assert_eq!(pack.len(), 40 * 20_064);
         assert!(pack.blocks() * 512 < 100_000, "{}", pack.blocks());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_keeps_no_more_than_its_quota_and_others_are_not_touched_by_that() {
+    let server = TestServer::start_with(|options| options.limits.quota_bytes = Some(50_000)).await;
+    let mut client = server.register().await;
+    client.snapshot().await;
+    let last = versions(&mut client, 1, 2).await;
+    let full = |reply: Reply| {
+        matches!(
+            reply,
+            Reply::Failed {
+                failure: Failure::Limit,
+                ..
+            }
+        )
+    };
+    assert!(full(client.put(&[plain(&bytes(9))]).await));
+    let more = file(2, ROOT, "more", small(&bytes(9)));
+    let delete = Change::Delete {
+        id: node_id(1),
+        base: last,
+    };
+    let (outcomes, _) = client
+        .commit_with(vec![more.clone(), delete], &[plain(&bytes(9))])
+        .await;
+    assert_eq!(
+        outcomes,
+        [
+            Outcome::Rejected(Rejection::Quota),
+            Outcome::Accepted(last.next())
+        ]
+    );
+    // What is there already takes no more room.
+    assert!(!full(client.put(&[plain(&bytes(1))]).await));
+    let mut other = server.register().await;
+    assert!(!full(other.put(&[plain(&bytes(9))]).await));
+
+    prints(
+        &run(&server, &["account", "list"]),
+        0,
+        &["account=1", "bytes=40000 quota=default"],
+    );
+    prints(
+        &run(&server, &["account", "quota", "1", "1M"]),
+        0,
+        &["quota=1048576"],
+    );
+    let (outcomes, _) = client.commit_with(vec![more], &[plain(&bytes(9))]).await;
+    assert!(matches!(outcomes[..], [Outcome::Accepted(_)]));
+    prints(
+        &run(&server, &["account", "quota", "1", "default"]),
+        0,
+        &["bytes=60000 quota=default"],
+    );
+    assert!(full(client.put(&[plain(&bytes(8))]).await));
+    // Pruning makes room.
+    let drop_deleted = [&PRUNE[..], &["--drop-deleted"]].concat();
+    prints(&run(&server, &drop_deleted), 0, &["given_up=2"]);
+    prints(&run(&server, &drop_deleted), 0, &["dropped=2"]);
+    assert!(!full(client.put(&[plain(&bytes(8))]).await));
+    prints(&run(&server, &["account", "list"]), 0, &["bytes=40000"]);
 }

@@ -58,7 +58,8 @@ impl World {
         self.store
             .metadata
             .write(Durability::Flushed, |draft| {
-                assert_eq!(take_chunks(draft, &self.store.packs, self.account, &chunks)?, []);
+                let taken = take_chunks(draft, &self.store.packs, self.account, None, &chunks)?;
+                assert_eq!(taken.incomplete, []);
                 draft.set_flushed(self.store.packs.flush()?)
             })
             .unwrap();

@@ -184,6 +184,12 @@ impl Draft for View<'_> {
         self.run(sql, (account.0, more_bytes)).map(|_| ())
     }
 
+    fn set_quota(&self, account: AccountKey, quota_bytes: Option<u64>) -> Result<()> {
+        let sql = "UPDATE account SET quota_bytes = ?2 WHERE account = ?1";
+        self.run(sql, (account.0, quota_bytes.map(sql_number)))
+            .map(|_| ())
+    }
+
     fn set_thinned(&self, account: AccountKey, hash: &Hash, is_thinned: bool) -> Result<()> {
         let sql = if is_thinned {
             "INSERT OR IGNORE INTO thinned VALUES (?1, ?2)"
