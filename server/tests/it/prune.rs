@@ -222,3 +222,41 @@ async fn an_account_keeps_no_more_than_its_quota_and_others_are_not_touched_by_t
     assert!(!full(client.put(&[plain(&bytes(8))]).await));
     prints(&run(&server, &["account", "list"]), 0, &["bytes=40000"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_made_while_devices_write_and_versions_are_given_up_is_sound() {
+    let server = TestServer::start().await;
+    let mut client = server.register().await;
+    client.snapshot().await;
+    versions(&mut client, 1, 3).await;
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let writing = tokio::spawn(async move {
+        let mut id = 2;
+        while stopped.try_recv().is_err() {
+            versions(&mut client, id, 3).await;
+            id += 1;
+        }
+        id
+    });
+    for n in 0..5 {
+        let copy = server.directory.path().join(format!("copy {n}"));
+        let copy = copy.to_str().unwrap();
+        let backup = command(&server, &["backup", copy]).spawn().unwrap();
+        let pruned = run(&server, &PRUNE);
+        // Only one of the two is at work at a time; the other says so.
+        assert!(matches!(pruned.status.code(), Some(0 | 1)));
+        let backup = backup.wait_with_output().unwrap();
+        if backup.status.success() {
+            let verified = Command::new(env!("CARGO_BIN_EXE_server"))
+                .args(["verify", "--data", copy])
+                .output()
+                .unwrap();
+            prints(&verified, 0, &["damages=0"]);
+        } else {
+            prints(&backup, 1, &["is at work on this store"]);
+            prints(&run(&server, &["backup", copy]), 0, &["copied to="]);
+        }
+    }
+    stop.send(()).unwrap();
+    assert!(3 < writing.await.unwrap());
+}

@@ -65,12 +65,12 @@ impl World {
             .unwrap();
     }
 
-    fn commit(&self, change: Change) -> Version {
+    fn commit(&self, change: &Change) -> Version {
         self.store
             .metadata
             .write(Durability::Flushed, |draft| {
                 let mut end = JournalEnd::open(draft, self.account)?;
-                end.append(DEVICE, &change)?.unwrap();
+                end.append(DEVICE, change)?.unwrap();
                 end.finish()
             })
             .unwrap()
@@ -89,7 +89,7 @@ impl World {
             },
             Some(base) => Change::Update { id, base, kind },
         };
-        (self.commit(change), content)
+        (self.commit(&change), content)
     }
 
     /// Makes so many versions of a file.
@@ -258,7 +258,7 @@ fn neither_age_nor_number_alone_gives_anything_up() {
 fn no_clock_makes_less_be_kept_than_the_newest_versions_of_each_file() {
     let world = World::new();
     let (kept, deleted) = (world.versions(1, 5), world.versions(2, 5));
-    world.commit(Change::Delete {
+    world.commit(&Change::Delete {
         id: NodeId([2; 16]),
         base: deleted[4].0,
     });
@@ -295,7 +295,7 @@ fn what_a_conflict_began_with_is_kept_as_long_as_it_stands() {
         mark: Some(Arc::new(mark)),
         ..node("file 1 (conflict)", file_of(content))
     };
-    let base = world.commit(Change::Create { id, node: copy });
+    let base = world.commit(&Change::Create { id, node: copy });
     world.prune(1);
     world.prune(1);
     let readable = || {
@@ -304,7 +304,7 @@ fn what_a_conflict_began_with_is_kept_as_long_as_it_stands() {
             .collect::<Vec<_>>()
     };
     assert_eq!(readable(), [false, true, false, false, true]);
-    world.commit(Change::Mark { id, base, mark: None });
+    world.commit(&Change::Mark { id, base, mark: None });
     world.prune(1);
     assert_eq!(readable(), [false, false, false, false, true]);
 }
@@ -327,7 +327,7 @@ fn an_upload_under_way_is_spared_by_the_run_that_comes_upon_it() {
     );
     // The device comes back after all: what counts as missing it brings again.
     world.put(&attachments);
-    world.commit(Change::Create {
+    world.commit(&Change::Create {
         id: NodeId([1; 16]),
         node: node("late", file_of(content)),
     });
