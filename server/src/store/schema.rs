@@ -209,3 +209,32 @@ fn not_a_database(path: &Path, source: rusqlite::Error) -> StoreError {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_of_format_1_is_refused_beside_and_brought_forward_by_a_server() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let path = directory.path().join("store.db");
+        let connection = create(&path).unwrap();
+        // What format 2 has more than format 1 is taken away again.
+        let back = "DROP TABLE thinned; DROP INDEX chunk_missing; ALTER TABLE chunk RENAME COLUMN state TO damaged;
+             ALTER TABLE account DROP COLUMN stored_bytes; ALTER TABLE account DROP COLUMN quota_bytes;
+             ALTER TABLE store DROP COLUMN pruned_pack; ALTER TABLE store DROP COLUMN pruned_len;
+             INSERT INTO account VALUES (1, x'01', 0, zeroblob(32), 0);
+             INSERT INTO chunk VALUES (1, x'02', 0, 0, 10, 10, 1, 0, 7, 0), (1, x'03', 0, 0, 10, 10, 1, 71, 9, 1);
+             PRAGMA user_version = 1;";
+        connection.execute_batch(back).unwrap();
+        drop(connection);
+        assert!(matches!(open(&path), Err(StoreError::TooOld { found: 1, .. })));
+        let connection = create(&path).unwrap();
+        assert_eq!(number(&connection, "user_version").unwrap(), FORMAT);
+        let sum = connection.query_row("SELECT stored_bytes FROM account", [], |row| row.get::<_, i64>(0));
+        assert_eq!(sum.unwrap(), 16);
+        let states = connection.query_row("SELECT sum(state) FROM chunk", [], |row| row.get::<_, i64>(0));
+        assert_eq!(states.unwrap(), 1);
+        open(&path).unwrap();
+    }
+}
