@@ -63,6 +63,17 @@ pub enum Change {
 }
 
 impl Change {
+    /// Returns the file and the content that the server must have to take it.
+    #[must_use]
+    pub fn content(&self) -> Option<(NodeId, Content)> {
+        let (id, kind) = match self {
+            Self::Create { id, node } => (id, &node.kind),
+            Self::Update { id, kind, .. } => (id, kind),
+            Self::Move { .. } | Self::Delete { .. } | Self::Mark { .. } => return None,
+        };
+        Some((*id, kind.file()?.content))
+    }
+
     /// Returns the nodes that it is about: they are busy while it is in flight.
     pub fn ids(&self) -> impl Iterator<Item = NodeId> + '_ {
         let (one, moves) = match self {
@@ -73,17 +84,6 @@ impl Change {
             Self::Move { moves } => (None, moves.as_slice()),
         };
         one.into_iter().chain(moves.iter().map(|to| to.id))
-    }
-
-    /// Returns the content that it gives to a file.
-    #[must_use]
-    pub fn content(&self) -> Option<Content> {
-        let kind = match self {
-            Self::Create { node, .. } => &node.kind,
-            Self::Update { kind, .. } => kind,
-            Self::Move { .. } | Self::Delete { .. } | Self::Mark { .. } => return None,
-        };
-        kind.file().map(|file| file.content)
     }
 }
 

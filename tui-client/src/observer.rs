@@ -1,12 +1,13 @@
 //! The client's eyes: they keep the local tree equal to the disk. Events of the system are hints where to look; the
 //! truth is a look, and a file's bytes are known only when it was read whole and was the same before and after.
 //!
-//! The law of the threads. One thread looks (and walks), two read files, the system's watcher adds hints. They share a
-//! queue and send what they find through one bounded channel; whoever adds work never waits, only they do. The driver
-//! gives every event to [`Observer::handle`], which touches no disk: it says which node each thing is
-//! ([`sync_engine::observe`]), asks for what else must be looked at or read, and returns an edit of the local tree.
-//! All threads end when the observer is dropped.
+//! The law of the workers. One looks (and walks), two read files, the watch adds hints. They share a queue and send what
+//! they find through one bounded channel; whoever adds work never waits, only they do. The driver gives every event to
+//! [`Observer::handle`], which touches no disk: it says which node each thing is ([`sync_engine::observe`]), asks for
+//! what else must be looked at or read, and returns an edit of the local tree. All workers end when the observer is
+//! dropped.
 
+mod bell;
 mod draft;
 mod finding;
 mod freshness;
@@ -20,19 +21,22 @@ mod scene;
 mod settle;
 mod update;
 mod watch;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
+use common::offload;
 use sync_engine::Place;
 use sync_engine::{Block, NodeId, RelPath};
 use tokio::sync::mpsc;
 
 pub use finding::Event;
 pub use update::LocalUpdate;
+pub use watch::{HintSink, PathEvent, SystemWatch, Watch, WatchTrouble};
+pub use worker::Worker;
 
 use crate::disk::{Print, Root};
 use crate::rules::Rules;
@@ -40,6 +44,7 @@ use freshness::{Changes, Spot};
 use known::Known;
 use looker::Looker;
 use queue::Queue;
+use reader::Reader;
 
 /// How many events wait for the driver at most. Whoever has one more waits.
 const EVENTS_MAX: usize = 16;
@@ -70,7 +75,6 @@ pub struct Observer {
     /// How many events in a row could not be made into a valid edit.
     n_misfits: u32,
     last_token: u64,
-    threads: Vec<JoinHandle<()>>,
 }
 
 impl fmt::Debug for Observer {
@@ -87,6 +91,18 @@ impl Observer {
     /// # Errors
     /// When a thread cannot be started.
     pub fn start(start: Start) -> io::Result<(Self, mpsc::Receiver<Event>)> {
+        let watch = SystemWatch::new(start.root.path());
+        let (observer, receiver, workers) = Self::with_workers(start, Box::new(watch));
+        for worker in workers {
+            offload::start(worker.name(), worker.run())?;
+        }
+        Ok((observer, receiver))
+    }
+
+    /// Returns an observer that sees nothing until its workers run. The first thing that they do is to watch, and to
+    /// walk the whole folder once.
+    #[must_use]
+    pub fn with_workers(start: Start, watch: Box<dyn Watch>) -> (Self, mpsc::Receiver<Event>, [Worker; 3]) {
         let Start {
             root,
             rules,
@@ -97,7 +113,7 @@ impl Observer {
         let queue = Arc::new(Queue::new(rules));
         queue.rescan(None);
         let (sender, receiver) = mpsc::channel(EVENTS_MAX);
-        let mut observer = Self {
+        let observer = Self {
             queue: Arc::clone(&queue),
             known: Known::new(prints),
             changes: Changes::default(),
@@ -106,24 +122,16 @@ impl Observer {
             reserved: BTreeMap::new(),
             n_misfits: 0,
             last_token: 0,
-            threads: Vec::new(),
         };
-        for large in [false, true] {
-            let (queue, root, sender) = (Arc::clone(&queue), root.clone(), sender.clone());
-            let clock = observer.changes.clock();
-            let name = if large { "read large" } else { "read small" };
-            observer.spawn(name, move || reader::run(&queue, &root, &clock, &sender, large))?;
-        }
         let clock = observer.changes.clock();
-        let looker = Looker::new(queue, root, clock, sender, rescan_interval);
-        observer.spawn("look", move || looker.run())?;
-        Ok((observer, receiver))
-    }
-
-    fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let thread = std::thread::Builder::new().name(name.to_owned());
-        self.threads.push(thread.spawn(run)?);
-        Ok(())
+        let reader = |large| {
+            let reader = Reader::new(Arc::clone(&queue), root.clone(), Arc::clone(&clock), large);
+            Worker::reading(reader, Arc::clone(&queue), sender.clone())
+        };
+        let (small, large) = (reader(false), reader(true));
+        let looker = Looker::new(Arc::clone(&queue), root, clock, watch, rescan_interval);
+        let looking = Worker::looking(looker, queue, sender);
+        (observer, receiver, [looking, small, large])
     }
 
     /// Tells the print that a node has since a step of the driver's own, so that it is not read again; nothing forgets
@@ -193,7 +201,7 @@ impl Observer {
 
 impl Drop for Observer {
     fn drop(&mut self) {
-        // The threads hold no state that has to be saved; the channel's end wakes one that waits in it.
+        // The workers hold no state that has to be saved; the channel's end wakes one that waits in it.
         self.queue.stop();
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn list(
 /// Tells whether the bytes that an entry brought are not kept any more.
 fn is_given_up(records: &dyn Records, account: &AccountRow, entry: &Entry) -> Result<bool, StoreError> {
     match entry.change.content() {
-        Some(content) => {
+        Some((_, content)) => {
             Ok(!records.has_content(account.key, &content)?
                 && records.is_thinned(account.key, &content.hash)?)
         }

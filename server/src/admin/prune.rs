@@ -18,7 +18,7 @@ use clap::Args;
 use super::{Place, shown_time};
 use crate::program::print_line;
 use crate::store::blobs::Mark;
-use crate::store::{AccountKey, Directory, Durability, Metadata, Store, StoreError, now_ms};
+use crate::store::{AccountKey, Clock, Directory, Durability, Metadata, Store, StoreError, SystemClock};
 use crate::trouble::Trouble;
 use collect::Collected;
 use release::Released;
@@ -45,12 +45,12 @@ pub(crate) struct Keep {
 }
 
 impl Keep {
-    fn policy(&self) -> Policy {
+    fn policy(&self, now_ms: u64) -> Policy {
         Policy {
             age_ms: u64::from(self.keep_days) * DAY_MS,
             n_versions: self.keep_versions as usize,
             drop_deleted: self.drop_deleted,
-            now_ms: now_ms(),
+            now_ms,
         }
     }
 }
@@ -58,7 +58,7 @@ impl Keep {
 /// Gives up old versions of all accounts, and collects.
 pub(super) fn prune(place: &Place, keep: &Keep) -> Result<(), Trouble> {
     let store = place.open()?;
-    let policy = keep.policy();
+    let policy = keep.policy(SystemClock.now_ms());
     let accounts = store
         .metadata
         .read(|records| records.accounts())

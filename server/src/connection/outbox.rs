@@ -52,18 +52,23 @@ impl Outbox {
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Pending>) -> Result<(), ConnectionError> {
         loop {
             tokio::select! {
-                pending = queue.recv() => match pending {
-                    Some(pending) => self.answer(pending).await?,
-                    None => break,
-                },
-                changed = self.head.changed(), if self.pushed.is_some() => {
-                    changed.map_err(|_| ConnectionError::BrokenOff)?;
-                    self.push().await?;
-                }
+                biased;
                 changed = self.lacking.changed(), if self.pushed.is_some() => {
                     changed.map_err(|_| ConnectionError::BrokenOff)?;
                     self.ask_for_lacking().await?;
                 }
+                changed = self.head.changed(), if self.pushed.is_some() => {
+                    changed.map_err(|_| ConnectionError::BrokenOff)?;
+                    self.push().await?;
+                    // However much others commit, an answer has its turn.
+                    if let Ok(pending) = queue.try_recv() {
+                        self.answer(pending).await?;
+                    }
+                }
+                pending = queue.recv() => match pending {
+                    Some(pending) => self.answer(pending).await?,
+                    None => break,
+                },
             }
         }
         self.writer.finish().await;
@@ -119,6 +124,7 @@ impl Outbox {
     ) -> Result<Result<T, Failure>, ConnectionError> {
         loop {
             tokio::select! {
+                biased;
                 answer = &mut answer => return answer.map_err(|_| ConnectionError::BrokenOff),
                 changed = self.head.changed(), if self.pushed.is_some() => {
                     changed.map_err(|_| ConnectionError::BrokenOff)?;

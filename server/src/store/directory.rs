@@ -25,11 +25,6 @@ impl Directory {
         Self(path.to_owned())
     }
 
-    /// Returns its path.
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
     /// Returns the path of the database.
     pub(crate) fn database(&self) -> PathBuf {
         self.0.join("store.db")

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::system::{append_private, flush_dir, free_bytes, read_at, release_range};
 
 /// The files of packs.
-pub(crate) trait PackFiles: Debug + Send + Sync {
+pub trait PackFiles: Debug + Send + Sync {
     /// Returns the path of a pack, to name it to people.
     fn path(&self, pack: u32) -> PathBuf;
     /// Returns the path of them all, to name it to people.
@@ -40,7 +40,7 @@ pub(crate) trait PackFiles: Debug + Send + Sync {
 }
 
 /// An open pack.
-pub(crate) trait PackFile: Debug + Send + Sync {
+pub trait PackFile: Debug + Send + Sync {
     /// Appends all of these bytes. After an error some of them may have been appended.
     fn append(&self, bytes: &[u8]) -> io::Result<()>;
     /// Fills `bytes` from an offset.

@@ -1,7 +1,6 @@
 //! The values that the store keeps, as plain rows.
 
 use common::message::Encoding;
-use std::time::{SystemTime, UNIX_EPOCH};
 use sync_engine::{DeviceId, Entry, Hash, Version};
 
 use super::Place;
@@ -129,11 +128,4 @@ pub(crate) enum ChunkState {
     Incomplete,
     /// Nothing that is kept needs it. Its bytes are still there, and the next collection drops it.
     Condemned,
-}
-
-/// Returns the clock's time in milliseconds since 1970. It is shown to people and decides nothing.
-pub(crate) fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX))
 }

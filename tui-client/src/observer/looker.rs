@@ -1,19 +1,20 @@
-//! The thread that looks: takes hints that are due, walks directories, and sends what it sees to the driver. It decides
+//! The worker that looks: takes hints that are due, walks directories, and tells the driver what it sees. It decides
 //! nothing but this: an absence that a hint led to is looked at again, after everything that may have moved there.
 
 use std::io;
-use std::sync::{Arc, mpsc as blocking};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use sync_engine::RelPath;
 use sync_engine::observe::Moment;
-use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::finding::{Event, Finding, Look};
 use super::freshness::{Clock, Glance};
-use super::queue::{Approach, Queue, Task};
+use super::queue::{Approach, Next, Queue, Task};
 use super::settle::{Due, Urgency};
-use super::watch::{Watch, WatchTrouble, cookie_name};
+use super::watch::{HintSink, Watch, WatchTrouble, cookie_name};
+use super::worker::Step;
 use crate::disk::{DiskError, Print, Root, Sight};
 use crate::notice::Trouble;
 use crate::rules::{Rules, rules_path};
@@ -36,47 +37,36 @@ pub(super) struct Looker {
     queue: Arc<Queue>,
     root: Root,
     clock: Arc<Clock>,
-    events: mpsc::Sender<Event>,
     rescan_interval: Duration,
-    watch: Option<Watch>,
-    troubles: (
-        blocking::SyncSender<WatchTrouble>,
-        blocking::Receiver<WatchTrouble>,
-    ),
+    watch: Box<dyn Watch>,
     /// The trouble that was told last, so that each is told once.
     told: Option<WatchTrouble>,
     /// The watch does not see all; its silence proves nothing, and full walks stand in for it.
     deaf: bool,
-    last_start: Instant,
+    last_start: Option<Instant>,
     last_rescan: Instant,
     last_check: Instant,
     n_seen: u64,
     n_told: u64,
 }
 
-/// The driver is gone.
-struct Ended;
-
 impl Looker {
     pub(super) fn new(
         queue: Arc<Queue>,
         root: Root,
         clock: Arc<Clock>,
-        events: mpsc::Sender<Event>,
+        watch: Box<dyn Watch>,
         rescan_interval: Duration,
     ) -> Self {
         Self {
             queue,
             root,
             clock,
-            events,
             rescan_interval,
-            watch: None,
-            // One trouble stands for all that come before it is dealt with.
-            troubles: blocking::sync_channel(1),
+            watch,
             told: None,
             deaf: true,
-            last_start: Instant::now(),
+            last_start: None,
             last_rescan: Instant::now(),
             last_check: Instant::now(),
             n_seen: 0,
@@ -84,62 +74,59 @@ impl Looker {
         }
     }
 
-    /// Looks until the queue or the driver ends.
-    pub(super) fn run(mut self) {
-        loop {
-            let wake = self.next_wake();
-            let done = match self.queue.next_task(LOOKS_MAX, Some(wake)) {
-                Some(Task::Stop) => return,
-                Some(task) => self.work(task),
-                None => self.housekeep(),
-            };
-            if done.is_err() {
-                return;
-            }
-        }
+    /// Does the next thing that there is to do.
+    pub(super) fn step(&mut self) -> Step {
+        let wake = self.next_wake();
+        let found = match self.queue.next_task(LOOKS_MAX) {
+            Next::Take(task) => self.work(task),
+            Next::Wait(_) if wake <= Instant::now() => self.housekeep(),
+            Next::Wait(due) => return Step::Wait(Some(due.map_or(wake, |due| due.min(wake)))),
+            Next::End => return Step::End,
+        };
+        found.map_or(Step::Done, Step::Found)
     }
 
-    fn work(&mut self, task: Task) -> Result<(), Ended> {
+    fn work(&mut self, task: Task) -> Option<Event> {
         match task {
-            Task::Stop => Err(Ended),
             Task::Look { due, late, moment } => self.look(due, late, moment),
             Task::Walk { dir, epoch, approach } => self.walk(&dir, epoch, approach),
             Task::Rescan { epoch } => self.begin_walk(epoch),
             Task::Walked { epoch } => {
                 self.n_seen = 0;
                 self.n_told = 0;
-                self.send(vec![Finding::Walked], vec![epoch])
+                Some(self.found(vec![Finding::Walked], vec![epoch]))
             }
-            Task::Cookie { token } => self.bake(token),
-            Task::CaughtUp => self.send(Vec::new(), Vec::new()),
+            Task::Cookie { token } => {
+                self.bake(token);
+                None
+            }
+            Task::CaughtUp => Some(self.found(Vec::new(), Vec::new())),
         }
     }
 
-    fn send(&self, findings: Vec<Finding>, epochs: Vec<u64>) -> Result<(), Ended> {
+    fn found(&self, findings: Vec<Finding>, epochs: Vec<u64>) -> Event {
         let glance = self.clock.begin();
-        self.send_of(Moment::Fleeting, glance, findings, epochs)
+        self.found_since(glance, Moment::Fleeting, findings, epochs)
     }
 
-    /// Sends what was seen since `glance` began.
-    fn send_of(
-        &self,
-        moment: Moment,
-        glance: Glance,
-        findings: Vec<Finding>,
-        epochs: Vec<u64>,
-    ) -> Result<(), Ended> {
+    /// Makes an event of what was seen since `glance` began.
+    fn found_since(&self, glance: Glance, moment: Moment, findings: Vec<Finding>, epochs: Vec<u64>) -> Event {
         self.queue.sending();
-        let event = Event {
+        Event {
             findings,
             glance,
             epochs,
             from_looker: true,
             moment,
-        };
-        self.events.blocking_send(event).map_err(|_| Ended)
+        }
     }
 
-    fn look(&mut self, due: Vec<Due>, late: bool, moment: Moment) -> Result<(), Ended> {
+    /// Makes an event of what was found, if there is anything.
+    fn found_any(&self, findings: Vec<Finding>) -> Option<Event> {
+        (!findings.is_empty()).then(|| self.found(findings, Vec::new()))
+    }
+
+    fn look(&mut self, due: Vec<Due>, late: bool, moment: Moment) -> Option<Event> {
         let glance = self.clock.begin();
         let rules = self.queue.rules();
         let (mut findings, mut done, mut dropped, mut walks) =
@@ -176,24 +163,21 @@ impl Looker {
             self.queue.walk(path, epoch, Approach::Barrier);
         }
         self.queue.close(dropped);
-        if done.is_empty() {
-            return Ok(());
-        }
-        self.send_of(moment, glance, findings, done)
+        (!done.is_empty()).then(|| self.found_since(glance, moment, findings, done))
     }
 
-    fn walk(&mut self, dir: &RelPath, epoch: u64, approach: Approach) -> Result<(), Ended> {
-        match (approach, &mut self.watch) {
-            (Approach::Plain, _) | (_, None) => (),
-            (Approach::Barrier, Some(watch)) => watch.barrier(),
-            (Approach::Watch, Some(watch)) => watch.include(dir),
+    fn walk(&mut self, dir: &RelPath, epoch: u64, approach: Approach) -> Option<Event> {
+        match approach {
+            Approach::Plain => (),
+            Approach::Barrier => self.watch.barrier(),
+            Approach::Watch => self.watch.include(dir),
         }
         let glance = self.clock.begin();
         let before = self.root.look(dir);
         let Sight::Dir(print) = before else {
             self.queue.hint(dir.clone(), Urgency::Now, Some(epoch));
             self.queue.close([epoch]);
-            return Ok(());
+            return None;
         };
         let listing = match self.root.list(dir) {
             Ok(listing) => listing,
@@ -202,12 +186,13 @@ impl Looker {
                     sight: Sight::Unknown(block),
                     ..look(&self.root, dir.clone())
                 };
-                return self.send_of(Moment::Fleeting, glance, vec![Finding::Look(look)], vec![epoch]);
+                let findings = vec![Finding::Look(look)];
+                return Some(self.found_since(glance, Moment::Fleeting, findings, vec![epoch]));
             }
             Err(_) => {
                 self.queue.hint(dir.clone(), Urgency::Now, Some(epoch));
                 self.queue.close([epoch]);
-                return Ok(());
+                return None;
             }
         };
         // The listing counts only if the path led to one and the same directory before and after.
@@ -215,7 +200,7 @@ impl Looker {
         if after.print().map(Print::identity) != Some(print.identity()) {
             self.queue.hint(dir.clone(), Urgency::Now, Some(epoch));
             self.queue.close([epoch]);
-            return Ok(());
+            return None;
         }
         let rules = self.queue.rules();
         for (name, sight) in &listing.entries {
@@ -231,38 +216,28 @@ impl Looker {
             self.n_told = self.n_seen;
             findings.push(Finding::Walking(self.n_seen));
         }
-        self.send_of(Moment::Fleeting, glance, findings, vec![epoch])
+        Some(self.found_since(glance, Moment::Fleeting, findings, vec![epoch]))
     }
 
     /// Begins a full walk. What the walk does not see of a change, the watcher does: it is there first.
-    fn begin_walk(&mut self, epoch: u64) -> Result<(), Ended> {
+    fn begin_walk(&mut self, epoch: u64) -> Option<Event> {
         self.last_rescan = Instant::now();
         let mut findings = Vec::new();
         if self.check_root(&mut findings) {
             self.reload_rules(&mut findings);
-            let is_first = self.told.is_none() && self.watch.is_none();
-            if self.deaf && (is_first || self.last_start + RESTART_INTERVAL <= self.last_rescan) {
+            let start_due = self.last_start.map(|last| last + RESTART_INTERVAL);
+            if self.deaf && start_due.is_none_or(|due| due <= self.last_rescan) {
                 self.start_watch(&mut findings);
             }
             self.queue.walk(RelPath::root(), epoch, Approach::Barrier);
         }
-        if findings.is_empty() {
-            Ok(())
-        } else {
-            self.send(findings, Vec::new())
-        }
+        self.found_any(findings)
     }
 
     fn start_watch(&mut self, findings: &mut Vec<Finding>) {
-        self.last_start = self.last_rescan;
-        let sender = self.troubles.0.clone();
-        // A trouble that finds the channel full is told by the one that is in it.
-        let trouble = move |trouble| drop(sender.try_send(trouble));
-        match Watch::start(self.root.path(), Arc::clone(&self.queue), trouble) {
-            Ok(watch) => {
-                self.watch = Some(watch);
-                self.deaf = false;
-            }
+        self.last_start = Some(self.last_rescan);
+        match self.watch.start(HintSink::new(Arc::clone(&self.queue))) {
+            Ok(()) => self.deaf = false,
             Err(trouble) => self.tell(trouble, findings),
         }
     }
@@ -314,13 +289,12 @@ impl Looker {
     }
 
     /// Makes a token's file. Where nothing watches, a full walk takes its place.
-    fn bake(&mut self, token: u64) -> Result<(), Ended> {
+    fn bake(&self, token: u64) {
         let path = self.root.private_path(&cookie_name(token));
         if self.deaf || make_and_remove(&path).is_err() {
             self.queue.rescan(None);
             self.queue.cookie_seen(token);
         }
-        Ok(())
     }
 
     /// Returns the time between two full walks.
@@ -345,7 +319,7 @@ impl Looker {
         cookie.map_or(timely, |cookie| cookie.min(timely))
     }
 
-    fn housekeep(&mut self) -> Result<(), Ended> {
+    fn housekeep(&mut self) -> Option<Event> {
         let now = Instant::now();
         let mut findings = Vec::new();
         let deaf: Vec<u64> = {
@@ -365,7 +339,7 @@ impl Looker {
                 self.queue.cookie_seen(token);
             }
         }
-        while let Ok(trouble) = self.troubles.1.try_recv() {
+        if let Some(trouble) = self.queue.take_trouble() {
             self.tell(trouble, &mut findings);
         }
         if self.last_check + CHECK_INTERVAL <= now {
@@ -375,11 +349,7 @@ impl Looker {
             self.last_rescan = now;
             self.queue.rescan(None);
         }
-        if findings.is_empty() {
-            Ok(())
-        } else {
-            self.send(findings, Vec::new())
-        }
+        self.found_any(findings)
     }
 }
 

@@ -1,16 +1,19 @@
-//! What the observer's threads share: what is to be looked at, walked and read, and how much of it is open. Whoever
+//! What the observer's workers share: what is to be looked at, walked and read, and how much of it is open. Whoever
 //! adds work never waits; the work is bounded by what is on disk, a flood of hints becomes one full walk, and the walk
 //! waits while too many files wait to be read.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sync_engine::RelPath;
 use sync_engine::observe::Moment;
+use tokio::time::Instant;
 
+use super::bell::Bell;
 use super::ledger::Ledger;
 use super::settle::{Due, Hints, Urgency};
+use super::watch::WatchTrouble;
 use crate::disk::Print;
 use crate::rules::Rules;
 
@@ -58,7 +61,7 @@ pub(super) enum Approach {
     Watch,
 }
 
-/// What the thread that looks is to do next.
+/// What the worker that looks is to do next.
 #[derive(Debug)]
 pub(super) enum Task {
     /// Look at these, and judge them together. Absent ones of `late` are believed.
@@ -96,8 +99,6 @@ pub(super) enum Task {
     },
     /// A token is owed: say so.
     CaughtUp,
-    /// End.
-    Stop,
 }
 
 #[derive(Debug, Default)]
@@ -110,21 +111,35 @@ pub(super) struct State {
     walking: Option<u64>,
     jobs: Jobs,
     pub(super) ledger: Ledger,
-    /// Events of the looking thread that the driver has not handled yet.
+    /// Events of the looking worker that the driver has not handled yet.
     unhandled: usize,
     cookies: VecDeque<u64>,
     /// Tokens whose file is written, with the time when that was.
     pub(super) baked: BTreeMap<u64, Instant>,
     nudged: bool,
+    /// What went wrong with the watch and was not told yet.
+    trouble: Option<WatchTrouble>,
     stopped: bool,
+}
+
+/// What there is to do for a worker.
+#[derive(Debug)]
+pub(super) enum Next<T> {
+    /// This.
+    Take(T),
+    /// Nothing before this time, unless its bell rings.
+    Wait(Option<Instant>),
+    /// No more.
+    End,
 }
 
 /// See the module's page.
 #[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<State>,
-    looker: Condvar,
-    readers: Condvar,
+    looker: Bell,
+    read_small: Bell,
+    read_large: Bell,
     rules: Mutex<Arc<Rules>>,
 }
 
@@ -132,8 +147,9 @@ impl Queue {
     pub(super) fn new(rules: Rules) -> Self {
         Self {
             state: Mutex::default(),
-            looker: Condvar::new(),
-            readers: Condvar::new(),
+            looker: Bell::default(),
+            read_small: Bell::default(),
+            read_large: Bell::default(),
             rules: Mutex::new(Arc::new(rules)),
         }
     }
@@ -158,7 +174,7 @@ impl Queue {
         let mut state = self.lock();
         let epoch = epoch.unwrap_or(state.ledger.epoch());
         state.hint(path, urgency, epoch);
-        self.looker.notify_one();
+        self.looker.ring();
     }
 
     /// Adds absences that are to be looked at again when all else has been.
@@ -170,7 +186,7 @@ impl Queue {
             let before = state.late.push_late(path, now, epoch);
             state.ledger.reopen(epoch, before);
         }
-        self.looker.notify_one();
+        self.looker.ring();
     }
 
     /// Adds places that are to be judged together.
@@ -178,7 +194,7 @@ impl Queue {
         let mut state = self.lock();
         paths.iter().for_each(|_| state.ledger.open(epoch));
         state.groups.push_back((paths, epoch));
-        self.looker.notify_one();
+        self.looker.ring();
     }
 
     /// Adds a directory that is to be walked.
@@ -186,7 +202,7 @@ impl Queue {
         let mut state = self.lock();
         state.ledger.open(epoch);
         state.walks.push((dir, epoch, approach));
-        self.looker.notify_one();
+        self.looker.ring();
     }
 
     /// Asks for a full walk.
@@ -194,13 +210,13 @@ impl Queue {
         let mut state = self.lock();
         let epoch = epoch.unwrap_or(state.ledger.epoch());
         state.want_rescan(epoch);
-        self.looker.notify_one();
+        self.looker.ring();
     }
 
     /// Asks for a token when all that is written by now has been looked at.
     pub(super) fn cookie(&self, token: u64) {
         self.lock().cookies.push_back(token);
-        self.looker.notify_one();
+        self.looker.ring();
     }
 
     /// Says that the watcher has seen a token's file; tells whether it was awaited.
@@ -209,7 +225,7 @@ impl Queue {
         let awaited = state.baked.remove(&token).is_some();
         if awaited {
             state.ledger.cookie(token);
-            self.looker.notify_one();
+            self.looker.ring();
         }
         awaited
     }
@@ -240,27 +256,22 @@ impl Queue {
             let key = (Instant::now() + delay, state.jobs.n_delayed);
             state.jobs.delayed.insert(key, job);
         }
-        self.readers.notify_all();
+        self.ring_readers();
     }
 
-    /// Takes a job; waits for one if `wait`. Nothing means that there is none, or that all ends.
-    pub(super) fn take_job(&self, large: bool, wait: bool) -> Option<Job> {
+    /// Takes a file that is to be read.
+    pub(super) fn next_job(&self, large: bool) -> Next<Job> {
         let mut state = self.lock();
-        loop {
-            if state.stopped {
-                return None;
+        if state.stopped {
+            return Next::End;
+        }
+        state.jobs.ripen(Instant::now());
+        match state.jobs.take(large) {
+            Some(job) => {
+                self.looker.ring();
+                Next::Take(job)
             }
-            let now = Instant::now();
-            state.jobs.ripen(now);
-            if let Some(job) = state.jobs.take(large) {
-                self.looker.notify_one();
-                return Some(job);
-            }
-            if !wait {
-                return None;
-            }
-            let due = state.jobs.delayed.keys().next().map(|(due, _)| *due);
-            state = wait_until(&self.readers, state, due);
+            None => Next::Wait(state.jobs.delayed.keys().next().map(|(due, _)| *due)),
         }
     }
 
@@ -268,7 +279,7 @@ impl Queue {
     pub(super) fn close(&self, epochs: impl IntoIterator<Item = u64>) {
         let mut state = self.lock();
         epochs.into_iter().for_each(|epoch| state.ledger.close(epoch));
-        self.looker.notify_one();
+        self.looker.ring();
     }
 
     /// Strikes out the work of an event that has been handled; returns the token that is owed now.
@@ -280,51 +291,57 @@ impl Queue {
         }
         state.nudged = false;
         let token = state.ledger.take_ready();
-        self.looker.notify_one();
+        self.looker.ring();
         token
     }
 
-    /// Counts an event that the looking thread is about to send.
+    /// Counts an event that the looking worker is about to send.
     pub(super) fn sending(&self) {
         self.lock().unhandled += 1;
     }
 
-    /// Ends all threads.
+    /// Ends all workers.
     pub(super) fn stop(&self) {
         self.lock().stopped = true;
-        self.looker.notify_all();
-        self.readers.notify_all();
+        self.looker.ring();
+        self.ring_readers();
     }
 
-    /// Waits for the next task of the looking thread, or until `wake`.
-    pub(super) fn next_task(&self, count_max: usize, wake: Option<Instant>) -> Option<Task> {
+    /// Takes the next task of the looking worker.
+    pub(super) fn next_task(&self, count_max: usize) -> Next<Task> {
         let mut state = self.lock();
-        loop {
-            let now = Instant::now();
-            if let Some(task) = state.next_task(now, count_max) {
-                return Some(task);
-            }
-            if wake.is_some_and(|wake| wake <= now) {
-                return None;
-            }
-            let due = state.next_due().into_iter().chain(wake).min();
-            state = wait_until(&self.looker, state, due);
+        if state.stopped {
+            return Next::End;
+        }
+        match state.next_task(Instant::now(), count_max) {
+            Some(task) => Next::Take(task),
+            None => Next::Wait(state.next_due()),
         }
     }
-}
 
-fn wait_until<'a>(
-    condition: &Condvar,
-    state: MutexGuard<'a, State>,
-    due: Option<Instant>,
-) -> MutexGuard<'a, State> {
-    match due {
-        None => condition.wait(state).unwrap_or_else(PoisonError::into_inner),
-        Some(due) => {
-            let time = due.saturating_duration_since(Instant::now());
-            let waited = condition.wait_timeout(state, time);
-            waited.unwrap_or_else(PoisonError::into_inner).0
-        }
+    /// Keeps what went wrong with the watch until it is told; it stands for all that comes before it is.
+    pub(super) fn trouble(&self, trouble: WatchTrouble) {
+        self.lock().trouble.get_or_insert(trouble);
+    }
+
+    /// Takes what went wrong with the watch.
+    pub(super) fn take_trouble(&self) -> Option<WatchTrouble> {
+        self.lock().trouble.take()
+    }
+
+    /// Returns the bell of the worker that looks.
+    pub(super) fn looker(&self) -> &Bell {
+        &self.looker
+    }
+
+    /// Returns the bell of the worker that reads small or large files.
+    pub(super) fn reader(&self, large: bool) -> &Bell {
+        if large { &self.read_large } else { &self.read_small }
+    }
+
+    fn ring_readers(&self) {
+        self.read_small.ring();
+        self.read_large.ring();
     }
 }
 
@@ -352,9 +369,6 @@ impl State {
     }
 
     fn next_task(&mut self, now: Instant, count_max: usize) -> Option<Task> {
-        if self.stopped {
-            return Some(Task::Stop);
-        }
         if let Some(token) = self.cookies.pop_front() {
             self.baked.insert(token, now);
             return Some(Task::Cookie { token });

@@ -1,4 +1,4 @@
-//! The threads that read files. A file's bytes count only if its print was the same before and after; one that changed
+//! The workers that read files. A file's bytes count only if its print was the same before and after; one that changed
 //! meanwhile is read again, later and later, and is listed as busy when that goes on. A file whose print is younger
 //! than the disk's clock can tell is read once more when it can, since a change under an equal print may hide there.
 
@@ -9,13 +9,13 @@ use bytes::Bytes;
 use common::limits::INLINE_LEN_MAX;
 use sync_engine::observe::Moment;
 use sync_engine::{Block, Hash};
-use tokio::sync::mpsc;
 
 use super::finding::{Event, Finding, Reading};
 use super::freshness::{Clock, Glance};
 use super::looker::parent_print;
-use super::queue::{Job, LARGE_LEN, Queue};
+use super::queue::{Job, LARGE_LEN, Next, Queue};
 use super::settle::Urgency;
+use super::worker::Step;
 use crate::chunker::Chunker;
 use crate::disk::{DiskError, Print, Root};
 
@@ -42,48 +42,67 @@ struct Batch {
     len_bytes: usize,
 }
 
-/// Reads one file after the other until the queue ends.
-pub(super) fn run(
-    queue: &Arc<Queue>,
-    root: &Root,
-    clock: &Arc<Clock>,
-    events: &mpsc::Sender<Event>,
+/// See the module's page.
+pub(super) struct Reader {
+    queue: Arc<Queue>,
+    root: Root,
+    clock: Arc<Clock>,
     large: bool,
-) {
-    let mut chunker = Chunker::new();
-    let mut batch = Batch::default();
-    let mut glance: Option<Glance> = None;
-    loop {
-        // What is ready goes out as soon as there is nothing to add to it.
-        let job = match queue.take_job(large, batch.findings.is_empty()) {
-            Some(job) => Some(job),
-            None if batch.findings.is_empty() => return,
-            None => None,
-        };
-        let full = match job {
-            Some(job) => {
-                glance.get_or_insert_with(|| clock.begin());
-                work(queue, root, &mut chunker, job, &mut batch);
-                // What is known of one file does not wait until a large one is read.
-                large || BATCH_COUNT_MAX <= batch.findings.len() || BATCH_LEN_MAX <= batch.len_bytes
-            }
-            None => true,
-        };
-        if batch.findings.is_empty() {
-            glance = None;
-        } else if full {
-            let Batch { findings, epochs, .. } = std::mem::take(&mut batch);
-            let event = Event {
-                findings,
-                glance: glance.take().unwrap_or_else(|| clock.begin()),
-                epochs,
-                from_looker: false,
-                moment: Moment::Fleeting,
-            };
-            if events.blocking_send(event).is_err() {
-                return;
-            }
+    chunker: Chunker,
+    batch: Batch,
+    /// Since when the files of the batch were looked at.
+    glance: Option<Glance>,
+}
+
+impl Reader {
+    /// Returns a worker for large files, which helps with the small ones, or for small files only.
+    pub(super) fn new(queue: Arc<Queue>, root: Root, clock: Arc<Clock>, large: bool) -> Self {
+        Self {
+            queue,
+            root,
+            clock,
+            large,
+            chunker: Chunker::new(),
+            batch: Batch::default(),
+            glance: None,
         }
+    }
+
+    /// Tells whether it reads large files.
+    pub(super) fn is_for_large(&self) -> bool {
+        self.large
+    }
+
+    /// Reads one file, or tells what was read.
+    pub(super) fn step(&mut self) -> Step {
+        match self.queue.next_job(self.large) {
+            Next::Take(job) => {
+                self.glance.get_or_insert_with(|| self.clock.begin());
+                work(&self.queue, &self.root, &mut self.chunker, job, &mut self.batch);
+                // What is known of one file does not wait until a large one is read.
+                if self.large || self.batch.is_full() {
+                    self.finish().map_or(Step::Done, Step::Found)
+                } else {
+                    Step::Done
+                }
+            }
+            // What is ready goes out as soon as there is nothing to add to it.
+            Next::Wait(until) => self.finish().map_or(Step::Wait(until), Step::Found),
+            Next::End => Step::End,
+        }
+    }
+
+    /// Makes an event of the batch, if there is anything in it.
+    fn finish(&mut self) -> Option<Event> {
+        let glance = self.glance.take()?;
+        let Batch { findings, epochs, .. } = std::mem::take(&mut self.batch);
+        (!findings.is_empty()).then_some(Event {
+            findings,
+            glance,
+            epochs,
+            from_looker: false,
+            moment: Moment::Fleeting,
+        })
     }
 }
 
@@ -133,6 +152,10 @@ fn work(queue: &Queue, root: &Root, chunker: &mut Chunker, job: Job, batch: &mut
 }
 
 impl Batch {
+    fn is_full(&self) -> bool {
+        BATCH_COUNT_MAX <= self.findings.len() || BATCH_LEN_MAX <= self.len_bytes
+    }
+
     fn add(&mut self, root: &Root, job: Job, result: Result<Reading, Block>) {
         self.epochs.push(job.epoch);
         self.findings.push(Finding::Reading {
@@ -163,7 +186,7 @@ fn read(root: &Root, chunker: &mut Chunker, job: &Job) -> Attempt {
         Err(DiskError::Blocked { block, .. }) => return Attempt::Failed(block),
         Err(error) => return Attempt::Failed(Block::Unreadable(error.to_string())),
     };
-    let young = youth(&before, SystemTime::now());
+    let young = youth(&before, root.now());
     if let Some(delay) = young.filter(|_| LARGE_LEN < before.size_bytes && job.again != Some(before)) {
         // The same print is then read at once, so that a clock that runs ahead puts nothing off for ever.
         if job.n_tries == 0 && job.again.is_none() {

@@ -2,9 +2,10 @@
 //! looked at once, an open one when it has been quiet for a moment, and never later than a bound. Time is an argument.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sync_engine::RelPath;
+use tokio::time::Instant;
 
 /// A writer that has not closed its file has to be quiet for this long.
 const QUIET: Duration = Duration::from_millis(12);

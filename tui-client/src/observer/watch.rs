@@ -1,13 +1,15 @@
-//! The system's watcher: turns its events into hints. It loses some by its nature (what is made in a new directory
-//! before it is watched; all of an overflow), so a new directory is walked and an overflow means a full walk.
+//! The source of hints, behind a narrow trait: [the system's watcher](SystemWatch), or a simulated disk's. Any watcher
+//! loses some by its nature (what is made in a new directory before it is watched; all of an overflow), so a new
+//! directory is walked and an overflow means a full walk.
 
-use std::io;
-use std::path::{Path, PathBuf};
+mod system;
+
+use std::path::Path;
 use std::sync::Arc;
 
-use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
-use notify::{Config, EventKind, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
 use sync_engine::{Name, NameError, RelPath};
+
+pub use system::SystemWatch;
 
 use super::queue::Queue;
 use super::settle::Urgency;
@@ -15,16 +17,39 @@ use super::settle::Urgency;
 /// What the names of the files begin with that prove that the watcher has caught up.
 const COOKIE_PREFIX: &str = "cookie-";
 
-/// The watch on a folder; it ends when this is dropped.
-#[derive(Debug)]
-pub(super) struct Watch {
-    watcher: RecommendedWatcher,
-    folder: PathBuf,
+/// A watch on a folder; it ends when this is dropped.
+pub trait Watch: Send {
+    /// Begins to watch everything inside the folder, or begins anew. `hints` is told what happens there from now on,
+    /// in `.holdfast/` too.
+    ///
+    /// # Errors
+    /// When the folder cannot be watched, or not wholly.
+    fn start(&mut self, hints: HintSink) -> Result<(), WatchTrouble>;
+
+    /// Watches a directory that could not be watched when it was first seen.
+    fn include(&mut self, dir: &RelPath);
+
+    /// Returns when the watch has dealt with all that it has told so far: the directories that this speaks of are
+    /// watched then, so that a walk that begins now misses nothing.
+    fn barrier(&mut self);
+}
+
+/// What a watch reports of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathEvent {
+    /// Somebody who wrote to the file has closed it.
+    Closed,
+    /// A directory was made, or something came to be here by a rename.
+    Arrived,
+    /// What was here was removed, or has another name now.
+    Left,
+    /// Something else about it has changed, or is new; whoever did that may go on.
+    Changed,
 }
 
 /// Says why a folder cannot be watched, or no longer wholly.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum WatchTrouble {
+pub enum WatchTrouble {
     /// The system watches no more directories for this user.
     Limit,
     /// It reports nothing, as on some network disks.
@@ -34,13 +59,6 @@ pub(super) enum WatchTrouble {
 }
 
 impl WatchTrouble {
-    fn of(error: &notify::Error) -> Self {
-        match &error.kind {
-            notify::ErrorKind::MaxFilesWatch => Self::Limit,
-            _ => Self::Other(error.to_string()),
-        }
-    }
-
     /// Tells whether the watch's silence proves nothing from now on.
     pub(super) fn is_lasting(&self) -> bool {
         match self {
@@ -50,61 +68,52 @@ impl WatchTrouble {
     }
 }
 
-impl Watch {
-    /// Begins to watch everything inside a folder. `trouble` is told what goes wrong from then on.
-    pub(super) fn start(
-        root: &Path,
-        queue: Arc<Queue>,
-        trouble: impl Fn(WatchTrouble) + Send + 'static,
-    ) -> Result<Self, WatchTrouble> {
-        let folder: PathBuf = root.to_owned();
-        let handler = move |event: notify::Result<notify::Event>| match event {
-            Ok(event) => hint(&folder, &queue, &event),
-            // The walk finds that a directory is gone or cannot be read, and says so itself.
-            Err(error) if is_of_one_place(&error) => (),
-            Err(error) => {
-                queue.rescan(None);
-                trouble(WatchTrouble::of(&error));
+/// Where a watch brings its hints. It never waits.
+#[derive(Debug, Clone)]
+pub struct HintSink(Arc<Queue>);
+
+impl HintSink {
+    pub(super) fn new(queue: Arc<Queue>) -> Self {
+        Self(queue)
+    }
+
+    /// Says what happened at a path, which begins at the folder.
+    pub fn tell(&self, path: &Path, event: PathEvent) {
+        let urgency = match event {
+            PathEvent::Closed => Urgency::Now,
+            PathEvent::Arrived => Urgency::Fresh,
+            PathEvent::Changed => Urgency::Quiet,
+            PathEvent::Left => {
+                // It is to be found at its new place first.
+                if let Place::Inside(path) = self.place(path) {
+                    self.0.look_late([path], None);
+                }
+                return;
             }
         };
-        let kinds = EventKindMask::CREATE
-            | EventKindMask::REMOVE
-            | EventKindMask::MODIFY_DATA
-            | EventKindMask::MODIFY_META
-            | EventKindMask::MODIFY_NAME
-            | EventKindMask::ACCESS_CLOSE;
-        let config = Config::default()
-            .with_follow_symlinks(false)
-            .with_event_kinds(kinds);
-        let start = || -> notify::Result<RecommendedWatcher> {
-            let mut watcher = RecommendedWatcher::new(handler, config)?;
-            watcher.watch(root, RecursiveMode::Recursive)?;
-            Ok(watcher)
-        };
-        match start() {
-            Ok(watcher) => {
-                let folder = root.to_owned();
-                Ok(Self { watcher, folder })
-            }
-            Err(error) => Err(WatchTrouble::of(&error)),
+        match self.place(path) {
+            Place::Inside(path) => self.0.hint(path, urgency, None),
+            Place::Cookie(token) => drop(self.0.cookie_seen(token)),
+            Place::Nowhere => (),
         }
     }
 
-    /// Watches a directory that could not be watched when it was first seen.
-    pub(super) fn include(&mut self, dir: &RelPath) {
-        let names = dir.0.iter().map(to_os);
-        // If it cannot be watched now either, it cannot be listed either, and stays blocked.
-        let _ = self.watcher.watch(
-            &names.fold(self.folder.clone(), |at, name| at.join(name)),
-            RecursiveMode::Recursive,
-        );
+    /// Says that something may have happened anywhere.
+    pub fn missed(&self) {
+        self.0.rescan(None);
     }
 
-    /// Returns when the watcher has dealt with all events that it has reported so far: the directories that they tell
-    /// of are watched then, so that a walk that begins now misses nothing. Its loop answers orders between two rounds.
-    pub(super) fn barrier(&mut self) {
-        // What it says to the order does not matter, only that it answers.
-        let _ = self.watcher.configure(Config::default());
+    /// Says that something went wrong with the watch.
+    pub fn trouble(&self, trouble: WatchTrouble) {
+        self.missed();
+        self.0.trouble(trouble);
+    }
+
+    fn place(&self, path: &Path) -> Place {
+        match place(path) {
+            Place::Inside(path) if self.0.rules().ignores_above(&path) => Place::Nowhere,
+            place => place,
+        }
     }
 }
 
@@ -113,88 +122,21 @@ pub(super) fn cookie_name(token: u64) -> String {
     format!("{COOKIE_PREFIX}{token}")
 }
 
-fn is_of_one_place(error: &notify::Error) -> bool {
-    match &error.kind {
-        notify::ErrorKind::PathNotFound | notify::ErrorKind::WatchNotFound => true,
-        notify::ErrorKind::Io(error) => {
-            matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
-            )
-        }
-        notify::ErrorKind::Generic(_)
-        | notify::ErrorKind::InvalidConfig(_)
-        | notify::ErrorKind::MaxFilesWatch => false,
-    }
-}
-
-fn hint(folder: &Path, queue: &Queue, event: &notify::Event) {
-    if event.need_rescan() {
-        queue.rescan(None);
-    }
-    let urgency = match &event.kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => Urgency::Now,
-        EventKind::Access(_) => return,
-        EventKind::Create(notify::event::CreateKind::Folder) => Urgency::Fresh,
-        EventKind::Modify(ModifyKind::Name(RenameMode::From)) | EventKind::Remove(_) => {
-            return late(folder, queue, event);
-        }
-        EventKind::Modify(ModifyKind::Name(_)) => Urgency::Fresh,
-        EventKind::Any | EventKind::Create(_) | EventKind::Modify(_) | EventKind::Other => Urgency::Quiet,
-    };
-    for path in &event.paths {
-        match place(folder, path) {
-            Place::Inside(path) if !is_left_out(queue, &path) => queue.hint(path, urgency, None),
-            Place::Cookie(token) => {
-                queue.cookie_seen(token);
-            }
-            Place::Inside(_) | Place::Nowhere => (),
-        }
-    }
-}
-
-/// What was at these paths is to be found at its new place first.
-fn late(folder: &Path, queue: &Queue, event: &notify::Event) {
-    let paths = event.paths.iter().filter_map(|path| match place(folder, path) {
-        Place::Inside(path) if !is_left_out(queue, &path) => Some(path),
-        Place::Inside(_) | Place::Cookie(_) | Place::Nowhere => None,
-    });
-    queue.look_late(paths.collect::<Vec<_>>(), None);
-}
-
-fn is_left_out(queue: &Queue, path: &RelPath) -> bool {
-    queue.rules().ignores_above(path)
-}
-
-#[cfg(unix)]
-fn to_os(name: &Name) -> &std::ffi::OsStr {
-    use std::os::unix::ffi::OsStrExt;
-    std::ffi::OsStr::from_bytes(name.as_bytes())
-}
-
-#[cfg(not(unix))]
-fn to_os(name: &Name) -> &std::ffi::OsStr {
-    std::ffi::OsStr::new(name.as_str().unwrap_or_default())
-}
-
 enum Place {
     /// A place in the folder, or the root itself.
     Inside(RelPath),
     /// The file of a token.
     Cookie(u64),
-    /// Not in the folder, or the client's own.
+    /// Not in the folder, left out, or the client's own.
     Nowhere,
 }
 
-fn place(folder: &Path, path: &Path) -> Place {
-    let Ok(inside) = path.strip_prefix(folder) else {
-        return Place::Nowhere;
-    };
+fn place(path: &Path) -> Place {
     let mut names = Vec::new();
-    for part in inside.components() {
+    for part in path.components() {
         match Name::new(part.as_os_str().as_encoded_bytes()) {
             Ok(name) => names.push(name),
-            Err(NameError::Reserved) if names.is_empty() => return cookie(inside),
+            Err(NameError::Reserved) if names.is_empty() => return cookie(path),
             // It cannot be a node; the next walk lists it among the oddities.
             Err(_) => return Place::Nowhere,
         }
@@ -202,8 +144,8 @@ fn place(folder: &Path, path: &Path) -> Place {
     Place::Inside(RelPath(names))
 }
 
-fn cookie(inside: &Path) -> Place {
-    let name = inside
+fn cookie(path: &Path) -> Place {
+    let name = path
         .components()
         .nth(1)
         .and_then(|part| part.as_os_str().to_str());

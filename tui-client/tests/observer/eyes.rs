@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tui_client::chunker::Chunker;
 use tui_client::disk::{Print, Root};
-use tui_client::observer::{Event, LocalUpdate, Observer, Start};
+use tui_client::observer::{Event, LocalUpdate, Observer, Start, Watch};
 use tui_client::rules::Rules;
 
 /// An observed folder, and a driver that does nothing but what the observer says.
@@ -29,17 +29,20 @@ pub(crate) struct Eyes {
     pub(crate) root_lost: bool,
 }
 
-fn start(root: &Root, prints: Vec<(NodeId, Print)>) -> (Observer, mpsc::Receiver<Event>) {
+fn beginning(root: &Root, prints: Vec<(NodeId, Print)>) -> Start {
     static MADE: AtomicU64 = AtomicU64::new(1);
     let new_id = || NodeId(u128::from(MADE.fetch_add(1, Ordering::Relaxed)).to_be_bytes());
-    Observer::start(Start {
+    Start {
         root: root.clone(),
         rules: Rules::default(),
         prints,
         new_id: Box::new(new_id),
         rescan_interval: Duration::from_secs(3600),
-    })
-    .unwrap()
+    }
+}
+
+fn start(root: &Root, prints: Vec<(NodeId, Print)>) -> (Observer, mpsc::Receiver<Event>) {
+    Observer::start(beginning(root, prints)).unwrap()
 }
 
 impl Eyes {
@@ -48,6 +51,23 @@ impl Eyes {
         root.create_private().unwrap();
         root.marker().unwrap();
         let (observer, events) = start(&root, Vec::new());
+        Self::with(folder, root, observer, events)
+    }
+
+    /// Begins with workers that are tasks of this thread.
+    pub(crate) fn with_tasks(watch: impl Watch + 'static) -> Self {
+        let folder = TempDir::new().unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        root.create_private().unwrap();
+        let (observer, events, workers) =
+            Observer::with_workers(beginning(&root, Vec::new()), Box::new(watch));
+        for worker in workers {
+            tokio::spawn(worker.run());
+        }
+        Self::with(folder, root, observer, events)
+    }
+
+    fn with(folder: TempDir, root: Root, observer: Observer, events: mpsc::Receiver<Event>) -> Self {
         Self {
             folder,
             root,

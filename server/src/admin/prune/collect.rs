@@ -189,7 +189,7 @@ impl Kept {
             let entries = records.entries(account, self.head, ENTRIES_MAX, ENTRIES_LEN)?;
             let Some(last) = entries.last() else { break };
             self.head = last.entry.number;
-            for content in entries.iter().filter_map(|stored| stored.entry.change.content()) {
+            for (_, content) in entries.iter().filter_map(|stored| stored.entry.change.content()) {
                 self.reach.add(records, blobs, account, content.hash)?;
             }
         }

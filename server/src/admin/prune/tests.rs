@@ -8,7 +8,7 @@ use crate::chunk;
 use crate::content::write_content;
 use crate::journal::JournalEnd;
 use crate::store::{
-    AccountKey, Blobs, ChunkState, Directory, Durability, Metadata, Store, StoreError, now_ms,
+    AccountKey, Blobs, ChunkState, Clock, Durability, Metadata, Store, StoreError, SystemClock,
 };
 use crate::writer::take_chunks;
 use common::list::ListBuilder;
@@ -32,10 +32,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let directory = TempDir::new().unwrap();
-        let data = Directory::new(&directory.path().join("data"));
-        data.make().unwrap();
-        let lock = data.lock().unwrap().unwrap();
-        let store = Store::open(&data, lock).unwrap();
+        let store = Store::open(&directory.path().join("data")).unwrap();
         let account = store
             .metadata
             .write(Durability::Flushed, |draft| {
@@ -148,7 +145,7 @@ fn policy(n_versions: usize) -> Policy {
         age_ms: 30 * DAY_MS,
         n_versions,
         drop_deleted: false,
-        now_ms: now_ms() + LATER,
+        now_ms: SystemClock.now_ms() + LATER,
     }
 }
 
@@ -244,7 +241,7 @@ fn neither_age_nor_number_alone_gives_anything_up() {
     for policy in [
         policy(12),
         Policy {
-            now_ms: now_ms() + 29 * DAY_MS,
+            now_ms: SystemClock.now_ms() + 29 * DAY_MS,
             ..policy(1)
         },
     ] {

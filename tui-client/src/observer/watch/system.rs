@@ -1,0 +1,123 @@
+//! The system's watcher: turns its events into hints.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
+use notify::{Config, EventKind, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
+use sync_engine::{Name, RelPath};
+
+use super::{HintSink, PathEvent, Watch, WatchTrouble};
+
+/// See the module's page.
+#[derive(Debug)]
+pub struct SystemWatch {
+    folder: PathBuf,
+    watcher: Option<RecommendedWatcher>,
+}
+
+impl SystemWatch {
+    /// Returns a watch on a folder, which does not watch yet.
+    pub fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            watcher: None,
+        }
+    }
+}
+
+impl Watch for SystemWatch {
+    fn start(&mut self, hints: HintSink) -> Result<(), WatchTrouble> {
+        let folder = self.folder.clone();
+        let handler = move |event: notify::Result<notify::Event>| match event {
+            Ok(event) => tell(&folder, &hints, &event),
+            // The walk finds that a directory is gone or cannot be read, and says so itself.
+            Err(error) if is_of_one_place(&error) => (),
+            Err(error) => hints.trouble(trouble(&error)),
+        };
+        let kinds = EventKindMask::CREATE
+            | EventKindMask::REMOVE
+            | EventKindMask::MODIFY_DATA
+            | EventKindMask::MODIFY_META
+            | EventKindMask::MODIFY_NAME
+            | EventKindMask::ACCESS_CLOSE;
+        let config = Config::default()
+            .with_follow_symlinks(false)
+            .with_event_kinds(kinds);
+        let start = || -> notify::Result<RecommendedWatcher> {
+            let mut watcher = RecommendedWatcher::new(handler, config)?;
+            watcher.watch(&self.folder, RecursiveMode::Recursive)?;
+            Ok(watcher)
+        };
+        self.watcher = Some(start().map_err(|error| trouble(&error))?);
+        Ok(())
+    }
+
+    fn include(&mut self, dir: &RelPath) {
+        let Some(watcher) = &mut self.watcher else { return };
+        let names = dir.0.iter().map(to_os);
+        // If it cannot be watched now either, it cannot be listed either, and stays blocked.
+        let _ = watcher.watch(
+            &names.fold(self.folder.clone(), |at, name| at.join(name)),
+            RecursiveMode::Recursive,
+        );
+    }
+
+    /// Its loop answers orders between two rounds, and what it says does not matter, only that it answers.
+    fn barrier(&mut self) {
+        if let Some(watcher) = &mut self.watcher {
+            let _ = watcher.configure(Config::default());
+        }
+    }
+}
+
+fn trouble(error: &notify::Error) -> WatchTrouble {
+    match &error.kind {
+        notify::ErrorKind::MaxFilesWatch => WatchTrouble::Limit,
+        _ => WatchTrouble::Other(error.to_string()),
+    }
+}
+
+fn is_of_one_place(error: &notify::Error) -> bool {
+    match &error.kind {
+        notify::ErrorKind::PathNotFound | notify::ErrorKind::WatchNotFound => true,
+        notify::ErrorKind::Io(error) => {
+            matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+            )
+        }
+        notify::ErrorKind::Generic(_)
+        | notify::ErrorKind::InvalidConfig(_)
+        | notify::ErrorKind::MaxFilesWatch => false,
+    }
+}
+
+fn tell(folder: &Path, hints: &HintSink, event: &notify::Event) {
+    if event.need_rescan() {
+        hints.missed();
+    }
+    let path_event = match &event.kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => PathEvent::Closed,
+        EventKind::Access(_) => return,
+        EventKind::Create(CreateKind::Folder) => PathEvent::Arrived,
+        EventKind::Modify(ModifyKind::Name(RenameMode::From)) | EventKind::Remove(_) => PathEvent::Left,
+        EventKind::Modify(ModifyKind::Name(_)) => PathEvent::Arrived,
+        EventKind::Any | EventKind::Create(_) | EventKind::Modify(_) | EventKind::Other => PathEvent::Changed,
+    };
+    let inside = |path| Path::strip_prefix(path, folder).ok();
+    for path in event.paths.iter().filter_map(|path| inside(path)) {
+        hints.tell(path, path_event);
+    }
+}
+
+#[cfg(unix)]
+fn to_os(name: &Name) -> &std::ffi::OsStr {
+    use std::os::unix::ffi::OsStrExt;
+    std::ffi::OsStr::from_bytes(name.as_bytes())
+}
+
+#[cfg(not(unix))]
+fn to_os(name: &Name) -> &std::ffi::OsStr {
+    std::ffi::OsStr::new(name.as_str().unwrap_or_default())
+}
