@@ -17,6 +17,10 @@ use crate::limits::{AGENT_LEN_MAX, CHANGES_MAX, DEVICE_NAME_LEN_MAX, ENTRIES_MAX
 /// A number that the asker chooses; the answer repeats it.
 pub type RequestId = u64;
 
+/// The number that no asker chooses: a [`Reply::Missing`] that bears it was not asked for. With it the server says what
+/// the account should have and lacks, because it was damaged; a device that has it sends it with [`Request::Put`].
+pub const UNASKED: RequestId = 0;
+
 /// From client to server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {

@@ -7,6 +7,7 @@ mod export;
 mod history;
 mod moment;
 mod people;
+mod prune;
 mod restore;
 #[cfg(unix)]
 #[path = "admin/unix.rs"]
@@ -28,7 +29,7 @@ use moment::Moment;
 /// What can be asked of a store.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List the accounts
+    /// List the accounts, or say how much one may keep
     Account {
         #[command(subcommand)]
         command: AccountCommand,
@@ -69,6 +70,14 @@ pub(crate) enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// Give up old versions by age and number, and free the room that nothing needs any more, while the server runs;
+    /// room is freed by the run after the one that gave something up
+    Prune {
+        #[command(flatten)]
+        keep: prune::Keep,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Copy the store into a new directory, while the server runs; the copy can be served at once
     Backup {
         /// The directory for the copy; it must be new or empty
@@ -90,6 +99,14 @@ pub(crate) enum AccountCommand {
     List {
         #[command(flatten)]
         place: Place,
+    },
+    /// Say how much an account may keep on the server, old versions included; it counts at once
+    Quota {
+        #[command(flatten)]
+        of: OfAccount,
+        /// The size, such as 500M or 20G; `none` for no limit, `default` for what the server is started with
+        #[arg(value_parser = people::parse_quota)]
+        size: people::Quota,
     },
 }
 
@@ -133,6 +150,9 @@ pub(crate) fn perform(command: &Command) -> Result<(), Trouble> {
         Command::Account {
             command: AccountCommand::List { place },
         } => people::list_accounts(&place.open()?),
+        Command::Account {
+            command: AccountCommand::Quota { of, size },
+        } => of.with(|store, account| people::set_quota(store, account, *size)),
         Command::Device {
             command: DeviceCommand::List { of },
         } => of.with(people::list_devices),
@@ -147,6 +167,7 @@ pub(crate) fn perform(command: &Command) -> Result<(), Trouble> {
         }
         Command::Restore { of, moment } => of.with(|store, account| restore::restore(store, account, moment)),
         Command::Verify { place } => verify::verify(&place.open()?),
+        Command::Prune { keep, place } => prune::prune(place, keep),
         Command::Backup { to, place } => backup::backup(&place.open()?, &place.directory(), to),
         Command::NewEpoch { place } => epoch::renew(place),
     }

@@ -40,6 +40,10 @@ pub(crate) struct ServeArguments {
     /// The most connections at a time
     #[arg(long, value_name = "NUMBER", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) connections: u32,
+    /// How much an account may keep on the server, old versions included, such as 500M or 20G, unless something else
+    /// is set for it with `server account quota` [default: no limit]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) quota: Option<u64>,
     /// How many accounts one address may make within a minute
     #[arg(long, value_name = "NUMBER", default_value_t = 600)]
     pub(crate) registrations: u32,
@@ -52,6 +56,19 @@ pub(crate) struct ServeArguments {
     /// Replace a certificate that is there; every device then has to be told the new fingerprint
     #[arg(long, requires = "gen_cert")]
     pub(crate) force: bool,
+}
+
+/// Reads a size: a number of bytes, or of KiB, MiB, GiB or TiB with K, M, G or T behind it.
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+    let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
+    let found = units
+        .into_iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)));
+    let (digits, shift) = found.unwrap_or((text, 0));
+    let number: Option<u64> = digits.parse().ok();
+    number
+        .and_then(|number| number.checked_mul(1 << shift))
+        .ok_or_else(|| "not a size such as 500M or 20G".to_owned())
 }
 
 impl ServeArguments {
@@ -69,6 +86,7 @@ impl ServeArguments {
             certs: self.certs.clone(),
             closed: self.closed,
             limits: Limits {
+                quota_bytes: self.quota,
                 connections_max: self.connections as usize,
                 registrations_per_minute_max: self.registrations,
                 ..Limits::default()

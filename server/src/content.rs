@@ -18,6 +18,11 @@ pub(crate) fn write_content(
         return Ok(());
     }
     store.metadata.read(|records| {
+        if !records.has_content(account, content)? && records.is_thinned(account, &content.hash)? {
+            return Err(StoreError::GivenUp {
+                what: "this version".into(),
+            });
+        }
         // What is still to be written, the next last: a list is replaced by what it names.
         let mut rest = vec![(content.hash, content.depth, content.size_bytes)];
         while let Some((hash, depth, len_bytes)) = rest.pop() {

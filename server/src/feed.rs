@@ -2,6 +2,7 @@
 //! database, and who is connected. It is only a memory: a connection that has fallen behind what is kept here reads
 //! the journal.
 
+use common::limits::HASHES_MAX;
 use common::message::{Attachment, Outcome, RequestId, Role};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -15,6 +16,8 @@ use crate::store::{AccountKey, StoredEntry};
 const RECENT_LEN_MAX: usize = 2 * 1024 * 1024;
 /// The most entries that are kept.
 const RECENT_MAX: usize = 4096;
+/// The most hashes that are told of at a time when an account lacks something; the others follow when these are there.
+pub(crate) const LACKING_MAX: usize = HASHES_MAX;
 /// What an entry takes besides what it brings, about, in bytes.
 const ENTRY_LEN: usize = 256;
 
@@ -73,6 +76,7 @@ impl Feeds {
         let feed = Arc::new(Feed {
             account,
             head: watch::Sender::new(Version::ZERO),
+            lacking: watch::Sender::default(),
             recent: Mutex::default(),
             connections: Mutex::default(),
         });
@@ -94,6 +98,9 @@ pub(crate) struct Feed {
     /// The newest entry, as far as is known here; it only grows. Connections wait for it to change; they may miss
     /// values, but never the last.
     head: watch::Sender<Version>,
+    /// What the account should have and lacks, as far as was noticed. Connections tell their devices when it changes;
+    /// they may miss values, but never the last.
+    lacking: watch::Sender<Arc<Vec<Hash>>>,
     recent: Mutex<RecentEntries>,
     connections: Mutex<Connections>,
 }
@@ -126,6 +133,22 @@ impl Feed {
     /// Waits for new entries by this.
     pub(crate) fn watch(&self) -> watch::Receiver<Version> {
         self.head.subscribe()
+    }
+
+    /// Waits by this until something else is lacking.
+    pub(crate) fn watch_lacking(&self) -> watch::Receiver<Arc<Vec<Hash>>> {
+        self.lacking.subscribe()
+    }
+
+    /// Notes what the account should have and lacks.
+    pub(crate) fn lack(&self, hashes: Vec<Hash>) {
+        self.lacking.send_if_modified(|known| {
+            let is_new = **known != hashes;
+            if is_new {
+                *known = Arc::new(hashes);
+            }
+            is_new
+        });
     }
 
     /// Notes that the journal is at least this long.

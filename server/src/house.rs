@@ -1,17 +1,18 @@
 //! What all connections share.
 
-use common::message::{Attachment, Failure};
+use common::message::Attachment;
 use std::sync::Arc;
-use sync_engine::{DeviceId, Epoch, Hash};
+use sync_engine::{DeviceId, Epoch};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::chunk::{Mismatch, Verified, verify};
 use crate::connection::ConnectionError;
+use crate::damage::Damage;
 use crate::feed::Feeds;
 use crate::gate::Gate;
 use crate::options::Limits;
-use crate::store::{AccountKey, Metadata, Records, Store, StoreError};
+use crate::store::{AccountKey, ChunkRow, Metadata, Records, Store, StoreError};
 use crate::writer::Writer;
 
 /// See the module's page.
@@ -86,12 +87,28 @@ impl House {
         .await
     }
 
-    /// Notes that a chunk was found damaged, so that it counts as missing until a device brings it again.
-    pub(crate) async fn note_damage(&self, account: AccountKey, hash: Hash) -> Result<(), Failure> {
-        tracing::error!(account = account.0, %hash, "a chunk in the store is damaged; it counts as missing now, and a \
-            device that has it will send it again; run `server verify` and check the disk");
-        self.writer
-            .run(move |draft| draft.mark_damaged(account, &hash))
-            .await
+    /// Notes that chunks were found damaged, so that they count as missing until a device brings them again.
+    pub(crate) async fn note_damage(
+        &self,
+        account: AccountKey,
+        rows: Vec<ChunkRow>,
+    ) -> Result<(), ConnectionError> {
+        for row in &rows {
+            tracing::error!(account = account.0, hash = %row.hash, "a chunk in the store is damaged; it counts as \
+                missing now, and a device that has it is asked to send it again; run `server verify` and check the disk");
+        }
+        let store = self.store.clone();
+        let find = move || {
+            let find = |records: &dyn Records| Damage::find(records, &store.packs, account, rows);
+            store.metadata.read(find)
+        };
+        let damage = self.block(find).await??;
+        let store = self.store.clone();
+        // The writer has said in the log what went wrong, if something did.
+        let _ = self
+            .writer
+            .run(move |draft| damage.note(draft, &store.packs))
+            .await;
+        Ok(())
     }
 }

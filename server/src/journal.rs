@@ -56,6 +56,9 @@ impl<'d> JournalEnd<'d> {
         self.head = entry.number;
         self.chain = chain_next(&self.chain, &entry);
         self.draft.put_nodes(self.account, self.head, &effects)?;
+        if let Some((_, content)) = change.content() {
+            self.draft.set_thinned(self.account, &content.hash, false)?;
+        }
         let len = self.draft.add_entry(self.account, &entry, &self.chain)?;
         Ok(Ok(Recent {
             entry: Arc::new(entry),
@@ -75,7 +78,7 @@ impl<'d> JournalEnd<'d> {
 
     fn judge(&self, change: &Change) -> Result<Result<Effects, Rejection>, StoreError> {
         if !encoded_len(change).is_ok_and(|len| len <= CHANGE_LEN_MAX) {
-            return Ok(Err(Rejection::Quota));
+            return Ok(Err(Rejection::Malformed));
         }
         admit(self, change)
     }

@@ -70,6 +70,9 @@ impl Listen {
 /// The limits of a server.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
+    /// How many bytes the chunks of an account may have, old versions included, unless something else was set for it;
+    /// nothing is no limit.
+    pub quota_bytes: Option<u64>,
     /// The most connections at a time.
     pub connections_max: usize,
     /// The most connections at a time of one account.
@@ -95,6 +98,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            quota_bytes: None,
             connections_max: 4096,
             connections_per_account_max: 128,
             strangers_per_address_max: 64,

@@ -25,6 +25,7 @@ mod system;
 
 pub(crate) use blobs::{Blobs, Place};
 pub use clock::Clock;
+pub(crate) use clock::SystemClock;
 pub(crate) use directory::{Directory, DirectoryLock};
 pub(crate) use error::StoreError;
 pub use files::{PackFile, PackFiles};
@@ -32,7 +33,9 @@ pub use memory::Commits;
 pub use metadata::Durability;
 pub(crate) use metadata::{Draft, Metadata, Records};
 pub(crate) use packs::Packs;
-pub(crate) use rows::{AccountKey, AccountRow, ChunkRow, DeviceRow, KeyHash, NewDevice, StoredEntry};
+pub(crate) use rows::{
+    AccountKey, AccountRow, ChunkRow, ChunkState, DeviceRow, KeyHash, NewDevice, StoredEntry,
+};
 pub(crate) use sqlite::Sqlite;
 
 use std::collections::BTreeSet;

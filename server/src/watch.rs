@@ -1,11 +1,13 @@
 //! Looking whether another process has changed the store: `server device revoke` and `server restore` work beside a
-//! running server, and what they do has to reach the devices that are connected.
+//! running server, and what they do has to reach the devices that are connected. So has what is found damaged, by
+//! `server verify` or by this server: a device may have it.
 
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::connection::ConnectionError;
+use crate::feed::LACKING_MAX;
 use crate::house::House;
 
 /// Looks until the server stops.
@@ -47,12 +49,16 @@ pub(crate) async fn watch_others(house: Arc<House>, every: Duration) {
 async fn tell(house: &House) -> Result<(), ConnectionError> {
     for feed in house.feeds.all() {
         let account = feed.account();
-        let (row, devices) = house
-            .read(move |records| Ok((records.account(account)?, records.devices(account)?)))
+        let (row, devices, lacking) = house
+            .read(move |records| {
+                let lacking = records.lacking(account, LACKING_MAX)?;
+                Ok((records.account(account)?, records.devices(account)?, lacking))
+            })
             .await?;
         if let Some(row) = row {
             feed.raise(row.head);
         }
+        feed.lack(lacking);
         for device in devices.iter().filter(|device| device.revoked) {
             feed.cut(device.id);
         }

@@ -11,6 +11,8 @@ mod task;
 
 pub(crate) use commit::{CommitJob, Committed};
 pub(crate) use enrolment::{Admitted, Caller, admit_device};
+#[cfg(test)]
+pub(crate) use put::take_chunks;
 pub(crate) use put::{PutJob, Stored};
 pub(crate) use task::TaskJob;
 

@@ -44,7 +44,7 @@ pub fn react(trees: &Trees, policy: &Policy, change: &Change, rejection: &Reject
         }
         (Rejection::TypeChanged, _) => refused(change, "the type of a node cannot change"),
         (Rejection::TooDeep, _) => refused(change, "too many directories inside each other"),
-        (Rejection::Quota, _) => refused(change, "a limit of the account is reached"),
+        (Rejection::Quota, _) => Reaction::Block(change.ids().collect(), Block::Quota),
         (Rejection::Malformed | Rejection::IdUsed | Rejection::MissingContent(_), _) => {
             refused(change, "the server does not understand the change")
         }

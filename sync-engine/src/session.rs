@@ -12,6 +12,7 @@
 //! - 'Synced' is said only after a proof that began when nothing was under way ([`Session::probe`]).
 
 mod commits;
+mod heal;
 mod holds;
 mod journal;
 mod lookback;
@@ -128,6 +129,8 @@ pub struct Session {
     proof: Proof,
     /// Contents that were sent and that no accepted change names yet.
     on_server: BTreeSet<Hash>,
+    /// Files whose contents the server has lost and asks for.
+    heals: BTreeMap<NodeId, Content>,
     /// Nodes whose content is on its way to the server.
     uploading: BTreeSet<NodeId>,
     /// Nodes that a step is being taken with.
@@ -162,6 +165,7 @@ impl Session {
             removals: Removals::default(),
             proof: Proof::default(),
             on_server: BTreeSet::new(),
+            heals: BTreeMap::new(),
             uploading: BTreeSet::new(),
             in_hand: BTreeSet::new(),
             looked_back: BTreeMap::new(),
@@ -292,6 +296,7 @@ impl Session {
             }
             orders.uploads.extend(self.order_commit(change));
         }
+        orders.uploads.extend(self.order_heals());
         self.has_more_steps = false;
         if self.has_looked {
             let (batches, questions) = self.look_back(plan.batches);

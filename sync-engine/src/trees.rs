@@ -45,6 +45,8 @@ pub enum Block {
     MissingContent,
     /// The server refused it; the text is the server's reason.
     Refused(String),
+    /// The account has as many bytes on the server as it may have.
+    Quota,
 }
 
 /// See the module's page.

@@ -10,6 +10,8 @@ use crate::trouble::Trouble;
 
 /// Copies the store.
 pub(super) fn backup(store: &Store, from: &Directory, to: &Path) -> Result<(), Trouble> {
+    // What is dropped meanwhile would be missing in the copy.
+    let _lock = super::prune::lock(from)?;
     make_empty(to)?;
     let copy = Directory::new(to);
     copy.make().map_err(Trouble::from)?;

@@ -39,18 +39,38 @@ pub(super) fn list(
             .map(|row| (row.id, row.name))
             .collect();
         let entries = records.log(account.key, node, Version(u64::MAX), n_max)?;
-        Ok(Some((names, entries)))
+        let given_up = entries
+            .iter()
+            .map(|entry| is_given_up(records, account, entry))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Some((names, entries, given_up)))
     });
-    let (names, entries) = read.map_err(Trouble::from)?.ok_or_else(|| {
+    let (names, entries, given_up) = read.map_err(Trouble::from)?.ok_or_else(|| {
         Trouble::new(
             "there is nothing at this path now",
             "nothing was done",
             "list all changes without a path, or look at an older tree with `server export --version NUMBER`",
         )
     })?;
-    entries
-        .iter()
-        .try_for_each(|entry| print_line(&shown(entry, &names)))
+    entries.iter().zip(given_up).try_for_each(|(entry, given_up)| {
+        let note = if given_up {
+            " (its bytes were given up)"
+        } else {
+            ""
+        };
+        print_line(&format!("{}{note}", shown(entry, &names)))
+    })
+}
+
+/// Tells whether the bytes that an entry brought are not kept any more.
+fn is_given_up(records: &dyn Records, account: &AccountRow, entry: &Entry) -> Result<bool, StoreError> {
+    match entry.change.content() {
+        Some((_, content)) => {
+            Ok(!records.has_content(account.key, &content)?
+                && records.is_thinned(account.key, &content.hash)?)
+        }
+        None => Ok(false),
+    }
 }
 
 /// Returns the node at a path.

@@ -1,8 +1,10 @@
 //! Accounts and their devices.
 
+use std::fmt;
 use sync_engine::DeviceId;
 
 use super::shown_time;
+use crate::arguments::parse_size;
 use crate::program::print_line;
 use crate::store::{AccountRow, Durability, Metadata, Store};
 use crate::trouble::Trouble;
@@ -18,13 +20,54 @@ pub(super) fn list_accounts(store: &Store) -> Result<(), Trouble> {
     });
     for (n_devices, account) in rows.map_err(Trouble::from)? {
         print_line(&format!(
-            "account={} made={} devices={n_devices} version={}",
+            "account={} made={} devices={n_devices} version={} bytes={} quota={}",
             account.key.0,
             shown_time(account.created_ms),
-            account.head
+            account.head,
+            account.stored_bytes,
+            Quota(account.quota_bytes)
         ))?;
     }
     Ok(())
+}
+
+/// How much an account may keep, in bytes; nothing is what the server is started with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Quota(Option<u64>);
+
+/// More than any store has.
+const NO_LIMIT: u64 = i64::MAX as u64;
+
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("default"),
+            Some(NO_LIMIT) => f.write_str("none"),
+            Some(bytes) => bytes.fmt(f),
+        }
+    }
+}
+
+/// Reads how much an account may keep.
+pub(super) fn parse_quota(text: &str) -> Result<Quota, String> {
+    match text {
+        "default" => Ok(Quota(None)),
+        "none" => Ok(Quota(Some(NO_LIMIT))),
+        size => parse_size(size).map(|bytes| Quota(Some(bytes.min(NO_LIMIT)))),
+    }
+}
+
+/// Sets how much an account may keep. A running server heeds it with the next chunk.
+pub(super) fn set_quota(store: &Store, account: &AccountRow, quota: Quota) -> Result<(), Trouble> {
+    let set = |draft: &dyn crate::store::Draft| draft.set_quota(account.key, quota.0);
+    store
+        .metadata
+        .write(Durability::Flushed, set)
+        .map_err(Trouble::from)?;
+    print_line(&format!(
+        "account={} bytes={} quota={quota}",
+        account.key.0, account.stored_bytes
+    ))
 }
 
 /// Lists an account's devices.

@@ -9,7 +9,7 @@ use sync_engine::{Change, DeviceId, MoveTo, Name, Node, NodeId, Rejection, Versi
 use super::moment::Moment;
 use crate::journal::JournalEnd;
 use crate::program::print_line;
-use crate::store::{AccountRow, Draft, Durability, Metadata, Store, StoreError};
+use crate::store::{AccountKey, AccountRow, Draft, Durability, Metadata, Store, StoreError};
 use crate::trouble::Trouble;
 
 /// The device of changes that no device made.
@@ -50,7 +50,14 @@ pub(super) fn restore(store: &Store, account: &AccountRow, moment: &Moment) -> R
         }
         work.end.finish()
     });
-    let head = written.map_err(Trouble::from)?;
+    let head = written.map_err(|error| match &error {
+        StoreError::GivenUp { .. } => Trouble::new(
+            crate::trouble::with_reasons(&error),
+            "nothing was changed",
+            "restore a later moment; or write all that is still kept of this one into a folder with `server export`",
+        ),
+        _ => Trouble::from(error),
+    })?;
     print_line(&format!(
         "restored version={version} changes={} now={head}",
         head.0.saturating_sub(account.head.0)
@@ -181,12 +188,31 @@ impl Work<'_> {
     fn append(&mut self, change: &Change) -> Result<(), StoreError> {
         match self.end.append(SERVER, change)? {
             Ok(_) => Ok(()),
-            Err(Rejection::MissingContent(hash)) => Err(StoreError::Damaged {
-                what: format!("chunk {hash}, which the tree of then needs,"),
-            }),
+            Err(Rejection::MissingContent(hash)) => {
+                let name = named(self.draft, self.account.key, change)?;
+                if self.draft.is_thinned(self.account.key, &hash)? {
+                    let what = format!("the version of {name} that the tree of then needs");
+                    return Err(StoreError::GivenUp { what });
+                }
+                let what = format!("chunk {hash}, which the {name} of then needs,");
+                Err(StoreError::Damaged { what })
+            }
             Err(rejection) => Err(refused(&format!("{rejection:?}"))),
         }
     }
+}
+
+/// Returns the name of what a change brings back.
+fn named(draft: &dyn Draft, account: AccountKey, change: &Change) -> Result<String, StoreError> {
+    if let Change::Create { node, .. } = change {
+        return Ok(node.name.to_string());
+    }
+    for id in change.ids() {
+        if let Some((_, node)) = draft.item(account, id)? {
+            return Ok(node.name.to_string());
+        }
+    }
+    Ok("something that is gone".to_owned())
 }
 
 fn refused(why: &str) -> StoreError {

@@ -1,28 +1,48 @@
 //! Reading everything that the store holds, and saying what is damaged: the database by its own check, every chunk by
-//! its hash, every journal by its chain, every tree against the journal's, every file by what it needs.
+//! its hash, every journal by its chain, every state and tree against the journal, every file by what it needs. Chunks
+//! that are found damaged are noted as missing, so that a device which has them is asked for them.
+
+mod replay;
 
 use std::collections::BTreeMap;
-use sync_engine::chain::chain_next;
-use sync_engine::{Hash, Node, NodeId, Version};
+use sync_engine::{Node, NodeId, Version};
 
 use crate::chunk;
+use crate::damage::{Damage, all_here};
 use crate::program::print_line;
-use crate::store::{AccountKey, AccountRow, Blobs, ChunkRow, Metadata, Records, Store, StoreError};
+use crate::store::{
+    AccountKey, AccountRow, Blobs, ChunkRow, ChunkState, Durability, Metadata, Records, Store, StoreError,
+};
 use crate::trouble::Trouble;
-
-/// Entries that are read at a time.
-const PAGE_MAX: usize = 1024;
-/// The length of those, in bytes.
-const PAGE_LEN: usize = 4 * 1024 * 1024;
 
 /// What there is in a store.
 #[derive(Default)]
 pub(super) struct Found {
     /// What is damaged.
     pub(super) damages: Vec<String>,
-    n_accounts: usize,
+    n_accounts: u64,
     n_chunks: u64,
     n_entries: u64,
+    /// Chunks whose bytes are not what they should be, by account.
+    broken: BTreeMap<AccountKey, Vec<ChunkRow>>,
+}
+
+/// Reads everything.
+pub(super) fn look(store: &Store) -> Result<Found, StoreError> {
+    let mut found = Found {
+        damages: store.metadata.check_itself()?,
+        ..Found::default()
+    };
+    store.metadata.read(|records| {
+        verify_chunks(store, records, &mut found)?;
+        for account in records.accounts()? {
+            found.n_accounts += 1;
+            replay::verify(records, &account, &mut found)?;
+            verify_tree(records, &account, &mut found)?;
+        }
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// Verifies a store.
@@ -36,6 +56,7 @@ pub(super) fn verify(store: &Store) -> Result<(), Trouble> {
         n_accounts,
         n_chunks,
         n_entries,
+        broken,
     } = found;
     print_line(&format!(
         "verified accounts={n_accounts} entries={n_entries} chunks={n_chunks} damages={}",
@@ -44,43 +65,59 @@ pub(super) fn verify(store: &Store) -> Result<(), Trouble> {
     if damages.is_empty() {
         return Ok(());
     }
+    let n_broken: usize = broken.values().map(Vec::len).sum();
+    let done = match note(store, broken) {
+        Ok(()) => {
+            format!("{n_broken} chunks count as missing now; a damaged chunk is never sent to a device")
+        }
+        Err(error) => format!(
+            "nothing was changed, since the store cannot be written ({}); a damaged chunk is never sent to a device",
+            crate::trouble::with_reasons(&error)
+        ),
+    };
     Err(Trouble::new(
         format!(
             "{} things in the store are damaged; they are named above",
             damages.len()
         ),
-        "nothing was changed; a damaged chunk is never sent to a device",
+        done,
         "check the disk; let the devices connect, since they send what the server misses again; what they no longer \
          have, put back from a backup",
     ))
 }
 
-/// Reads everything in a store.
-pub(super) fn look(store: &Store) -> Result<Found, StoreError> {
-    let mut found = Found {
-        damages: store.metadata.check_itself()?,
-        ..Found::default()
-    };
-    store.metadata.read(|records| {
-        verify_chunks(store, records, &mut found)?;
-        let accounts = records.accounts()?;
-        for account in &accounts {
-            verify_journal(records, account, &mut found)?;
-            verify_tree(records, account, &mut found)?;
-        }
-        found.n_accounts = accounts.len();
-        Ok(())
-    })?;
-    Ok(found)
+/// Notes which chunks are damaged, and which files are not whole for it.
+fn note(store: &Store, broken: BTreeMap<AccountKey, Vec<ChunkRow>>) -> Result<(), StoreError> {
+    for (account, rows) in broken {
+        let find = |records: &dyn Records| Damage::find(records, &store.packs, account, rows);
+        let damage = store.metadata.read(find)?;
+        store
+            .metadata
+            .write(Durability::Flushed, |draft| damage.note(draft, &store.packs))?;
+    }
+    Ok(())
 }
 
 fn verify_chunks(store: &Store, records: &dyn Records, found: &mut Found) -> Result<(), StoreError> {
     records.chunks_behind(crate::store::blobs::Mark::default(), &mut |account, row| {
         found.n_chunks += 1;
-        let problem = match store.packs.read(account, &row.hash, row.place) {
-            _ if row.damaged => Some("was found damaged before".to_owned()),
-            Ok(bytes) => problem_of(records, account, &row, &bytes),
-            Err(error) => Some(crate::trouble::with_reasons(&error)),
+        let stored = match (row.state, store.packs.read(account, &row.hash, row.place)) {
+            // Nothing needs it any more.
+            (ChunkState::Condemned, _) => return,
+            (ChunkState::Damaged, _) => Err("was found damaged before".to_owned()),
+            (ChunkState::Incomplete, _) => Err("something that the list names is damaged".to_owned()),
+            (ChunkState::Whole, Ok(bytes)) if is_right(&row, &bytes) => Ok(bytes),
+            (ChunkState::Whole, Ok(_)) => Err("the bytes are not what the name says".to_owned()),
+            (ChunkState::Whole, Err(error)) => Err(crate::trouble::with_reasons(&error)),
+        };
+        let problem = match stored {
+            Ok(bytes) => misses_parts(records, account, &row, &bytes),
+            Err(problem) => {
+                if row.is_here() {
+                    found.broken.entry(account).or_default().push(row);
+                }
+                Some(problem)
+            }
         };
         if let Some(problem) = problem {
             found
@@ -90,49 +127,20 @@ fn verify_chunks(store: &Store, records: &dyn Records, found: &mut Found) -> Res
     })
 }
 
-fn problem_of(records: &dyn Records, account: AccountKey, row: &ChunkRow, stored: &[u8]) -> Option<String> {
-    if !chunk::is_whole(row, stored) {
-        return Some("the bytes are not what the name says".to_owned());
-    }
-    let parts = chunk::parts(row, stored)?;
-    let is_missing = |part: &&common::list::Part| {
-        let child = records.chunk(account, &part.hash);
-        !child.is_ok_and(|child| child.is_some_and(|child| child.total_bytes == part.len_bytes))
-    };
-    parts
-        .iter()
-        .find(is_missing)
-        .map(|part| format!("the list names {}, which is missing", part.hash))
+fn is_right(row: &ChunkRow, stored: &[u8]) -> bool {
+    let is_counted = row.depth != 0 || row.total_bytes == u64::from(row.plain_len);
+    is_counted && chunk::is_whole(row, stored)
 }
 
-fn verify_journal(records: &dyn Records, account: &AccountRow, found: &mut Found) -> Result<(), StoreError> {
-    let (mut at, mut chain) = (Version::ZERO, Hash([0; 32]));
-    loop {
-        let page = records.entries(account.key, at, PAGE_MAX, PAGE_LEN)?;
-        if page.is_empty() {
-            break;
-        }
-        for stored in page {
-            found.n_entries += 1;
-            chain = chain_next(&chain, &stored.entry);
-            let number = stored.entry.number;
-            if number != at.next() || chain != stored.chain {
-                found.damages.push(format!(
-                    "account {} entry {number}: the chain is broken",
-                    account.key.0
-                ));
-                chain = stored.chain;
-            }
-            at = number;
-        }
+fn misses_parts(records: &dyn Records, account: AccountKey, row: &ChunkRow, stored: &[u8]) -> Option<String> {
+    if row.depth == 0 {
+        return None;
     }
-    if (at, chain) != (account.head, account.chain) {
-        found.damages.push(format!(
-            "account {}: the journal does not end where it should",
-            account.key.0
-        ));
-    }
-    Ok(())
+    let parts = chunk::parts(row, stored)?;
+    let total_bytes: u64 = parts.iter().map(|part| part.len_bytes).sum();
+    let is_whole = all_here(records, account, row, &parts).is_ok_and(|all| all);
+    (!is_whole || total_bytes != row.total_bytes)
+        .then(|| "something that the list names is missing".to_owned())
 }
 
 fn verify_tree(records: &dyn Records, account: &AccountRow, found: &mut Found) -> Result<(), StoreError> {
@@ -155,16 +163,19 @@ fn verify_tree(records: &dyn Records, account: &AccountRow, found: &mut Found) -
     }
     let mut problems = Vec::new();
     records.every_state(account.key, &mut |id, version, node| {
-        let content = node.kind.file().map(|file| file.content);
+        let content = node
+            .as_ref()
+            .and_then(|node| node.kind.file())
+            .map(|file| file.content);
         if let Some(content) = content
             && !records.has_content(account.key, &content).is_ok_and(|has| has)
+            && !records.is_thinned(account.key, &content.hash).is_ok_and(|is| is)
         {
             problems.push(format!(
                 "account {} node {id} version {version}: bytes are missing",
                 account.key.0
             ));
         }
-        true
     })?;
     found.damages.extend(problems);
     Ok(())

@@ -3,16 +3,16 @@
 //! reads slowly holds nothing in memory here: it is pushed what it has missed from the journal.
 
 use common::limits::{ATTACHMENTS_MAX, FRAME_LEN_AIM, FRAME_LEN_MAX};
-use common::message::{Attachment, Cursor, Failure, Outcome, Pushed, Reply};
+use common::message::{Attachment, Cursor, Failure, Outcome, Pushed, Reply, UNASKED};
 use std::sync::Arc;
-use sync_engine::Version;
+use sync_engine::{Hash, Version};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ConnectionError;
 use super::frames::FrameWriter;
 use super::session::{Pending, Who};
 use super::tree::{Part, tree_parts};
-use crate::feed::{OwnEntries, Recent};
+use crate::feed::{LACKING_MAX, OwnEntries, Recent};
 use crate::house::House;
 
 /// Entries in one frame; there may be fewer, by their length.
@@ -28,12 +28,15 @@ pub(super) struct Outbox {
     /// The last entry that was pushed; nothing before the device has asked for the first.
     pushed: Option<Version>,
     head: watch::Receiver<Version>,
+    /// What the account should have and lacks; the device is asked for it.
+    lacking: watch::Receiver<Arc<Vec<Hash>>>,
 }
 
 impl Outbox {
     /// Returns the sending half of a session.
     pub(super) fn new(house: Arc<House>, who: Who, own: Arc<OwnEntries>, writer: FrameWriter) -> Self {
         let head = who.feed.watch();
+        let lacking = who.feed.watch_lacking();
         Self {
             house,
             who,
@@ -41,6 +44,7 @@ impl Outbox {
             writer,
             pushed: None,
             head,
+            lacking,
         }
     }
 
@@ -49,6 +53,10 @@ impl Outbox {
         loop {
             tokio::select! {
                 biased;
+                changed = self.lacking.changed(), if self.pushed.is_some() => {
+                    changed.map_err(|_| ConnectionError::BrokenOff)?;
+                    self.ask_for_lacking().await?;
+                }
                 changed = self.head.changed(), if self.pushed.is_some() => {
                     changed.map_err(|_| ConnectionError::BrokenOff)?;
                     self.push().await?;
@@ -97,6 +105,16 @@ impl Outbox {
             }
             Pending::Question(question) => self.question(question).await,
         }
+    }
+
+    /// Asks the device for what the account should have and lacks.
+    async fn ask_for_lacking(&mut self) -> Result<(), ConnectionError> {
+        let hashes = self.lacking.borrow_and_update().to_vec();
+        if hashes.is_empty() {
+            return Ok(());
+        }
+        let request = UNASKED;
+        self.writer.send(Reply::Missing { request, hashes }).await
     }
 
     /// Waits for the writer's answer, and goes on pushing meanwhile.
@@ -206,9 +224,23 @@ impl Outbox {
 
     /// Begins to push after a point of the journal, or after a snapshot of the tree.
     pub(super) async fn pull(&mut self, cursor: Option<Cursor>) -> Result<(), ConnectionError> {
-        let Some(cursor) = cursor else {
-            return self.snapshot().await;
-        };
+        let account = self.who.feed.account();
+        let lacking = self
+            .house
+            .read(move |records| records.lacking(account, LACKING_MAX))
+            .await?;
+        self.who.feed.lack(lacking);
+        match cursor {
+            Some(cursor) => self.entries_from(cursor).await?,
+            None => self.snapshot().await?,
+        }
+        if self.pushed.is_some() {
+            self.ask_for_lacking().await?;
+        }
+        Ok(())
+    }
+
+    async fn entries_from(&mut self, cursor: Cursor) -> Result<(), ConnectionError> {
         let account = self.who.feed.account();
         let (head, chain) = self
             .house

@@ -52,7 +52,7 @@ impl Outbox {
             .read(move |records| {
                 let mut missing = Vec::new();
                 for hash in hashes {
-                    if records.chunk(account, &hash)?.is_none_or(|row| row.damaged) {
+                    if records.chunk(account, &hash)?.is_none_or(|row| !row.is_here()) {
                         missing.push(hash);
                     }
                 }
@@ -84,9 +84,9 @@ impl Outbox {
                     return self.fail(request, Failure::ServerFault).await;
                 }
             };
-            for hash in &fetched.damaged {
+            if !fetched.damaged.is_empty() {
                 // If it cannot be noted now, the next reader will find it again.
-                let _ = self.house.note_damage(account, *hash).await;
+                let _ = self.house.note_damage(account, fetched.damaged).await;
             }
             rest = &rest[fetched.n_done..];
             let last = rest.is_empty();
@@ -258,7 +258,7 @@ impl Outbox {
 struct Fetched {
     attachments: Vec<Attachment>,
     missing: Vec<Hash>,
-    damaged: Vec<Hash>,
+    damaged: Vec<ChunkRow>,
     /// How many of those asked for this answers.
     n_done: usize,
 }
@@ -269,7 +269,7 @@ fn fetch(store: &Store, account: AccountKey, hashes: &[Hash]) -> Result<Fetched,
         let mut fetched = Fetched::default();
         let mut len = 0;
         for hash in hashes {
-            let row = records.chunk(account, hash)?.filter(|row| !row.damaged);
+            let row = records.chunk(account, hash)?.filter(ChunkRow::can_be_read);
             let Some(row) = row else {
                 fetched.missing.push(*hash);
                 fetched.n_done += 1;
@@ -287,7 +287,7 @@ fn fetch(store: &Store, account: AccountKey, hashes: &[Hash]) -> Result<Fetched,
                 }),
                 None => {
                     fetched.missing.push(*hash);
-                    fetched.damaged.push(*hash);
+                    fetched.damaged.push(row);
                 }
             }
         }

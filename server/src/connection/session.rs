@@ -150,7 +150,8 @@ impl Inbox {
         let verified = self.house.verify(attachments).await?;
         match verified.into_iter().collect::<Result<Vec<_>, _>>() {
             Ok(chunks) => {
-                let (job, answer) = PutJob::new(self.who.feed.account(), chunks);
+                let (job, answer) =
+                    PutJob::new(self.who.feed.account(), self.house.limits.quota_bytes, chunks);
                 self.house.writer.send(Box::new(job)).await;
                 Ok(Pending::Put(request, answer, under_way))
             }
@@ -172,6 +173,7 @@ impl Inbox {
             own: self.own.clone(),
             device: self.who.device,
             request,
+            quota_bytes: self.house.limits.quota_bytes,
             changes,
             // What is not what its name says is left out; the change that needs it is rejected for want of it.
             chunks: verified.into_iter().filter_map(Result::ok).collect(),

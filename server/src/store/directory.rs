@@ -55,7 +55,16 @@ impl Directory {
 
     /// Takes the directory for this process; nothing if another has it.
     pub(crate) fn lock(&self) -> Result<Option<DirectoryLock>, StoreError> {
-        let path = self.0.join("lock");
+        self.lock_by("lock")
+    }
+
+    /// Keeps others from collecting or copying chunks meanwhile, beside a server that serves; nothing if one is at it.
+    pub(crate) fn lock_chunks(&self) -> Result<Option<DirectoryLock>, StoreError> {
+        self.lock_by("lock-chunks")
+    }
+
+    fn lock_by(&self, name: &str) -> Result<Option<DirectoryLock>, StoreError> {
+        let path = self.0.join(name);
         let file = open_locked(&path).map_err(StoreError::file("locked", &path))?;
         Ok(file.map(|file| DirectoryLock { _file: file }))
     }

@@ -46,11 +46,27 @@ pub(crate) enum StoreError {
         /// The newest that is known.
         known: i64,
     },
+    /// The store was written by an older server, and no newer one has served it yet.
+    #[error(
+        "the store has format {found}, which this server brings forward to {known} when it is started to serve it"
+    )]
+    TooOld {
+        /// The format of the store.
+        found: i64,
+        /// The one that is needed.
+        known: i64,
+    },
     /// The file is a database of something else.
     #[error("{} is not a store of Holdfast", path.display())]
     NotAStore {
         /// The file.
         path: PathBuf,
+    },
+    /// Retention gave it up.
+    #[error("{what} was given up by `server prune`")]
+    GivenUp {
+        /// What.
+        what: String,
     },
     /// What was read is not what was written.
     #[error("{what} is damaged")]
@@ -82,9 +98,12 @@ impl StoreError {
                 source.kind(),
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
             ),
-            Self::NotFlushed { .. } | Self::TooNew { .. } | Self::NotAStore { .. } | Self::Damaged { .. } => {
-                false
-            }
+            Self::NotFlushed { .. }
+            | Self::TooNew { .. }
+            | Self::TooOld { .. }
+            | Self::NotAStore { .. }
+            | Self::GivenUp { .. }
+            | Self::Damaged { .. } => false,
         }
     }
 
@@ -96,7 +115,9 @@ impl StoreError {
             Self::Sql { .. }
             | Self::File { .. }
             | Self::TooNew { .. }
+            | Self::TooOld { .. }
             | Self::NotAStore { .. }
+            | Self::GivenUp { .. }
             | Self::Damaged { .. } => false,
         }
     }

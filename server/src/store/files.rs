@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::system::{append_private, flush_dir, free_bytes, read_at};
+use super::system::{append_private, flush_dir, free_bytes, read_at, release_range};
 
 /// The files of packs.
 pub trait PackFiles: Debug + Send + Sync {
@@ -28,6 +28,11 @@ pub trait PackFiles: Debug + Send + Sync {
     fn shorten(&self, pack: u32, len: u64) -> io::Result<()>;
     /// Removes a pack. It is not gone for good before [`PackFiles::flush_names`].
     fn remove(&self, pack: u32) -> io::Result<()>;
+    /// Gives the room of a part of a pack back to the system, and says whether it could: what is read there afterwards
+    /// is zeros, and nothing else changes its place.
+    fn release(&self, _pack: u32, _offset: u64, _len: u64) -> io::Result<bool> {
+        Ok(false)
+    }
     /// Makes durable which packs there are.
     fn flush_names(&self) -> io::Result<()>;
     /// Returns how much room there is, in bytes, if that is known.
@@ -96,6 +101,11 @@ impl PackFiles for PackDirectory {
 
     fn remove(&self, pack: u32) -> io::Result<()> {
         fs::remove_file(self.path(pack))
+    }
+
+    fn release(&self, pack: u32, offset: u64, len: u64) -> io::Result<bool> {
+        let file = OpenOptions::new().write(true).open(self.path(pack))?;
+        release_range(&file, offset, len)
     }
 
     fn flush_names(&self) -> io::Result<()> {

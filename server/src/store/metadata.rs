@@ -4,12 +4,17 @@
 use sync_engine::{Content, DeviceId, Entry, Epoch, Hash, Name, Node, NodeId, Version};
 
 use super::blobs::Mark;
-use super::{AccountKey, AccountRow, ChunkRow, DeviceRow, KeyHash, NewDevice, StoreError, StoredEntry};
+use super::{
+    AccountKey, AccountRow, ChunkRow, ChunkState, DeviceRow, KeyHash, NewDevice, StoreError, StoredEntry,
+};
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// What is told of a node while a tree is read; `false` ends the reading.
 pub(crate) type Visit<'a> = &'a mut dyn FnMut(NodeId, Version, Node) -> bool;
+
+/// What is told of each state that a node ever had; nothing stands for its deletion.
+pub(crate) type VisitState<'a> = &'a mut dyn FnMut(NodeId, Version, Option<Node>);
 
 /// Whether a transaction has to be on the disk before it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +62,10 @@ pub(crate) trait Records {
     fn tree(&self, account: AccountKey, visit: Visit<'_>) -> Result<()>;
     /// Visits the tree as it was after an entry, parents before children.
     fn past_tree(&self, account: AccountKey, at: Version, visit: Visit<'_>) -> Result<()>;
-    /// Visits each state that any node ever had.
-    fn every_state(&self, account: AccountKey, visit: Visit<'_>) -> Result<()>;
+    /// Visits each state that any node ever had: node by node, the oldest first.
+    fn every_state(&self, account: AccountKey, visit: VisitState<'_>) -> Result<()>;
+    /// Returns the state that an entry gave to a node, nothing inside for its deletion; nothing if it gave none.
+    fn state_after(&self, account: AccountKey, id: NodeId, entry: Version) -> Result<Option<Option<Node>>>;
     /// Returns entries after `after`, in order: at least one if there is one, and about `len_max` bytes at most.
     fn entries(
         &self,
@@ -83,6 +90,20 @@ pub(crate) trait Records {
     fn chunk(&self, account: AccountKey, hash: &Hash) -> Result<Option<ChunkRow>>;
     /// Visits all chunks and lists that lie behind a mark, in the order in which they lie.
     fn chunks_behind(&self, mark: Mark, visit: &mut dyn FnMut(AccountKey, ChunkRow)) -> Result<()>;
+    /// Returns where the last chunk ends that is known.
+    fn end_of_chunks(&self) -> Result<Mark>;
+    /// Returns all lists of this account, those that are named before those that name them.
+    fn lists(&self, account: AccountKey) -> Result<Vec<ChunkRow>>;
+    /// Returns the chunks and lists of this account that are in a state other than whole, lists last.
+    fn chunks_in(&self, account: AccountKey, state: ChunkState) -> Result<Vec<ChunkRow>>;
+    /// Returns the times at which the entries of a journal were taken, in order, in milliseconds since 1970.
+    fn entry_times(&self, account: AccountKey) -> Result<Vec<u64>>;
+    /// Tells whether retention gave up the content whose topmost hash this is.
+    fn is_thinned(&self, account: AccountKey, hash: &Hash) -> Result<bool>;
+    /// Returns where the last chunk ended when the last collection began.
+    fn pruned(&self) -> Result<Mark>;
+    /// Returns the hashes that the account should have and lacks: what is damaged, and the lists above it.
+    fn lacking(&self, account: AccountKey, n_max: usize) -> Result<Vec<Hash>>;
 
     /// Tells whether all bytes of a file are in this account. A list is only taken when all that it names is there, so
     /// one look is enough.
@@ -92,7 +113,7 @@ pub(crate) trait Records {
         }
         let row = self.chunk(account, &content.hash)?;
         Ok(row.is_some_and(|row| {
-            !row.damaged && row.depth == content.depth && row.total_bytes == content.size_bytes
+            row.is_here() && row.depth == content.depth && row.total_bytes == content.size_bytes
         }))
     }
 }
@@ -132,8 +153,16 @@ pub(crate) trait Draft: Records {
     fn add_entry(&self, account: AccountKey, entry: &Entry, chain: &Hash) -> Result<usize>;
     /// Enters a chunk, or enters it again with another place.
     fn put_chunk(&self, account: AccountKey, chunk: &ChunkRow) -> Result<()>;
-    /// Notes that a chunk was found damaged at a place.
-    fn mark_damaged(&self, account: AccountKey, hash: &Hash) -> Result<()>;
-    /// Forgets a chunk that was never durable.
-    fn drop_chunk(&self, account: AccountKey, hash: &Hash) -> Result<()>;
+    /// Notes in which state a chunk is, unless it has come again to another place since the row was read.
+    fn set_chunk_state(&self, account: AccountKey, row: &ChunkRow, state: ChunkState) -> Result<()>;
+    /// Forgets a chunk that nothing needs.
+    fn drop_chunk(&self, account: AccountKey, row: &ChunkRow) -> Result<()>;
+    /// Notes that an account's chunks take more bytes than before, or fewer.
+    fn add_stored(&self, account: AccountKey, more_bytes: i64) -> Result<()>;
+    /// Sets how many bytes an account's chunks may have; nothing lets the server's own limit stand.
+    fn set_quota(&self, account: AccountKey, quota_bytes: Option<u64>) -> Result<()>;
+    /// Notes that retention gave up a content, or that it has come again.
+    fn set_thinned(&self, account: AccountKey, hash: &Hash, is_thinned: bool) -> Result<()>;
+    /// Notes where the last chunk ended when a collection began.
+    fn set_pruned(&self, mark: Mark) -> Result<()>;
 }

@@ -48,7 +48,7 @@ impl Packs {
         let packs = Self::open_for_reading(files);
         packs.cut(end)?;
         let mut tail = packs.lock_tail();
-        tail.mark = end;
+        tail.mark = packs.sound_end(end);
         let behind = packs.numbers()?.into_iter();
         for pack in behind.filter(|pack| flushed < end && flushed.pack <= *pack) {
             let opened = packs.files.open_to_append(pack, false);
@@ -69,11 +69,46 @@ impl Packs {
         }
     }
 
+    /// Returns where to append: behind `end`, but never to a pack that has lost its end, where a record would not come
+    /// to lie where the index has it.
+    fn sound_end(&self, end: Mark) -> Mark {
+        let is_sound = end.len == 0 || self.files.measure(end.pack).is_ok_and(|len| len == end.len);
+        if is_sound {
+            return end;
+        }
+        tracing::error!(
+            pack = %self.files.path(end.pack).display(),
+            "the newest pack is damaged: it is shorter than was noted; it stays as it is and a new one is begun; \
+             run `server verify` and check the disk"
+        );
+        Mark {
+            pack: end.pack + 1,
+            len: 0,
+        }
+    }
+
     /// Returns the numbers of all packs, in order.
     pub(crate) fn numbers(&self) -> Result<Vec<u32>, StoreError> {
         self.files
             .list()
             .map_err(StoreError::file("listed", self.files.directory()))
+    }
+
+    /// Returns how long a pack is, in bytes.
+    pub(crate) fn measure(&self, pack: u32) -> Result<u64, StoreError> {
+        self.files.measure(pack).map_err(self.failed("measured", pack))
+    }
+
+    /// Gives the room of a part of a pack back to the system, if it can. Nothing may refer to it.
+    pub(crate) fn release(&self, pack: u32, offset: u64, len: u64) -> Result<bool, StoreError> {
+        let released = self.files.release(pack, offset, len);
+        released.map_err(self.failed("shortened", pack))
+    }
+
+    /// Removes a pack that nothing refers to.
+    pub(crate) fn remove(&self, pack: u32) -> Result<(), StoreError> {
+        self.files.remove(pack).map_err(self.failed("removed", pack))?;
+        self.flush_names()
     }
 
     /// Returns a closure that wraps an error of a pack's file.

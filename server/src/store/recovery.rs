@@ -1,61 +1,81 @@
 //! What a crash of the machine leaves behind, and how the next start brings it in order. A commit flushes the packs,
 //! notes how far, and only then counts; so all before that note is whole. Behind it there may be chunks that were
 //! brought but never committed: each is read and verified, and forgotten if it is not whole, with the lists above it.
-//! The device that brought it asks again which are missing. What then lies behind the last chunk that is known is cut
-//! off.
+//! The device that brought it asks again which are missing. What the history needs (it was damaged before, and had
+//! come again) counts as damaged instead. What then lies behind the last chunk that is known is cut off.
 
-use common::list::Part;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use sync_engine::Hash;
 
 use super::blobs::{Blobs, Mark};
 use super::files::PackFiles;
-use super::pack_file::HEADER_LEN;
-use super::{ChunkRow, Durability, Metadata, Packs, Sqlite, StoreError};
+use super::{AccountKey, ChunkRow, Durability, Metadata, Packs, Records, Sqlite, StoreError};
 use crate::chunk;
+use crate::damage::Damage;
+use crate::reach::Reach;
 
 /// Brings a store in order and opens its packs to append.
 pub(super) fn recover(metadata: &Sqlite, files: Arc<dyn PackFiles>) -> Result<Packs, StoreError> {
     let reading = Packs::open_for_reading(files.clone());
-    let mut rows = Vec::new();
-    let flushed = metadata.read(|records| {
+    let (flushed, found) = metadata.read(|records| {
         let flushed = records.flushed()?;
-        records.chunks_behind(flushed, &mut |account, row| rows.push((account, row)))?;
-        Ok(flushed)
+        Ok((flushed, look(records, &reading, flushed)?))
     })?;
-    let mut end = flushed;
-    let mut broken = BTreeSet::new();
-    // A list comes after all that it names.
-    for (account, row) in rows {
-        let stored = reading.read(account, &row.hash, row.place).ok();
-        let stored = stored.filter(|bytes| chunk::is_whole(&row, bytes));
-        let parts = stored.as_ref().and_then(|bytes| chunk::parts(&row, bytes));
-        let misses = |part: &Part| broken.contains(&(account, part.hash));
-        if stored.is_some() && !parts.unwrap_or_default().iter().any(misses) {
-            end = end.max(end_of(&row));
-        } else {
-            broken.insert((account, row.hash));
-        }
-    }
-    if !broken.is_empty() {
+    for (account, rows) in &found.broken {
         tracing::warn!(
-            chunks = broken.len(),
+            account = account.0,
+            chunks = rows.len(),
             "chunks that were never committed were lost in a crash; devices will send them again"
         );
-        metadata.write(Durability::Flushed, |draft| {
-            broken
-                .iter()
-                .try_for_each(|(account, hash)| draft.drop_chunk(*account, hash))
-        })?;
+        forget(metadata, &reading, *account, rows)?;
     }
-    let packs = Packs::open(files, flushed, end)?;
-    Ok(packs)
+    Packs::open(files, flushed, found.end)
 }
 
-fn end_of(row: &ChunkRow) -> Mark {
-    let len = row.place.offset + HEADER_LEN as u64 + u64::from(row.place.stored_len);
-    Mark {
-        pack: row.place.pack,
-        len,
+/// What lies behind the note of how far the packs were flushed.
+struct Behind {
+    /// Where the last whole chunk ends.
+    end: Mark,
+    /// Chunks that are not whole, and lists that name one of them.
+    broken: BTreeMap<AccountKey, Vec<ChunkRow>>,
+}
+
+fn look(records: &dyn Records, blobs: &dyn Blobs, flushed: Mark) -> Result<Behind, StoreError> {
+    let mut rows = Vec::new();
+    records.chunks_behind(flushed, &mut |account, row| rows.push((account, row)))?;
+    let mut behind = Behind {
+        end: flushed,
+        broken: BTreeMap::new(),
+    };
+    let mut lost: HashSet<(AccountKey, Hash)> = HashSet::new();
+    // A list comes after all that it names.
+    for (account, row) in rows {
+        let stored = blobs.read(account, &row.hash, row.place).ok();
+        let stored = stored.filter(|stored| chunk::is_whole(&row, stored));
+        let parts = stored.as_ref().and_then(|stored| chunk::parts(&row, stored));
+        let misses = |part: &common::list::Part| lost.contains(&(account, part.hash));
+        if stored.is_some() && !parts.unwrap_or_default().iter().any(misses) {
+            behind.end = behind.end.max(row.end());
+        } else {
+            lost.insert((account, row.hash));
+            behind.broken.entry(account).or_default().push(row);
+        }
     }
+    Ok(behind)
+}
+
+fn forget(
+    metadata: &Sqlite,
+    blobs: &dyn Blobs,
+    account: AccountKey,
+    rows: &[ChunkRow],
+) -> Result<(), StoreError> {
+    metadata.write(Durability::Flushed, |draft| {
+        let needed = Reach::of_history(draft, blobs, account)?.hashes;
+        let (needed, loose): (Vec<ChunkRow>, Vec<ChunkRow>) =
+            rows.iter().partition(|row| needed.contains(&row.hash));
+        loose.iter().try_for_each(|row| draft.drop_chunk(account, row))?;
+        Damage::find(draft, blobs, account, needed)?.note(draft, blobs)
+    })
 }

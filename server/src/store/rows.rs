@@ -4,6 +4,8 @@ use common::message::Encoding;
 use sync_engine::{DeviceId, Entry, Hash, Version};
 
 use super::Place;
+use super::blobs::Mark;
+use super::pack_file::HEADER_LEN;
 
 /// An account within this store. It never leaves the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,6 +25,10 @@ pub(crate) struct AccountRow {
     pub(crate) chain: Hash,
     /// When it was made, in milliseconds since 1970.
     pub(crate) created_ms: u64,
+    /// How many bytes its chunks have as stored, those that nothing needs any more included.
+    pub(crate) stored_bytes: u64,
+    /// How many it may have, if that was set for this account.
+    pub(crate) quota_bytes: Option<u64>,
 }
 
 /// A device.
@@ -87,6 +93,39 @@ pub(crate) struct ChunkRow {
     pub(crate) total_bytes: u64,
     /// Where it is.
     pub(crate) place: Place,
-    /// Whether it was found damaged. It then counts as missing, until a device brings it again.
-    pub(crate) damaged: bool,
+    /// Whether it can be used.
+    pub(crate) state: ChunkState,
+}
+
+impl ChunkRow {
+    /// Tells whether it can be used; if not, it counts as missing until a device brings it again.
+    pub(crate) fn is_here(&self) -> bool {
+        self.state == ChunkState::Whole
+    }
+
+    /// Tells whether its bytes may be sent, if they are what its name says.
+    pub(crate) fn can_be_read(&self) -> bool {
+        self.state != ChunkState::Damaged
+    }
+
+    /// Returns where its record ends.
+    pub(crate) fn end(&self) -> Mark {
+        Mark {
+            pack: self.place.pack,
+            len: self.place.offset + HEADER_LEN as u64 + u64::from(self.place.stored_len),
+        }
+    }
+}
+
+/// Whether a chunk or a list can be used. Law: all that a whole list names is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChunkState {
+    /// It can.
+    Whole,
+    /// Its bytes were found damaged.
+    Damaged,
+    /// Its bytes are right, but something below this list is damaged.
+    Incomplete,
+    /// Nothing that is kept needs it. Its bytes are still there, and the next collection drops it.
+    Condemned,
 }

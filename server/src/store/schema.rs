@@ -12,7 +12,7 @@ use super::system::append_private;
 /// Tells a store of Holdfast from other databases ("HFST").
 const APPLICATION_ID: i64 = 0x4846_5354;
 /// The format of the tables below.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// How long one process waits for another's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Statements kept ready in each connection.
@@ -20,20 +20,25 @@ const STATEMENTS_MAX: usize = 96;
 
 /// Why each table is as it is: `node` holds the tree as it is, and of a deleted node only the id, so that it is never
 /// used again. `node_version` holds each state that a node ever had: from it the tree of any time is read without
-/// replaying the journal. A chunk belongs to one account, so that no account learns what another has.
+/// replaying the journal. A chunk belongs to one account, so that no account learns what another has. `thinned` names
+/// the contents that retention gave up, so that they are told from what was lost. `stored_bytes` is the sum of its chunks' lengths.
 const TABLES: &str = "
 CREATE TABLE store (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     epoch BLOB NOT NULL,
     flushed_pack INTEGER NOT NULL,
-    flushed_len INTEGER NOT NULL
+    flushed_len INTEGER NOT NULL,
+    pruned_pack INTEGER NOT NULL DEFAULT 0,
+    pruned_len INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE account (
     account INTEGER PRIMARY KEY AUTOINCREMENT,
     id_hash BLOB NOT NULL UNIQUE,
     head INTEGER NOT NULL,
     chain BLOB NOT NULL,
-    created_ms INTEGER NOT NULL
+    created_ms INTEGER NOT NULL,
+    stored_bytes INTEGER NOT NULL DEFAULT 0,
+    quota_bytes INTEGER
 ) STRICT;
 CREATE TABLE device (
     ordinal INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -86,10 +91,33 @@ CREATE TABLE chunk (
     pack INTEGER NOT NULL,
     offset INTEGER NOT NULL,
     stored_len INTEGER NOT NULL,
-    damaged INTEGER NOT NULL,
+    state INTEGER NOT NULL,
     PRIMARY KEY (account, hash)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX chunk_place ON chunk (pack, offset);
+CREATE INDEX chunk_missing ON chunk (account, state) WHERE state <> 0;
+CREATE TABLE thinned (
+    account INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (account, hash)
+) STRICT, WITHOUT ROWID;
+";
+
+/// Brings a database of format 1 forward.
+const FROM_1: &str = "
+ALTER TABLE store ADD COLUMN pruned_pack INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE store ADD COLUMN pruned_len INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN stored_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN quota_bytes INTEGER;
+UPDATE account SET stored_bytes =
+    (SELECT coalesce(sum(stored_len), 0) FROM chunk WHERE chunk.account = account.account);
+ALTER TABLE chunk RENAME COLUMN damaged TO state;
+CREATE INDEX chunk_missing ON chunk (account, state) WHERE state <> 0;
+CREATE TABLE thinned (
+    account INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (account, hash)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Opens the database and makes the tables when there are none.
@@ -130,7 +158,7 @@ fn make_tables(connection: &Connection, path: &Path) -> Result<(), StoreError> {
             what: format!("the system's random source ({e})"),
         })?;
         let script = format!(
-            "BEGIN IMMEDIATE; {TABLES} INSERT INTO store VALUES (1, x'{}', 0, 0);
+            "BEGIN IMMEDIATE; {TABLES} INSERT INTO store VALUES (1, x'{}', 0, 0, 0, 0);
              PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;",
             sync_engine::Epoch(epoch)
         );
@@ -138,6 +166,13 @@ fn make_tables(connection: &Connection, path: &Path) -> Result<(), StoreError> {
             .execute_batch("PRAGMA journal_mode = WAL")
             .and_then(|()| connection.execute_batch(&script))
             .map_err(StoreError::sql("make its tables"))?;
+    }
+    if format == 1 && number(connection, "application_id")? == APPLICATION_ID {
+        connection
+            .execute_batch(&format!(
+                "BEGIN IMMEDIATE; {FROM_1} PRAGMA user_version = {FORMAT}; COMMIT;"
+            ))
+            .map_err(StoreError::sql("bring its tables forward"))?;
     }
     Ok(())
 }
@@ -177,6 +212,7 @@ fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     }
     match number(connection, "user_version")? {
         FORMAT => Ok(()),
+        found if found < FORMAT => Err(StoreError::TooOld { found, known: FORMAT }),
         found => Err(StoreError::TooNew { found, known: FORMAT }),
     }
 }
@@ -196,5 +232,34 @@ fn not_a_database(path: &Path, source: rusqlite::Error) -> StoreError {
             deed: "be opened",
             source,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_of_format_1_is_refused_beside_and_brought_forward_by_a_server() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let path = directory.path().join("store.db");
+        let connection = create(&path).unwrap();
+        // What format 2 has more than format 1 is taken away again.
+        let back = "DROP TABLE thinned; DROP INDEX chunk_missing; ALTER TABLE chunk RENAME COLUMN state TO damaged;
+             ALTER TABLE account DROP COLUMN stored_bytes; ALTER TABLE account DROP COLUMN quota_bytes;
+             ALTER TABLE store DROP COLUMN pruned_pack; ALTER TABLE store DROP COLUMN pruned_len;
+             INSERT INTO account VALUES (1, x'01', 0, zeroblob(32), 0);
+             INSERT INTO chunk VALUES (1, x'02', 0, 0, 10, 10, 1, 0, 7, 0), (1, x'03', 0, 0, 10, 10, 1, 71, 9, 1);
+             PRAGMA user_version = 1;";
+        connection.execute_batch(back).unwrap();
+        drop(connection);
+        assert!(matches!(open(&path), Err(StoreError::TooOld { found: 1, .. })));
+        let connection = create(&path).unwrap();
+        assert_eq!(number(&connection, "user_version").unwrap(), FORMAT);
+        let sum = connection.query_row("SELECT stored_bytes FROM account", [], |row| row.get::<_, i64>(0));
+        assert_eq!(sum.unwrap(), 16);
+        let states = connection.query_row("SELECT sum(state) FROM chunk", [], |row| row.get::<_, i64>(0));
+        assert_eq!(states.unwrap(), 1);
+        open(&path).unwrap();
     }
 }

@@ -30,6 +30,25 @@ pub(crate) fn flush_dir(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
+/// Gives the room of a part of a file back to the system; tells whether the file system can do that.
+#[cfg(target_os = "linux")]
+pub(crate) fn release_range(file: &File, offset: u64, len: u64) -> io::Result<bool> {
+    use rustix::fs::{FallocateFlags, fallocate};
+    use rustix::io::Errno;
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    match fallocate(file, flags, offset, len) {
+        Ok(()) => Ok(true),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Gives the room of a part of a file back to the system; tells whether the file system can do that.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn release_range(_file: &File, _offset: u64, _len: u64) -> io::Result<bool> {
+    Ok(false)
+}
+
 /// Returns how much room there is where a path is, in bytes, if the system says so.
 pub(crate) fn free_bytes(path: &Path) -> Option<u64> {
     let room = rustix::fs::statvfs(path).ok()?;

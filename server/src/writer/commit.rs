@@ -4,7 +4,7 @@
 use common::limits::INLINE_LEN_MAX;
 use common::message::{Attachment, Failure, Outcome, RequestId};
 use std::sync::Arc;
-use sync_engine::{Change, DeviceId};
+use sync_engine::{Change, DeviceId, Rejection};
 use tokio::sync::oneshot;
 
 use super::Job;
@@ -27,6 +27,8 @@ pub(crate) struct CommitJob {
     pub(crate) device: DeviceId,
     /// The number of the request.
     pub(crate) request: RequestId,
+    /// How many bytes the account may have, unless something else was set for it.
+    pub(crate) quota_bytes: Option<u64>,
     /// The changes.
     pub(crate) changes: Vec<Change>,
     /// What came attached, verified.
@@ -52,7 +54,7 @@ impl Job for CommitJob {
         self.outcomes.clear();
         self.entries.clear();
         let account = self.feed.account();
-        take_chunks(draft, blobs, account, &self.chunks)?;
+        let taken = take_chunks(draft, blobs, account, self.quota_bytes, &self.chunks)?;
         let mut end = JournalEnd::open(draft, account)?;
         for change in &self.changes {
             match end.append(self.device, change)? {
@@ -60,6 +62,9 @@ impl Job for CommitJob {
                     recent.contents = inline_contents(change, &self.chunks);
                     self.outcomes.push(Outcome::Accepted(recent.entry.number));
                     self.entries.push(recent);
+                }
+                Err(Rejection::MissingContent(_)) if taken.is_over_quota => {
+                    self.outcomes.push(Outcome::Rejected(Rejection::Quota));
                 }
                 Err(rejection) => self.outcomes.push(Outcome::Rejected(rejection)),
             }

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::Job;
 use crate::chunk::{List, Verified};
 use crate::store::blobs::NewBlob;
-use crate::store::{AccountKey, Blobs, ChunkRow, Draft, Durability, StoreError};
+use crate::store::{AccountKey, Blobs, ChunkRow, ChunkState, Draft, Durability, StoreError};
 
 /// What became of the chunks: the lists that were not taken.
 pub(crate) type Stored = Result<Vec<Hash>, Failure>;
@@ -16,20 +16,36 @@ pub(crate) type Stored = Result<Vec<Hash>, Failure>;
 /// Chunks that a device brings without a commit. They need not be durable before a commit names them.
 pub(crate) struct PutJob {
     account: AccountKey,
+    /// How many bytes the account may have, unless something else was set for it.
+    quota_bytes: Option<u64>,
     chunks: Vec<Verified>,
-    incomplete: Vec<Hash>,
+    taken: Taken,
     answer: oneshot::Sender<Stored>,
+}
+
+/// What became of chunks that were brought.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    /// The lists that were not taken, because something that they name is missing.
+    pub(crate) incomplete: Vec<Hash>,
+    /// Whether something was not taken because the account has no room for it.
+    pub(crate) is_over_quota: bool,
 }
 
 impl PutJob {
     /// Returns a job and the way in which it will be answered.
-    pub(crate) fn new(account: AccountKey, chunks: Vec<Verified>) -> (Self, oneshot::Receiver<Stored>) {
+    pub(crate) fn new(
+        account: AccountKey,
+        quota_bytes: Option<u64>,
+        chunks: Vec<Verified>,
+    ) -> (Self, oneshot::Receiver<Stored>) {
         let (answer, answered) = oneshot::channel();
         (
             Self {
                 account,
+                quota_bytes,
                 chunks,
-                incomplete: Vec::new(),
+                taken: Taken::default(),
                 answer,
             },
             answered,
@@ -47,16 +63,19 @@ impl Job for PutJob {
     }
 
     fn run(&mut self, draft: &dyn Draft, blobs: &dyn Blobs) -> Result<(), StoreError> {
-        self.incomplete = take_chunks(draft, blobs, self.account, &self.chunks)?;
+        self.taken = take_chunks(draft, blobs, self.account, self.quota_bytes, &self.chunks)?;
         Ok(())
     }
 
     fn finish(self: Box<Self>, outcome: Result<(), Failure>) {
-        let Self {
-            incomplete, answer, ..
-        } = *self;
+        let Self { taken, answer, .. } = *self;
+        let stored = match outcome {
+            Ok(()) if taken.is_over_quota => Err(Failure::Limit),
+            Ok(()) => Ok(taken.incomplete),
+            Err(failure) => Err(failure),
+        };
         // Whoever asked may have gone.
-        let _ = answer.send(outcome.map(|()| incomplete));
+        let _ = answer.send(stored);
     }
 }
 
@@ -65,18 +84,23 @@ pub(super) fn len_of(chunks: &[Verified]) -> usize {
     chunks.iter().map(|chunk| chunk.bytes.len()).sum()
 }
 
-/// Takes chunks into an account, in order, and returns the lists that were not taken. What is there already stays as
-/// it is, unless it is damaged.
-pub(super) fn take_chunks(
+/// Takes chunks into an account, in order, as far as it has room. What is there already stays as
+/// it is, unless it is damaged or was about to be dropped. When the last that was damaged has come again, the lists
+/// above are whole again too.
+pub(crate) fn take_chunks(
     draft: &dyn Draft,
     blobs: &dyn Blobs,
     account: AccountKey,
+    quota_bytes: Option<u64>,
     chunks: &[Verified],
-) -> Result<Vec<Hash>, StoreError> {
-    let mut incomplete = Vec::new();
+) -> Result<Taken, StoreError> {
+    let mut taken = Taken::default();
+    let mut room = Room::new(account, quota_bytes);
+    let (mut is_healing, mut more_bytes) = (false, 0_i64);
     for chunk in chunks {
         let hash = chunk.head.hash;
-        if draft.chunk(account, &hash)?.is_some_and(|row| !row.damaged) {
+        let known = draft.chunk(account, &hash)?;
+        if known.is_some_and(|row| row.is_here()) {
             continue;
         }
         let (depth, total_bytes) = match &chunk.list {
@@ -84,11 +108,19 @@ pub(super) fn take_chunks(
             Some(list) => match total_of(draft, account, list)? {
                 Some(total_bytes) => (list.depth, total_bytes),
                 None => {
-                    incomplete.push(hash);
+                    taken.incomplete.push(hash);
                     continue;
                 }
             },
         };
+        let len = i64::try_from(chunk.bytes.len()).unwrap_or(i64::MAX);
+        let more = len - known.map_or(0, |known| i64::from(known.place.stored_len));
+        if !room.has(draft, more_bytes + more)? {
+            taken.is_over_quota = true;
+            continue;
+        }
+        is_healing |= known.is_some();
+        more_bytes += more;
         let blob = NewBlob {
             account,
             hash,
@@ -105,11 +137,54 @@ pub(super) fn take_chunks(
             plain_len: blob.plain_len,
             total_bytes,
             place,
-            damaged: false,
+            state: ChunkState::Whole,
         };
         draft.put_chunk(account, &row)?;
     }
-    Ok(incomplete)
+    if more_bytes != 0 {
+        draft.add_stored(account, more_bytes)?;
+    }
+    if is_healing {
+        crate::damage::complete(draft, blobs, account)?;
+    }
+    Ok(taken)
+}
+
+/// How much an account may still bring. It is looked up only for something new.
+struct Room {
+    account: AccountKey,
+    default_bytes: Option<u64>,
+    found: Option<i64>,
+}
+
+impl Room {
+    fn new(account: AccountKey, default_bytes: Option<u64>) -> Self {
+        Self {
+            account,
+            default_bytes,
+            found: None,
+        }
+    }
+
+    /// Tells whether there is room for so many bytes more. What takes no more than before always has room.
+    fn has(&mut self, draft: &dyn Draft, more_bytes: i64) -> Result<bool, StoreError> {
+        let room = match self.found {
+            Some(room) => room,
+            None => {
+                let row = draft.account(self.account)?;
+                let quota = row
+                    .as_ref()
+                    .and_then(|row| row.quota_bytes)
+                    .or(self.default_bytes);
+                let stored = row.map_or(0, |row| row.stored_bytes);
+                let room = quota.map_or(i64::MAX, |quota| {
+                    i64::try_from(quota.saturating_sub(stored)).unwrap_or(i64::MAX)
+                });
+                *self.found.insert(room)
+            }
+        };
+        Ok(more_bytes <= room.max(0))
+    }
 }
 
 /// Returns how many bytes a list stands for; nothing if something that it names is missing or is not what it says.
@@ -119,7 +194,7 @@ fn total_of(draft: &dyn Draft, account: AccountKey, list: &List) -> Result<Optio
         let Some(row) = draft.chunk(account, &part.hash)? else {
             return Ok(None);
         };
-        if row.damaged || row.depth + 1 != list.depth || row.total_bytes != part.len_bytes {
+        if !row.is_here() || row.depth + 1 != list.depth || row.total_bytes != part.len_bytes {
             return Ok(None);
         }
         let Some(sum) = total_bytes.checked_add(part.len_bytes) else {

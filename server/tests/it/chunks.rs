@@ -3,7 +3,7 @@
 use crate::client::{TestServer, attachment, file, plain, small};
 use common::limits::CHUNK_LEN_MAX;
 use common::list::{ListBuilder, empty_content};
-use common::message::{Attachment, Encoding, Failure, Form, Outcome, Reply, Role};
+use common::message::{Attachment, Encoding, Failure, Form, Outcome, Reply, Role, UNASKED};
 use sync_engine::{Content, Hash, NodeId, Rejection, Version};
 
 const ROOT: NodeId = NodeId::ROOT;
@@ -272,4 +272,115 @@ async fn the_torn_end_of_a_pack_is_cut_off_and_the_rest_stays() {
     client.put(std::slice::from_ref(&loose)).await;
     let both = vec![kept.head.hash, loose.head.hash];
     assert_eq!(client.get(both).await, (vec![kept, loose], vec![]));
+}
+
+/// Starts a server again on a store whose pack was harmed in between.
+async fn restart_harmed(server: TestServer, harm: impl FnOnce(&mut Vec<u8>)) -> TestServer {
+    let TestServer { directory, running } = server;
+    running.shutdown().await;
+    let pack = directory.path().join("data/packs/00000001.pack");
+    let mut bytes = std::fs::read(&pack).unwrap();
+    harm(&mut bytes);
+    std::fs::write(&pack, bytes).unwrap();
+    let running = server::Server::start(crate::client::options_in(&directory))
+        .await
+        .unwrap();
+    TestServer { directory, running }
+}
+
+#[tokio::test]
+async fn a_list_is_forgotten_with_what_a_crash_took_from_below_it() {
+    let server = TestServer::start().await;
+    let mut client = server.register().await;
+    client.snapshot().await;
+    let (chunks, lists, content) = large(40);
+    let all: Vec<_> = chunks.iter().chain(&lists).cloned().collect();
+    client.put(&all).await;
+    // The first chunk was never written, and all behind it was.
+    let server = restart_harmed(server, |bytes| bytes[64] ^= 1).await;
+    client.address = server.address();
+    let mut client = client.again(Role::Control).await;
+    client.snapshot().await;
+    let missing = client.missing(hashes(&all)).await;
+    assert_eq!(missing.first(), Some(&chunks[0].head.hash));
+    assert!(missing.contains(&content.hash), "{missing:?}");
+    let change = vec![file(1, ROOT, "large", content)];
+    assert!(matches!(
+        client.commit(change.clone()).await[..],
+        [Outcome::Rejected(_)]
+    ));
+    client.put(&all).await;
+    client.commit_ok(change).await;
+    assert_eq!(client.get(hashes(&all)).await, (all, vec![]));
+}
+
+#[tokio::test]
+async fn what_was_damaged_came_again_and_was_lost_in_a_crash_is_asked_for_again() {
+    let server = TestServer::start().await;
+    let mut client = server.register().await;
+    client.snapshot().await;
+    let chunk = plain(&[42; 5000]);
+    let hash = chunk.head.hash;
+    let change = vec![file(1, ROOT, "f", small(&[42; 5000]))];
+    client.commit_with(change, std::slice::from_ref(&chunk)).await;
+    let server = restart_harmed(server, |bytes| bytes[100] ^= 1).await;
+    client.address = server.address();
+    let mut client = client.again(Role::Bulk).await;
+    assert_eq!(client.get(vec![hash]).await, (vec![], vec![hash]));
+    client.put(std::slice::from_ref(&chunk)).await;
+    let server = restart_harmed(server, |bytes| *bytes.last_mut().unwrap() ^= 1).await;
+    client.address = server.address();
+    let mut client = client.again(Role::Control).await;
+    client.snapshot().await;
+    let asked = client.next().await;
+    assert!(
+        matches!(&asked, Reply::Missing { request: UNASKED, hashes } if hashes[..] == [hash]),
+        "{asked:?}"
+    );
+    client.put(std::slice::from_ref(&chunk)).await;
+    assert_eq!(client.get(vec![hash]).await, (vec![chunk], vec![]));
+}
+
+#[tokio::test]
+async fn a_file_with_a_damaged_chunk_is_missing_as_a_whole_until_that_comes_again() {
+    let server = TestServer::start().await;
+    let mut client = server.register().await;
+    client.snapshot().await;
+    let (chunks, lists, content) = large(2000);
+    for part in chunks.chunks(500).chain([&lists[..]]) {
+        client.put(part).await;
+    }
+    client.commit_ok(vec![file(1, ROOT, "large", content)]).await;
+    let server = restart_harmed(server, |bytes| bytes[64] ^= 1).await;
+    client.address = server.address();
+    let mut client = client.again(Role::Bulk).await;
+    let first = chunks[0].head.hash;
+    assert_eq!(client.get(vec![first]).await.1, [first]);
+    let missing = client.missing(hashes(&lists)).await;
+    assert_eq!(missing.len(), usize::from(content.depth), "{missing:?}");
+    assert_eq!(missing.last(), Some(&content.hash));
+    client.put(&chunks[..1]).await;
+    assert_eq!(client.missing(hashes(&lists)).await, []);
+}
+
+#[tokio::test]
+async fn nothing_is_appended_to_a_pack_that_lost_its_end() {
+    let server = TestServer::start().await;
+    let mut client = server.register().await;
+    client.snapshot().await;
+    let chunk = plain(&[1; 9000]);
+    let change = vec![file(1, ROOT, "f", small(&[1; 9000]))];
+    client.commit_with(change, std::slice::from_ref(&chunk)).await;
+    let server = restart_harmed(server, |bytes| bytes.truncate(5000)).await;
+    client.address = server.address();
+    let mut client = client.again(Role::Control).await;
+    client.snapshot().await;
+    let later = plain(&[2; 9000]);
+    let change = vec![file(2, ROOT, "g", small(&[2; 9000]))];
+    client.commit_with(change, std::slice::from_ref(&later)).await;
+    let server = server.restart().await;
+    client.address = server.address();
+    let mut client = client.again(Role::Bulk).await;
+    let both = vec![chunk.head.hash, later.head.hash];
+    assert_eq!(client.get(both).await, (vec![later], vec![chunk.head.hash]));
 }

@@ -6,6 +6,8 @@ mod admission;
 mod attack;
 mod chunks;
 mod client;
+mod damage;
 mod history;
 mod journal;
 mod program;
+mod prune;

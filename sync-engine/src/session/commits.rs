@@ -144,6 +144,9 @@ impl Session {
 
     /// A content has reached the server: its change can be planned.
     pub fn uploaded(&mut self, id: NodeId, content: Hash) {
+        if self.heals.remove(&id).is_some() {
+            self.uploading.remove(&id);
+        }
         self.on_server.insert(content);
         self.holds.release(id);
         self.disturb();
@@ -154,6 +157,8 @@ impl Session {
     pub fn upload_failed(&mut self, id: NodeId, block: Option<Block>, now: Instant) {
         // The change is planned again from what is seen then.
         drop(self.outbox.give_up(id));
+        // What the server has lost it asks for again with the next connection.
+        self.heals.remove(&id);
         self.uploading.remove(&id);
         self.holds.fail(id, now, block);
         self.proof.disturb();

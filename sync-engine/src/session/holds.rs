@@ -133,7 +133,8 @@ impl Holds {
     /// come to rest can.
     #[must_use]
     pub(super) fn all_hopeless(&self) -> bool {
-        let may_pass = |failing: &Failing| matches!(failing.block, Some(Block::NoSpace | Block::Busy));
+        let may_pass =
+            |failing: &Failing| matches!(failing.block, Some(Block::NoSpace | Block::Quota | Block::Busy));
         self.all_stuck() && !self.failing.values().any(may_pass)
     }
 

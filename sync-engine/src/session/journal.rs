@@ -28,6 +28,7 @@ impl Session {
         self.link = None;
         let changes = self.outbox.drain();
         self.release(&changes);
+        self.heals.clear();
         self.proof.disconnect();
     }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use common::codec::Frame;
 use common::message::{
-    Attachment, Auth, Cursor, Failure, Outcome, Pushed, Reply, Request, RequestId, Role, Welcome,
+    Attachment, Auth, Cursor, Failure, Outcome, Pushed, Reply, Request, RequestId, Role, UNASKED, Welcome,
 };
 use sync_engine::session::{Suspect, Tell};
-use sync_engine::{Block, Entry, Hash, Node, NodeId, Origin, Version};
+use sync_engine::{Block, Entry, Hash, Node, NodeId, Origin, Rejection, Version};
 use tokio::sync::mpsc;
 
 use super::Driver;
@@ -176,6 +176,10 @@ impl Driver {
                 request: PING_UNASKED,
                 ..
             } => (),
+            Reply::Missing {
+                request: UNASKED,
+                hashes,
+            } => self.session.lacking(&hashes.into_iter().collect()),
             Reply::Welcome(_) | Reply::Refused(_) => tracing::warn!("an unexpected answer"),
             other @ (Reply::Missing { .. }
             | Reply::Stored { .. }
@@ -269,7 +273,14 @@ impl Driver {
         answered.done.into_iter().for_each(|hash| self.going.forget(hash));
         let refused = answered.refused.map(|rejection| {
             tracing::debug!(?rejection, "a change was not taken");
-            format!("{rejection:?}")
+            match rejection {
+                Rejection::MissingContent(_) => {
+                    "it does not have these bytes any more; they were given up by its \
+                                                 retention, or are damaged"
+                        .to_owned()
+                }
+                other => format!("{other:?}"),
+            }
         });
         self.note_answered(request, refused);
     }

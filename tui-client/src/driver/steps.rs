@@ -351,6 +351,7 @@ impl Driver {
             UploadError::Changed | UploadError::Bulk(BulkError::Lost) => None,
             UploadError::Unreadable(reason) => Some(Block::Unreadable(reason.clone())),
             UploadError::Bulk(BulkError::ServerFull) => Some(Block::NoSpace),
+            UploadError::Bulk(BulkError::Quota) => Some(Block::Quota),
             UploadError::Bulk(error) => Some(Block::Refused(error.to_string())),
         };
         if matches!(error, UploadError::Changed | UploadError::Unreadable(_))

@@ -190,5 +190,6 @@ pub fn block_text(block: &Block) -> String {
         Block::NoSpace => "there is not enough space".into(),
         Block::MissingContent => "the server lacks a part of its content, or has it damaged".into(),
         Block::Refused(reason) => format!("the server refused it: {reason}"),
+        Block::Quota => "the account's quota on the server is used up".into(),
     }
 }

@@ -23,6 +23,9 @@ pub enum BulkError {
     /// The server's disk is full.
     #[error("the server's disk is full")]
     ServerFull,
+    /// The account has as many bytes on the server as it may have.
+    #[error("the account's quota on the server is used up")]
+    Quota,
     /// The server could not do it.
     #[error("the server failed: {0}")]
     Failed(String),
@@ -206,6 +209,10 @@ fn answer(waiting: &mut VecDeque<Waiting>, reply: Reply, attachments: Vec<Attach
             request,
             failure: common::message::Failure::ServerFull,
         } => (request, Some(Err(BulkError::ServerFull))),
+        Reply::Failed {
+            request,
+            failure: common::message::Failure::Limit,
+        } => (request, Some(Err(BulkError::Quota))),
         Reply::Failed { request, failure } => (request, Some(Err(BulkError::Failed(format!("{failure:?}"))))),
         other => {
             tracing::warn!(?other, "an answer that belongs to no order");

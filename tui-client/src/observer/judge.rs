@@ -423,7 +423,8 @@ fn is_of_sight(block: &Block) -> bool {
         | Block::NoSymlinks
         | Block::NoSpace
         | Block::MissingContent
-        | Block::Refused(_) => false,
+        | Block::Refused(_)
+        | Block::Quota => false,
     }
 }
 

@@ -1,27 +1,29 @@
 //! Reading records.
 
-use rusqlite::types::FromSql;
+use rusqlite::types::{FromSql, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 use std::collections::{HashMap, VecDeque};
 use sync_engine::{Entry, Epoch, Hash, Name, Node, NodeId, Version};
 
 use super::View;
 use crate::store::blobs::{Mark, Place};
-use crate::store::encoding::{decode_change, decode_state};
-use crate::store::metadata::Visit;
+use crate::store::encoding::{decode_change, decode_state, state_number, state_of};
+use crate::store::metadata::{Visit, VisitState};
 use crate::store::pack_file::encoding_of;
-use crate::store::{AccountKey, AccountRow, ChunkRow, DeviceRow, KeyHash, Records, StoreError, StoredEntry};
+use crate::store::{
+    AccountKey, AccountRow, ChunkRow, ChunkState, DeviceRow, KeyHash, Records, StoreError, StoredEntry,
+};
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// A node as it was found.
 type Found = (NodeId, (Version, Node));
 
-const ACCOUNT: &str = "SELECT account, head, chain, created_ms FROM account";
+const ACCOUNT: &str = "SELECT account, head, chain, created_ms, stored_bytes, quota_bytes FROM account";
 const DEVICE: &str =
     "SELECT account, id, key, name, enrolled_ms, seen_ms, generation, next_generation, revoked FROM device";
 const ENTRY: &str = "SELECT number, device, time_ms, change, chain FROM entry";
-const CHUNK: &str = "SELECT hash, depth, encoding, plain_len, total_bytes, pack, offset, stored_len, damaged, account FROM chunk";
+const CHUNK: &str = "SELECT hash, depth, encoding, plain_len, total_bytes, pack, offset, stored_len, state, account FROM chunk";
 /// The queue of a recursive query is first in, first out: parents come before children. Left alone, the database would
 /// look through the whole account for the children of each node.
 const TREE: &str = "
@@ -33,7 +35,7 @@ WITH RECURSIVE tree (id, version, parent, name, state) AS (
 )
 SELECT id, version, parent, name, state FROM tree";
 const EVERY_STATE: &str = "
-SELECT id, version, parent, name, state FROM node_version WHERE account = ?1 AND parent IS NOT NULL";
+SELECT id, version, parent, name, state FROM node_version WHERE account = ?1 ORDER BY id, version";
 const PAST_TREE: &str = "
 SELECT id, version, parent, name, state FROM node_version AS this
 WHERE account = ?1 AND parent IS NOT NULL AND version = (
@@ -59,6 +61,10 @@ fn account(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
         head: Version(own_number(row, 1)?),
         chain: Hash(row.get(2)?),
         created_ms: own_number(row, 3)?,
+        stored_bytes: own_number(row, 4)?,
+        quota_bytes: row
+            .get::<_, Option<i64>>(5)?
+            .map(|number| u64::try_from(number).unwrap_or(0)),
     })
 }
 
@@ -92,6 +98,13 @@ fn stored_entry(row: &Row<'_>) -> rusqlite::Result<StoredEntry> {
     })
 }
 
+fn mark(row: &Row<'_>) -> rusqlite::Result<Mark> {
+    Ok(Mark {
+        pack: row.get(0)?,
+        len: own_number(row, 1)?,
+    })
+}
+
 fn chunk(row: &Row<'_>) -> rusqlite::Result<ChunkRow> {
     Ok(ChunkRow {
         hash: Hash(row.get(0)?),
@@ -104,7 +117,7 @@ fn chunk(row: &Row<'_>) -> rusqlite::Result<ChunkRow> {
             offset: own_number(row, 6)?,
             stored_len: row.get(7)?,
         },
-        damaged: row.get(8)?,
+        state: state_of(row.get(8)?).ok_or_else(|| conversion(8, "a damaged state"))?,
     })
 }
 
@@ -120,6 +133,14 @@ fn node(row: &Row<'_>, column: usize) -> rusqlite::Result<(Version, Node)> {
         mark,
     };
     Ok((Version(own_number(row, column)?), node))
+}
+
+/// Reads a node as [`node`] does; nothing if it was deleted.
+fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<(Version, Option<Node>)> {
+    if row.get_ref(column + 1)? == ValueRef::Null {
+        return Ok((Version(own_number(row, column)?), None));
+    }
+    node(row, column).map(|(version, node)| (version, Some(node)))
 }
 
 impl View<'_> {
@@ -179,13 +200,8 @@ impl Records for View<'_> {
     }
 
     fn flushed(&self) -> Result<Mark> {
-        let mark = self.one("SELECT flushed_pack, flushed_len FROM store", [], |row| {
-            Ok(Mark {
-                pack: row.get(0)?,
-                len: own_number(row, 1)?,
-            })
-        })?;
-        Ok(mark.unwrap_or_default())
+        let found = self.one("SELECT flushed_pack, flushed_len FROM store", [], mark)?;
+        Ok(found.unwrap_or_default())
     }
 
     fn accounts(&self) -> Result<Vec<AccountRow>> {
@@ -238,8 +254,23 @@ impl Records for View<'_> {
         self.visit_nodes(TREE, (account.0, NodeId::ROOT.0), visit)
     }
 
-    fn every_state(&self, account: AccountKey, visit: Visit<'_>) -> Result<()> {
-        self.visit_nodes(EVERY_STATE, [account.0], visit)
+    fn every_state(&self, account: AccountKey, visit: VisitState<'_>) -> Result<()> {
+        let failed = || StoreError::sql("read the history");
+        let mut statement = self.0.prepare_cached(EVERY_STATE).map_err(failed())?;
+        let mut rows = statement.query([account.0]).map_err(failed())?;
+        while let Some(row) = rows.next().map_err(failed())? {
+            let id = NodeId(row.get(0).map_err(failed())?);
+            let (version, node) = state(row, 1).map_err(failed())?;
+            visit(id, version, node);
+        }
+        Ok(())
+    }
+
+    fn state_after(&self, account: AccountKey, id: NodeId, entry: Version) -> Result<Option<Option<Node>>> {
+        let sql = "SELECT version, parent, name, state FROM node_version
+            WHERE account = ?1 AND id = ?2 AND version = ?3";
+        self.one(sql, (account.0, id.0, sql_number(entry.0)), |row| state(row, 0))
+            .map(|found| found.map(|(_, node)| node))
     }
 
     fn past_tree(&self, account: AccountKey, at: Version, visit: Visit<'_>) -> Result<()> {
@@ -348,5 +379,50 @@ impl Records for View<'_> {
             visit(account, chunk(row).map_err(failed())?);
         }
         Ok(())
+    }
+
+    fn end_of_chunks(&self) -> Result<Mark> {
+        let sql = format!("{CHUNK} ORDER BY pack DESC, offset DESC LIMIT 1");
+        Ok(self
+            .one(&sql, [], chunk)?
+            .map_or(Mark::default(), |row| row.end()))
+    }
+
+    fn lists(&self, account: AccountKey) -> Result<Vec<ChunkRow>> {
+        self.all(
+            &format!("{CHUNK} WHERE account = ?1 AND 0 < depth ORDER BY depth"),
+            [account.0],
+            chunk,
+        )
+    }
+
+    fn chunks_in(&self, account: AccountKey, state: ChunkState) -> Result<Vec<ChunkRow>> {
+        self.all(
+            &format!("{CHUNK} WHERE account = ?1 AND state <> 0 AND state = ?2 ORDER BY depth"),
+            (account.0, state_number(state)),
+            chunk,
+        )
+    }
+
+    fn entry_times(&self, account: AccountKey) -> Result<Vec<u64>> {
+        let sql = "SELECT time_ms FROM entry WHERE account = ?1 ORDER BY number";
+        self.all(sql, [account.0], |row| own_number(row, 0))
+    }
+
+    fn is_thinned(&self, account: AccountKey, hash: &Hash) -> Result<bool> {
+        let sql = "SELECT 1 FROM thinned WHERE account = ?1 AND hash = ?2";
+        Ok(self.value::<i64>(sql, (account.0, hash.0))?.is_some())
+    }
+
+    fn pruned(&self) -> Result<Mark> {
+        let found = self.one("SELECT pruned_pack, pruned_len FROM store", [], mark)?;
+        Ok(found.unwrap_or_default())
+    }
+
+    fn lacking(&self, account: AccountKey, n_max: usize) -> Result<Vec<Hash>> {
+        let sql = "SELECT hash FROM chunk WHERE account = ?1 AND state <> 0 AND state IN (?2, ?3) LIMIT ?4";
+        let [damaged, incomplete] = [ChunkState::Damaged, ChunkState::Incomplete].map(state_number);
+        let params = (account.0, damaged, incomplete, sql_number(n_max as u64));
+        self.all(sql, params, |row| row.get(0).map(Hash))
     }
 }

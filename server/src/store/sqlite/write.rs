@@ -6,9 +6,9 @@ use sync_engine::{DeviceId, Entry, Epoch, Hash, Node, NodeId, Version};
 use super::View;
 use super::read::sql_number;
 use crate::store::blobs::Mark;
-use crate::store::encoding::{encode_change, encode_state};
+use crate::store::encoding::{encode_change, encode_state, state_number};
 use crate::store::pack_file::encoding_number;
-use crate::store::{AccountKey, ChunkRow, Draft, KeyHash, NewDevice, StoreError};
+use crate::store::{AccountKey, ChunkRow, ChunkState, Draft, KeyHash, NewDevice, StoreError};
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -151,21 +151,60 @@ impl Draft for View<'_> {
             chunk.place.pack,
             sql_number(chunk.place.offset),
             chunk.place.stored_len,
-            chunk.damaged,
+            state_number(chunk.state),
         );
         self.run(sql, params).map(|_| ())
     }
 
-    fn mark_damaged(&self, account: AccountKey, hash: &Hash) -> Result<()> {
-        let sql = "UPDATE chunk SET damaged = 1 WHERE account = ?1 AND hash = ?2";
+    fn set_chunk_state(&self, account: AccountKey, row: &ChunkRow, state: ChunkState) -> Result<()> {
+        let sql =
+            "UPDATE chunk SET state = ?5 WHERE account = ?1 AND hash = ?2 AND pack = ?3 AND offset = ?4";
+        let params = (
+            account.0,
+            row.hash.0,
+            row.place.pack,
+            sql_number(row.place.offset),
+            state_number(state),
+        );
+        self.run(sql, params).map(|_| ())
+    }
+
+    fn drop_chunk(&self, account: AccountKey, row: &ChunkRow) -> Result<()> {
+        let sql = "DELETE FROM chunk WHERE account = ?1 AND hash = ?2 AND pack = ?3 AND offset = ?4";
+        let params = (
+            account.0,
+            row.hash.0,
+            row.place.pack,
+            sql_number(row.place.offset),
+        );
+        if self.run(sql, params)? == 0 {
+            return Ok(());
+        }
+        self.add_stored(account, -i64::from(row.place.stored_len))
+    }
+
+    fn add_stored(&self, account: AccountKey, more_bytes: i64) -> Result<()> {
+        let sql = "UPDATE account SET stored_bytes = stored_bytes + ?2 WHERE account = ?1";
+        self.run(sql, (account.0, more_bytes)).map(|_| ())
+    }
+
+    fn set_quota(&self, account: AccountKey, quota_bytes: Option<u64>) -> Result<()> {
+        let sql = "UPDATE account SET quota_bytes = ?2 WHERE account = ?1";
+        self.run(sql, (account.0, quota_bytes.map(sql_number)))
+            .map(|_| ())
+    }
+
+    fn set_thinned(&self, account: AccountKey, hash: &Hash, is_thinned: bool) -> Result<()> {
+        let sql = if is_thinned {
+            "INSERT OR IGNORE INTO thinned VALUES (?1, ?2)"
+        } else {
+            "DELETE FROM thinned WHERE account = ?1 AND hash = ?2"
+        };
         self.run(sql, (account.0, hash.0)).map(|_| ())
     }
 
-    fn drop_chunk(&self, account: AccountKey, hash: &Hash) -> Result<()> {
-        self.run(
-            "DELETE FROM chunk WHERE account = ?1 AND hash = ?2",
-            (account.0, hash.0),
-        )
-        .map(|_| ())
+    fn set_pruned(&self, mark: Mark) -> Result<()> {
+        let sql = "UPDATE store SET pruned_pack = ?1, pruned_len = ?2";
+        self.run(sql, (mark.pack, sql_number(mark.len))).map(|_| ())
     }
 }

@@ -1,0 +1,126 @@
+//! Chunks whose bytes are not what was written. They count as missing, and so does every list above them, so that one
+//! look at the topmost list of a file still tells whether the whole file is there. When a device has brought again what
+//! was damaged, the lists are whole again.
+
+use common::list::Part;
+use std::collections::HashSet;
+use sync_engine::Hash;
+
+use crate::chunk;
+use crate::store::blobs::Mark;
+use crate::store::{AccountKey, Blobs, ChunkRow, ChunkState, Draft, Records, StoreError};
+
+/// What was found damaged in an account, and the lists above it.
+pub(crate) struct Damage {
+    account: AccountKey,
+    damaged: Vec<ChunkRow>,
+    incomplete: Vec<ChunkRow>,
+    /// What came to the store behind this came after the lists were looked through.
+    looked: Mark,
+}
+
+impl Damage {
+    /// Looks which lists stand above damaged chunks. That takes long in a large store, so it is not done while others
+    /// wait to write.
+    pub(crate) fn find(
+        records: &dyn Records,
+        blobs: &dyn Blobs,
+        account: AccountKey,
+        damaged: Vec<ChunkRow>,
+    ) -> Result<Self, StoreError> {
+        let mut broken: HashSet<Hash> = damaged.iter().map(|row| row.hash).collect();
+        let lists = records.lists(account)?;
+        Ok(Self {
+            account,
+            incomplete: above(blobs, account, &mut broken, lists),
+            looked: records.end_of_chunks()?,
+            damaged,
+        })
+    }
+
+    /// Notes it in the store.
+    pub(crate) fn note(&self, draft: &dyn Draft, blobs: &dyn Blobs) -> Result<(), StoreError> {
+        let mut broken = HashSet::new();
+        for row in &self.damaged {
+            draft.set_chunk_state(self.account, row, ChunkState::Damaged)?;
+            broken.insert(row.hash);
+        }
+        for row in &self.incomplete {
+            draft.set_chunk_state(self.account, row, ChunkState::Incomplete)?;
+            broken.insert(row.hash);
+        }
+        let mut came_since = Vec::new();
+        draft.chunks_behind(self.looked, &mut |account, row| {
+            if account == self.account && row.depth != 0 {
+                came_since.push(row);
+            }
+        })?;
+        for row in above(blobs, self.account, &mut broken, came_since) {
+            draft.set_chunk_state(self.account, &row, ChunkState::Incomplete)?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns those of the lists, the lowest first, that stand above something broken, and adds them to it.
+fn above(
+    blobs: &dyn Blobs,
+    account: AccountKey,
+    broken: &mut HashSet<Hash>,
+    lists: Vec<ChunkRow>,
+) -> Vec<ChunkRow> {
+    let mut found = Vec::new();
+    for row in lists.into_iter().filter(ChunkRow::is_here) {
+        let Some(parts) = read_parts(blobs, account, &row) else {
+            // Its own bytes cannot be read: it is found damaged when somebody needs it.
+            continue;
+        };
+        if parts.iter().any(|part| broken.contains(&part.hash)) {
+            broken.insert(row.hash);
+            found.push(row);
+        }
+    }
+    found
+}
+
+/// Notes which lists are whole again, once nothing is damaged any more.
+pub(crate) fn complete(draft: &dyn Draft, blobs: &dyn Blobs, account: AccountKey) -> Result<(), StoreError> {
+    if !draft.chunks_in(account, ChunkState::Damaged)?.is_empty() {
+        return Ok(());
+    }
+    for row in draft.chunks_in(account, ChunkState::Incomplete)? {
+        let Some(parts) = read_parts(blobs, account, &row) else {
+            draft.set_chunk_state(account, &row, ChunkState::Damaged)?;
+            continue;
+        };
+        if all_here(draft, account, &row, &parts)? {
+            draft.set_chunk_state(account, &row, ChunkState::Whole)?;
+        }
+    }
+    Ok(())
+}
+
+/// Tells whether all that a list names is there and is what the list says.
+pub(crate) fn all_here(
+    records: &dyn Records,
+    account: AccountKey,
+    list: &ChunkRow,
+    parts: &[Part],
+) -> Result<bool, StoreError> {
+    for part in parts {
+        let child = records.chunk(account, &part.hash)?;
+        let fits = child.is_some_and(|child| {
+            child.is_here() && child.depth + 1 == list.depth && child.total_bytes == part.len_bytes
+        });
+        if !fits {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Reads what a list names; nothing if its bytes are not what its name says.
+pub(crate) fn read_parts(blobs: &dyn Blobs, account: AccountKey, list: &ChunkRow) -> Option<Vec<Part>> {
+    let stored = blobs.read(account, &list.hash, list.place).ok()?;
+    chunk::parts(list, &stored)
+}
