@@ -222,8 +222,8 @@ pub(crate) fn contents(store: &Store) -> Result<BTreeSet<Hash>, Trouble> {
         let mut contents = BTreeSet::new();
         for account in records.accounts()? {
             records.every_state(account.key, &mut |_, _, node| {
-                contents.extend(node.kind.file().map(|file| file.content.hash));
-                true
+                let file = node.as_ref().and_then(|node| node.kind.file());
+                contents.extend(file.map(|file| file.content.hash));
             })?;
         }
         Ok(contents)
