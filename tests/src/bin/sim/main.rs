@@ -51,6 +51,12 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    // What the parts say to their logs, if it is asked for: RUST_LOG=tui_client=debug cargo sim ...
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
     let began = Instant::now();
     let next = AtomicU64::new(args.from);
     let failures = Mutex::new(Vec::new());
