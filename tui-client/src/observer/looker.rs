@@ -1,7 +1,6 @@
 //! The worker that looks: takes hints that are due, walks directories, and tells the driver what it sees. It decides
 //! nothing but this: an absence that a hint led to is looked at again, after everything that may have moved there.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -290,8 +289,7 @@ impl Looker {
 
     /// Makes a token's file. Where nothing watches, a full walk takes its place.
     fn bake(&self, token: u64) {
-        let path = self.root.private_path(&cookie_name(token));
-        if self.deaf || make_and_remove(&path).is_err() {
+        if self.deaf || self.root.make_cookie(&cookie_name(token)).is_err() {
             self.queue.rescan(None);
             self.queue.cookie_seen(token);
         }
@@ -378,11 +376,6 @@ fn look(root: &Root, path: RelPath) -> Look {
 pub(super) fn parent_print(root: &Root, path: &RelPath) -> Option<Print> {
     let (parent, _) = path.split_last().filter(|(parent, _)| !parent.0.is_empty())?;
     root.look(&parent).print().copied()
-}
-
-fn make_and_remove(path: &std::path::Path) -> io::Result<()> {
-    std::fs::File::create(path)?;
-    std::fs::remove_file(path)
 }
 
 fn shown(trouble: &WatchTrouble) -> Trouble {
