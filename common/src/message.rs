@@ -7,6 +7,7 @@
 //! without waiting, and are answered in the order sent. A bulk connection carries `Have`, `Put`, `Get` and `Ping` only.
 
 use serde::{Deserialize, Serialize};
+pub use sync_engine::Cursor;
 use sync_engine::{Change, DeviceId, Entry, Epoch, Hash, Node, NodeId, Rejection, Version};
 
 use crate::bounded;
@@ -162,17 +163,6 @@ pub enum Auth {
     },
     /// Its key is enrolled.
     Device,
-}
-
-/// A point of an account's journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cursor {
-    /// The store's epoch.
-    pub epoch: Epoch,
-    /// The number of the last entry seen.
-    pub version: Version,
-    /// The chain's hash at that entry.
-    pub chain: Hash,
 }
 
 /// A point of time or of the journal.

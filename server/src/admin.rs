@@ -188,6 +188,17 @@ impl OfAccount {
     }
 }
 
+/// Reads everything in a store and returns what is damaged.
+pub(crate) fn damages(store: &Store) -> Result<Vec<String>, Trouble> {
+    Ok(verify::look(store).map_err(Trouble::from)?.damages)
+}
+
+/// Gives a store that nobody serves another epoch.
+pub(crate) fn renew_epoch(store: &Store) -> Result<(), Trouble> {
+    epoch::set_new(&store.metadata).map_err(Trouble::from)?;
+    Ok(())
+}
+
 /// Says that a file failed.
 fn file_failed(deed: &str, path: &Path, error: &std::io::Error) -> Trouble {
     Trouble::new(

@@ -1,4 +1,4 @@
-//! One connection, from the first byte to the last: TLS, who is calling, and then its session. Until a device is
+//! One connection, whatever carries it, from its first message to its last: who is calling, and then its session. Until a device is
 //! admitted there is a deadline for each step as a whole, frames are short, and the answer to whoever is not admitted
 //! is always the same.
 
@@ -8,17 +8,17 @@ mod questions;
 mod session;
 mod tree;
 
+use common::fingerprint::Fingerprint;
 use common::identity::AccountId;
 use common::limits::PROTOCOL_VERSION;
 use common::message::{Auth, Hello, Refusal, Reply, Request, Role, Welcome};
-use common::tls::peer_fingerprint;
 use std::net::IpAddr;
 use std::sync::Arc;
 use sync_engine::DeviceId;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-use self::frames::{FrameReader, FrameWriter};
+use self::frames::{FrameReader, FrameWriter, divide};
 use crate::gate::Stranger;
 use crate::house::House;
 use crate::writer::{Admitted, Caller, admit_device};
@@ -55,18 +55,41 @@ pub(crate) enum ConnectionError {
     BrokenOff,
 }
 
-/// Serves a connection until either side ends it.
-pub(crate) async fn serve(
-    house: Arc<House>,
-    stream: TcpStream,
-    stranger: Stranger,
-) -> Result<(), ConnectionError> {
-    let introduced = tokio::select! {
+/// Says in the log how a connection ended.
+pub(crate) fn report(result: Result<(), ConnectionError>) {
+    match result {
+        Ok(()) => tracing::debug!("ended"),
+        Err(error @ ConnectionError::Store(_)) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "ended");
+        }
+        Err(error) => tracing::info!(error = &error as &dyn std::error::Error, "ended"),
+    }
+}
+
+/// Takes a step with a caller who is not known yet, as long as the caller keeps its place and the server goes on.
+pub(crate) async fn with_stranger<T>(
+    house: &House,
+    stranger: &Stranger,
+    step: impl Future<Output = Result<T, ConnectionError>>,
+) -> Result<T, ConnectionError> {
+    tokio::select! {
+        biased;
         () = stranger.cut().cancelled() => Err(ConnectionError::TooSlow("the introduction")),
         () = house.stopping.cancelled() => Err(ConnectionError::BrokenOff),
-        introduced = introduce(&house, stream, stranger.address()) => introduced,
-    };
-    let (admitted, role, mut reader, mut writer) = introduced?;
+        done = step => done,
+    }
+}
+
+/// Serves a connection on which the other side has proved its key, until either side ends it.
+pub(crate) async fn serve(
+    house: Arc<House>,
+    stream: impl AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static,
+    key: Fingerprint,
+    stranger: Stranger,
+) -> Result<(), ConnectionError> {
+    let (mut reader, mut writer) = divide(stream, house.limits.write_timeout);
+    let introduction = introduce(&house, &mut reader, &mut writer, key, stranger.address());
+    let (admitted, role) = with_stranger(&house, &stranger, introduction).await?;
     let cut = house.stopping.child_token();
     let feed = house.feeds.open(admitted.account);
     let n_max = house.limits.connections_per_account_max;
@@ -90,37 +113,28 @@ pub(crate) async fn serve(
     session::run(house, who, reader, writer, cut).await
 }
 
-/// Agrees on TLS and learns who is calling.
+/// Learns who is calling.
 async fn introduce(
     house: &House,
-    stream: TcpStream,
+    reader: &mut FrameReader,
+    writer: &mut FrameWriter,
+    key: Fingerprint,
     address: IpAddr,
-) -> Result<(Admitted, Role, FrameReader, FrameWriter), ConnectionError> {
-    let limits = house.limits;
-    // Small messages are answers that somebody waits for; if it cannot be set, they only come later.
-    let _ = stream.set_nodelay(true);
-    let handshake = timeout(limits.handshake_timeout, house.acceptor.accept(stream)).await;
-    let tls = handshake
-        .map_err(|_| ConnectionError::TooSlow("the handshake"))?
-        .map_err(ConnectionError::Tls)?;
-    let key = peer_fingerprint(tls.get_ref().1)?.0;
-    let (reading, writing) = tokio::io::split(tls);
-    let mut reader = FrameReader::new(reading);
-    let mut writer = FrameWriter::new(writing, limits.write_timeout);
-    let hello = timeout(limits.hello_timeout, read_hello(&mut reader)).await;
+) -> Result<(Admitted, Role), ConnectionError> {
+    let hello = timeout(house.limits.hello_timeout, read_hello(reader)).await;
     let hello = match hello.map_err(|_| ConnectionError::TooSlow("the first message"))? {
         Ok(hello) => hello,
         Err(error) => {
             // Why it ended is already known.
-            let _ = refuse(&mut writer, Refusal::Malformed).await;
+            let _ = refuse(writer, Refusal::Malformed).await;
             return Err(error);
         }
     };
     let role = hello.role;
     match admit(house, address, key, hello).await? {
-        Ok(admitted) => Ok((admitted, role, reader, writer)),
+        Ok(admitted) => Ok((admitted, role)),
         Err(refusal) => {
-            refuse(&mut writer, refusal).await?;
+            refuse(writer, refusal).await?;
             Err(ConnectionError::Refused(refusal))
         }
     }
@@ -139,7 +153,7 @@ async fn read_hello(reader: &mut FrameReader) -> Result<Hello, ConnectionError> 
 async fn admit(
     house: &House,
     address: IpAddr,
-    key: [u8; 32],
+    key: Fingerprint,
     hello: Hello,
 ) -> Result<Result<Admitted, Refusal>, ConnectionError> {
     if hello.protocol != PROTOCOL_VERSION {
@@ -161,7 +175,7 @@ async fn admit(
     common::entropy::fill(&mut new_device).map_err(ConnectionError::Random)?;
     let new_id = AccountId::generate().map_err(ConnectionError::Random)?;
     let caller = Caller {
-        key,
+        key: key.0,
         hello,
         new_device: DeviceId(new_device),
         new_id,

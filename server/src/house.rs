@@ -4,7 +4,6 @@ use common::message::{Attachment, Failure};
 use std::sync::Arc;
 use sync_engine::{DeviceId, Epoch, Hash};
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::chunk::{Mismatch, Verified, verify};
@@ -31,8 +30,6 @@ pub(crate) struct House {
     pub(crate) limits: Limits,
     /// Whether no new accounts are taken.
     pub(crate) is_closed: bool,
-    /// Agrees on TLS.
-    pub(crate) acceptor: TlsAcceptor,
     /// Cancelled when the server stops.
     pub(crate) stopping: CancellationToken,
     /// Bounds how many threads hash, decode and read at a time.
@@ -52,9 +49,7 @@ impl House {
             .acquire()
             .await
             .map_err(|_| ConnectionError::BrokenOff)?;
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|_| ConnectionError::BrokenOff)
+        Ok(common::offload::run(work).await)
     }
 
     /// Reads records on a blocking thread.

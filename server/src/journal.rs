@@ -7,7 +7,7 @@ use sync_engine::chain::chain_next;
 use sync_engine::{Change, Content, DeviceId, Entry, Hash, Name, Node, NodeId, Rejection, Version};
 
 use crate::feed::Recent;
-use crate::store::{AccountKey, Draft, StoreError, now_ms};
+use crate::store::{AccountKey, Draft, StoreError};
 
 /// The longest change as encoded, in bytes: an entry has to fit into a frame with room to spare.
 const CHANGE_LEN_MAX: usize = 512 * 1024;
@@ -50,7 +50,7 @@ impl<'d> JournalEnd<'d> {
         let entry = Entry {
             number: self.head.next(),
             device,
-            time_ms: now_ms(),
+            time_ms: self.draft.now_ms(),
             change: change.clone(),
         };
         self.head = entry.number;

@@ -8,6 +8,7 @@ mod chunk;
 mod connection;
 mod content;
 mod device_name;
+mod engine;
 mod feed;
 mod gate;
 mod house;
@@ -21,7 +22,9 @@ mod trouble;
 mod watch;
 mod writer;
 
+pub use engine::Engine;
 pub use options::{Limits, Listen, Options};
 pub use program::run;
 pub use running::{Running, Server};
+pub use store::{Clock, Commits, Durability, PackFile, PackFiles, Parts, Store};
 pub use trouble::{StartError, Trouble};

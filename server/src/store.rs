@@ -3,9 +3,12 @@
 //! order they become durable: a pack is flushed before the transaction that relies on it is committed.
 
 pub(crate) mod blobs;
+mod clock;
 mod directory;
 mod encoding;
 mod error;
+mod files;
+mod memory;
 pub(crate) mod metadata;
 pub(crate) mod pack_file;
 mod packs;
@@ -21,15 +24,24 @@ mod system;
 mod system;
 
 pub(crate) use blobs::{Blobs, Place};
+pub use clock::Clock;
 pub(crate) use directory::{Directory, DirectoryLock};
 pub(crate) use error::StoreError;
-pub(crate) use metadata::{Draft, Durability, Metadata, Records};
+pub use files::{PackFile, PackFiles};
+pub use memory::Commits;
+pub use metadata::Durability;
+pub(crate) use metadata::{Draft, Metadata, Records};
 pub(crate) use packs::Packs;
-pub(crate) use rows::{AccountKey, AccountRow, ChunkRow, DeviceRow, KeyHash, NewDevice, StoredEntry, now_ms};
+pub(crate) use rows::{AccountKey, AccountRow, ChunkRow, DeviceRow, KeyHash, NewDevice, StoredEntry};
 pub(crate) use sqlite::Sqlite;
 
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::trouble::{StartError, Trouble};
+
 /// An open store.
-pub(crate) struct Store {
+pub struct Store {
     /// The records.
     pub(crate) metadata: Sqlite,
     /// The chunks.
@@ -38,27 +50,94 @@ pub(crate) struct Store {
     _lock: Option<DirectoryLock>,
 }
 
+/// What a store is made of that is kept in memory.
+#[derive(Debug)]
+pub struct Parts<'d> {
+    /// What its database was when it was last told of; nothing makes a new one.
+    pub database: Option<&'d [u8]>,
+    /// Is told of the database's transactions.
+    pub commits: Arc<dyn Commits>,
+    /// The files of its packs.
+    pub packs: Arc<dyn PackFiles>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+}
+
 impl Store {
     /// Opens the store of a directory to serve it, and makes it when there is none. What a crash left behind is
     /// brought in order: rows whose chunk was never flushed are dropped, and the torn end of a pack is cut off.
-    pub(crate) fn open(directory: &Directory, lock: DirectoryLock) -> Result<Self, StoreError> {
-        let metadata = Sqlite::create(&directory.database())?;
-        let packs = recovery::recover(&metadata, &directory.packs())?;
+    ///
+    /// # Errors
+    /// When another server has the directory, or it cannot be used.
+    pub fn open(path: &Path) -> Result<Self, StartError> {
+        let directory = Directory::new(path);
+        let lock = directory.make().and_then(|()| directory.lock());
+        let lock = lock
+            .map_err(StartError::store(path))?
+            .ok_or_else(|| StartError::InUse {
+                path: path.to_owned(),
+            })?;
+        let metadata = Sqlite::create(&directory.database());
+        metadata
+            .and_then(|metadata| Self::recover(metadata, directory.pack_files(), Some(lock)))
+            .map_err(StartError::store(path))
+    }
+
+    /// Opens a store whose database is in memory, as [`Store::open`] does: a simulation has such a one.
+    ///
+    /// # Errors
+    /// When what is there is no store, or cannot be brought in order.
+    pub fn in_memory(parts: Parts<'_>) -> Result<Self, StartError> {
+        let Parts {
+            database,
+            commits,
+            packs,
+            clock,
+        } = parts;
+        let path = packs.directory().to_owned();
+        let metadata = Sqlite::in_memory(database, commits, clock);
+        metadata
+            .and_then(|metadata| Self::recover(metadata, packs, None))
+            .map_err(StartError::store(&path))
+    }
+
+    fn recover(
+        metadata: Sqlite,
+        packs: Arc<dyn PackFiles>,
+        lock: Option<DirectoryLock>,
+    ) -> Result<Self, StoreError> {
+        let packs = recovery::recover(&metadata, packs)?;
         Ok(Self {
             metadata,
             packs,
-            _lock: Some(lock),
+            _lock: lock,
         })
     }
 
     /// Opens an existing store beside a server that may be serving it. Chunks can be read, not added.
     pub(crate) fn open_beside(directory: &Directory) -> Result<Self, StoreError> {
         let metadata = Sqlite::open(&directory.database())?;
-        let packs = Packs::open_for_reading(&directory.packs());
+        let packs = Packs::open_for_reading(directory.pack_files());
         Ok(Self {
             metadata,
             packs,
             _lock: None,
         })
+    }
+
+    /// Reads everything in the store and returns what is damaged, as `server verify` does.
+    ///
+    /// # Errors
+    /// When it cannot be read at all.
+    pub fn damages(&self) -> Result<Vec<String>, Trouble> {
+        crate::admin::damages(self)
+    }
+
+    /// Gives the store another epoch, as `server new-epoch` does.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn renew_epoch(&self) -> Result<(), Trouble> {
+        crate::admin::renew_epoch(self)
     }
 }

@@ -25,6 +25,7 @@ pub(crate) async fn watch_others(house: Arc<House>, every: Duration) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            biased;
             () = house.stopping.cancelled() => return,
             _ = ticks.tick() => (),
         }

@@ -55,9 +55,9 @@ impl Writer {
     pub(crate) fn start(store: Arc<Store>, fault: CancellationToken) -> std::io::Result<(Self, Ended)> {
         let (jobs, waiting) = mpsc::channel(JOBS_MAX);
         let (ended, has_ended) = oneshot::channel();
-        std::thread::Builder::new().name("writer".into()).spawn(move || {
+        common::offload::start("writer", async move {
             let guard = fault.drop_guard();
-            if work(&store, waiting) {
+            if work(&store, waiting).await {
                 guard.disarm();
             }
             drop(store);
@@ -96,8 +96,8 @@ impl Ended {
 }
 
 /// Works until nobody can send any more; tells whether all went well.
-fn work(store: &Store, mut waiting: mpsc::Receiver<Box<dyn Job>>) -> bool {
-    while let Some(first) = waiting.blocking_recv() {
+async fn work(store: &Store, mut waiting: mpsc::Receiver<Box<dyn Job>>) -> bool {
+    while let Some(first) = waiting.recv().await {
         let mut len = first.len();
         let mut batch = vec![first];
         while batch.len() < BATCH_JOBS_MAX && len < BATCH_LEN_MAX {

@@ -15,9 +15,21 @@
 //! | mark | 0 none; 1: with, base, device, name, cause one byte (0 both edited, 1 same name, 2 kind swapped) |
 
 use crate::node::ConflictCause;
-use crate::{Change, ConflictMark, Entry, Hash, Kind, Node, NodeId, Version};
+use crate::{Change, ConflictMark, Entry, Epoch, Hash, Kind, Node, NodeId, Version};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// A point of an account's journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// The store's epoch.
+    pub epoch: Epoch,
+    /// The number of the last entry seen.
+    pub version: Version,
+    /// The chain's hash at that entry.
+    pub chain: Hash,
+}
 
 /// The hash before the first entry.
 pub const CHAIN_START: Hash = Hash([0; 32]);

@@ -2,7 +2,7 @@
 //! becomes. Each change but a creation says on which version it was based; the server takes it only if the node is
 //! still at that version, so that a change which arrives twice is harmless.
 
-use crate::{ConflictMark, DeviceId, Hash, Kind, Name, Node, NodeId, Version};
+use crate::{ConflictMark, Content, DeviceId, Hash, Kind, Name, Node, NodeId, Version};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,17 @@ pub enum Change {
 }
 
 impl Change {
+    /// Returns the file and the content that the server must have to take it.
+    #[must_use]
+    pub fn content(&self) -> Option<(NodeId, Content)> {
+        let (id, kind) = match self {
+            Self::Create { id, node } => (id, &node.kind),
+            Self::Update { id, kind, .. } => (id, kind),
+            Self::Move { .. } | Self::Delete { .. } | Self::Mark { .. } => return None,
+        };
+        Some((*id, kind.file()?.content))
+    }
+
     /// Returns the nodes that it is about: they are busy while it is in flight.
     pub fn ids(&self) -> impl Iterator<Item = NodeId> + '_ {
         let (one, moves) = match self {

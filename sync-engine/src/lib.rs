@@ -16,12 +16,14 @@ pub mod node;
 pub mod observe;
 pub mod plan;
 pub mod rejection;
+pub mod session;
+pub mod time;
 pub mod tree;
 pub mod trees;
 
 pub use admit::{Effects, View, admit};
 pub use advance::{AdvanceError, Delta, Origin, accept, complete, record};
-pub use chain::{CHAIN_START, chain_next};
+pub use chain::{CHAIN_START, Cursor, chain_next};
 pub use change::{Change, Entry, MoveTo, Rejection};
 pub use id::{DeviceId, Epoch, Hash, NodeId, Version};
 pub use name::{Name, NameError, RelPath};
@@ -30,5 +32,6 @@ pub use plan::{
     Brake, Folding, MoveCause, NameRules, Place, Plan, Policy, Record, Remark, Removals, Step, plan,
 };
 pub use rejection::{Reaction, react};
+pub use session::Session;
 pub use tree::{Tree, TreeError};
 pub use trees::{Base, Block, Trees};

@@ -286,6 +286,14 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.records.is_empty() && self.commits.is_empty() && self.batches.is_empty()
     }
+
+    /// Tells whether anything is to be taken away, here or on the server, now or once a person has confirmed it.
+    #[must_use]
+    pub fn removes(&self) -> bool {
+        let deletes = |change: &Change| matches!(change, Change::Delete { .. });
+        let removes = |step: &Step| matches!(step, Step::Remove { .. });
+        self.brake.is_some() || self.commits.iter().any(deletes) || self.batches.iter().flatten().any(removes)
+    }
 }
 
 /// Plans. `busy` are the nodes that are in flight to the server or are being written on disk.

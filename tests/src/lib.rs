@@ -11,6 +11,7 @@ pub mod process;
 pub mod proxy;
 pub mod server_process;
 pub mod settle;
+pub mod sim;
 pub mod tokens;
 pub mod tree;
 pub mod world;

@@ -110,3 +110,24 @@ fn a_version_that_never_was_is_refused_and_changes_nothing() -> Result<()> {
     assert_eq!(picture(&first)?, expected([("a.txt", "a")]));
     Ok(())
 }
+
+#[test]
+fn a_restore_of_more_than_fits_on_the_line_at_once_is_whole() -> Result<()> {
+    const N_FILES: usize = 2_500;
+    let (_world, [first]) = World::with_devices()?;
+    for n in 0..N_FILES {
+        first.write(&format!("many/{}/{n}", n % 7), "")?;
+    }
+    first.wait_synced()?;
+    let status = first.json("status", &[])?;
+    let journal = status.first().and_then(|status| status.number("journal"));
+    let version = journal.context("no journal")?.to_string();
+    first
+        .command("restore", &["many", "--version", &version, "--to", "again"])?
+        .ok()?;
+    first.wait_synced()?;
+    let tree = first.tree()?;
+    let n_restored = tree.keys().filter(|path| path.starts_with(b"again/")).count();
+    assert_eq!(n_restored, N_FILES + 7);
+    Ok(())
+}

@@ -41,6 +41,18 @@ fn a_change_is_told_on_the_other_device_with_its_path_and_the_name_of_its_device
 }
 
 #[test]
+fn the_first_change_of_a_device_that_joins_later_is_told_with_its_name() -> Result<()> {
+    let (world, [first]) = World::with_devices()?;
+    let mark = first.events()?.mark();
+    let mut late = world.prepare("late")?;
+    late.write("hello.txt", "from the new one")?;
+    late.start()?;
+    let change = first.wait_after(mark, "change", |event| event.is("change"))?;
+    assert_eq!(change.text("device"), "late");
+    Ok(())
+}
+
+#[test]
 fn what_was_written_before_wait_answers_is_on_the_server() -> Result<()> {
     let (mut world, [first]) = World::with_devices()?;
     for n in 0..20 {

@@ -2,82 +2,33 @@
 //! go wrong without harm. Screen, headless mode and commands are listeners of what this returns.
 
 pub(crate) mod known;
+mod work;
 
-use std::collections::BTreeSet;
+pub use work::{Ground, Running, begin};
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use common::link::ServerAddress;
 use common::message::Auth;
 use common::tls::Trust;
-use sync_engine::plan::Folding;
-use sync_engine::{Hash, NodeId, Trees};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::config::{Account, Config, default_device_name};
 use crate::control::{Answer, Ask};
 use crate::disk::{FolderId, FolderLock, Root};
-use crate::driver::memory::Memory;
-use crate::driver::touched::print_of_bytes;
-use crate::driver::{Asked, Driver, Setup};
+use crate::driver::Asked;
 use crate::fault::{Exit, Fault};
 use crate::net::control::Patience;
-use crate::net::{Control, Endpoint, Presence};
+use crate::net::{Endpoint, TlsDial};
 use crate::notice::Notice;
-use crate::observer::{Event, Observer, Start as Look};
+use crate::observer::SystemWatch;
 use crate::options::{FirstTrust, Run, Start};
-use crate::rules::Rules;
-use crate::socket::{Call, Socket};
+use crate::socket::{Call, Place as SocketPlace, Socket};
 use crate::state::{STATE_NAME, State};
 
-/// How many questions wait for the driver at most.
-const ASKS_WAITING_MAX: usize = 64;
-/// How many notices a listener may lag behind before it loses some.
-const NOTICES_MAX: usize = 4096;
-/// How many failures to save wait for the driver at most.
-const SAVE_FAILURES_MAX: usize = 4;
-
-/// A client at work. Dropping it does not end it; [`Running::stop`] does.
-pub struct Running {
-    /// Takes questions and orders.
-    pub asks: mpsc::Sender<Asked>,
-    /// Subscribe here to hear what happens.
-    pub notices: broadcast::Sender<Notice>,
-    /// Becomes an exit code when the client can do nothing more by itself.
-    pub failed: watch::Receiver<Option<Exit>>,
-    first: broadcast::Receiver<Notice>,
-    stop: CancellationToken,
-    done: CancellationToken,
-    _socket: Socket,
-    _lock: FolderLock,
-}
-
-impl Running {
-    /// Returns the notices from the very first on. Only the first call does; later ones hear from now on.
-    pub fn listen(&mut self) -> broadcast::Receiver<Notice> {
-        std::mem::replace(&mut self.first, self.notices.subscribe())
-    }
-
-    /// Asks the driver and waits for the answer; nothing when the client has ended.
-    pub async fn ask(&self, ask: Ask) -> Option<Answer> {
-        let (reply, answer) = oneshot::channel();
-        self.asks.send((ask, reply)).await.ok()?;
-        answer.await.ok()
-    }
-
-    /// Ends the client in good order.
-    pub async fn stop(self) {
-        self.stop.cancel();
-        self.done.cancelled().await;
-    }
-
-    /// Waits until the client ends by itself, because somebody asked it to.
-    pub async fn ended(&self) {
-        self.done.cancelled().await;
-    }
-}
+/// How many questions from other programs wait at most.
+const CALLS_WAITING_MAX: usize = 64;
 
 /// The folder, opened and locked, and what is known about it outside.
 struct Place {
@@ -129,6 +80,7 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
     let enrolled = stored.as_ref().is_some_and(|account| account.device.is_some());
     let (account, trust, auth) = account(stored, run)?;
     let endpoint = Endpoint {
+        dial: Arc::new(TlsDial),
         address: account.server.clone(),
         trust,
         certificate: Arc::new(config.device_certificate(folder_id)?),
@@ -139,73 +91,25 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
     }
 
     let (state, loaded) = State::open(&root.private_path(STATE_NAME))?;
-    recover(&root, &loaded.trees)?;
-    let joining = loaded.lost();
-    let folding = folding(&root)?;
-    let (observer, seen) = observe(&root, &loaded.prints, run.rescan)?;
-    let presence = Presence {
-        auth,
-        generation: loaded.facts.generation,
-    };
-
-    let (asks, asked) = mpsc::channel(ASKS_WAITING_MAX);
-    let (notices, first) = broadcast::channel(NOTICES_MAX);
-    let (failing, failed) = watch::channel(None);
-    let (failures, save_failures) = mpsc::channel(SAVE_FAILURES_MAX);
-    let socket = answer_others(&config, folder_id, asks.clone(), notices.clone()).await?;
-    let stop = CancellationToken::new();
-    let setup = Setup {
+    let watch = Box::new(SystemWatch::new(root.path()));
+    let ground = Ground {
         root,
         folder,
         folder_id,
         config,
         account,
-        control: Control::start(endpoint.clone(), presence, patience(once, enrolled)),
         endpoint,
-        folding,
-        trees: loaded.trees,
-        facts: loaded.facts,
-        observer,
-        seen,
-        memory: Memory::start(state, failures),
-        failures: save_failures,
-        asks: asked,
-        notices: notices.clone(),
-        failing,
+        auth,
+        patience: patience(once, enrolled),
+        store: Box::new(state),
+        loaded,
+        watch,
         interval: run.rescan,
-        joining,
     };
-    let done = drive(Driver::new(setup, stop.clone()));
-    Ok(Running {
-        asks,
-        notices,
-        failed,
-        first,
-        stop,
-        done,
-        _socket: socket,
-        _lock: lock,
-    })
-}
-
-/// Puts the private directory in order after whatever ended the last run.
-fn recover(root: &Root, trees: &Trees) -> Result<(), Fault> {
-    let wanted = wanted_contents(trees);
-    let recovered = root.recover(&|hash| wanted.contains(hash))?;
-    tracing::debug!(?recovered, "the private directory is in order");
-    Ok(())
-}
-
-/// Lets the driver run. Returns what is cancelled when it has ended, for whatever reason.
-fn drive(driver: Driver) -> CancellationToken {
-    let done = CancellationToken::new();
-    let is_done = done.clone().drop_guard();
-    tokio::spawn(async move {
-        // Dropped also when the driver panics.
-        let _is_done = is_done;
-        driver.run().await;
-    });
-    done
+    let socket_place = ground.config.place(folder_id);
+    let running = begin(ground)?;
+    let socket = answer_others(&socket_place, running.asks.clone(), running.notices.clone()).await?;
+    Ok(running.keep(socket, lock))
 }
 
 /// Says how long to go on when the server cannot be reached.
@@ -215,46 +119,6 @@ fn patience(once: bool, enrolled: bool) -> Patience {
         (false, false) => Patience::FirstTry,
         (false, true) => Patience::Endless,
     }
-}
-
-/// Finds out which names are one name to the folder's disk.
-fn folding(root: &Root) -> Result<Folding, Fault> {
-    let folds = root.folds()?;
-    Ok(match (folds.case, folds.form) {
-        (false, false) => Folding::None,
-        (true, false) => Folding::Case,
-        (_, true) => Folding::CaseAndForm,
-    })
-}
-
-/// Begins to look at the folder.
-fn observe(
-    root: &Root,
-    prints: &[(NodeId, Vec<u8>)],
-    rescan_interval: Duration,
-) -> Result<(Observer, mpsc::Receiver<Event>), Fault> {
-    let (rules, complaints) = Rules::load(root)?;
-    complaints
-        .iter()
-        .for_each(|complaint| tracing::warn!(%complaint, "a rule is passed over"));
-    let prints = prints
-        .iter()
-        .filter_map(|(id, bytes)| Some((*id, print_of_bytes(bytes)?)))
-        .collect();
-    let look = Look {
-        root: root.clone(),
-        rules,
-        prints,
-        new_id: Box::new(random_id),
-        rescan_interval,
-    };
-    Observer::start(look).map_err(|error| {
-        Fault::failed(
-            format!("cannot start to watch the folder: {error}"),
-            "nothing was changed",
-            "end some other programs and try again",
-        )
-    })
 }
 
 /// Finds the folder, or makes it if it was never one that is synchronised.
@@ -315,16 +179,7 @@ fn account(stored: Option<Account>, run: &Run) -> Result<(Account, Trust, Auth),
         (None, None) => return Err(never_enrolled(&run.folder)),
     };
     let trust = trust_of(&account, first, id.is_some())?;
-    let auth = match (&account.device, &account.id) {
-        (Some(_), _) => Auth::Device,
-        (None, Some(id)) => Auth::Enrol {
-            id: id.clone(),
-            device_name: account.device_name.clone(),
-        },
-        (None, None) => Auth::Register {
-            device_name: account.device_name.clone(),
-        },
-    };
+    let auth = account.auth();
     Ok((account, trust, auth))
 }
 
@@ -372,27 +227,14 @@ fn never_enrolled(folder: &Path) -> Fault {
     }
 }
 
-/// The contents whose transfer may have been cut off.
-fn wanted_contents(trees: &Trees) -> BTreeSet<Hash> {
-    let content = |id: &NodeId| Some(trees.remote().node(*id)?.kind.file()?.content.hash);
-    trees.unsettled().iter().filter_map(content).collect()
-}
-
-fn random_id() -> NodeId {
-    let mut id = [0; 16];
-    common::entropy::fill(&mut id).expect("the system has random numbers");
-    NodeId(id)
-}
-
 /// Lets other programs of the same user ask.
 async fn answer_others(
-    config: &Config,
-    folder_id: FolderId,
+    place: &SocketPlace,
     asks: mpsc::Sender<Asked>,
     notices: broadcast::Sender<Notice>,
 ) -> Result<Socket, Fault> {
-    let (calls, mut called) = mpsc::channel::<Call>(ASKS_WAITING_MAX);
-    let socket = Socket::listen(&config.place(folder_id), calls).await?;
+    let (calls, mut called) = mpsc::channel::<Call>(CALLS_WAITING_MAX);
+    let socket = Socket::listen(place, calls).await?;
     tokio::spawn(async move {
         while let Some(call) = called.recv().await {
             tokio::spawn(answer(call, asks.clone(), notices.clone()));

@@ -22,6 +22,7 @@ use common::fingerprint::Fingerprint;
 use common::identity::AccountId;
 use common::limits::DEVICE_NAME_LEN_MAX;
 use common::link::{PairingLink, ServerAddress};
+use common::message::Auth;
 use etcetera::BaseStrategy as _;
 use serde::{Deserialize, Serialize};
 use sync_engine::DeviceId;
@@ -59,6 +60,21 @@ pub struct Account {
 }
 
 impl Account {
+    /// Returns how the device introduces itself to the server.
+    #[must_use]
+    pub fn auth(&self) -> Auth {
+        match (&self.device, &self.id) {
+            (Some(_), _) => Auth::Device,
+            (None, Some(id)) => Auth::Enrol {
+                id: id.clone(),
+                device_name: self.device_name.clone(),
+            },
+            (None, None) => Auth::Register {
+                device_name: self.device_name.clone(),
+            },
+        }
+    }
+
     /// Returns the link that brings a further device to this account, once all of it is known.
     #[must_use]
     pub fn pairing_link(&self) -> Option<PairingLink> {

@@ -13,6 +13,7 @@ mod staging;
 mod stash;
 #[cfg(unix)]
 mod unix;
+pub mod volume;
 #[cfg(windows)]
 mod windows;
 
@@ -26,9 +27,10 @@ pub use hand::{ContentOf, HandError, Known};
 pub use lock::FolderLock;
 pub use marker::FolderId;
 pub use root::{Folds, Root};
-pub use sight::{Identity, Listing, Print, Sight};
+pub use sight::{FileType, Identity, Listing, Print, Seen, Sight};
 pub use staging::{Sealed, Staged};
 pub use stash::{Purge, Recovered, StashLimits, Stashed};
+pub use volume::File;
 
 #[cfg(test)]
 #[cfg(unix)]

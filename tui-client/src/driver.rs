@@ -5,20 +5,15 @@
 
 mod answers;
 pub mod applier;
+mod connection;
 mod contents;
 mod feed;
-mod holds;
 mod inbox;
-mod lookback;
 pub mod memory;
 mod orders;
-mod outbox;
-mod pace;
+mod paging;
 mod questions;
-mod removals;
 mod restore;
-mod session;
-mod settled;
 mod stash;
 mod steps;
 pub mod touched;
@@ -30,14 +25,15 @@ pub mod views;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, UNIX_EPOCH};
 
 use common::message::RequestId;
 use common::tls::Trust;
-use sync_engine::advance::Delta;
 use sync_engine::plan::Folding;
-use sync_engine::{Block, DeviceId, Hash, Kind, NodeId, Trees};
+use sync_engine::session::WaiterId;
+use sync_engine::{DeviceId, NodeId, Session, Trees, time};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::chunker::Chunked;
@@ -50,17 +46,12 @@ use crate::net::{Control, Endpoint};
 use crate::notice::{Notice, Trouble};
 use crate::observer::{Event, Observer};
 use crate::state::{Facts, StateError};
-use applier::{Applied, Job};
+use applier::{Applied, Hand, Job};
+use connection::Connection;
 use contents::Contents;
 use feed::Feed;
-use holds::Holds;
 use memory::Memory;
 use orders::Ordered;
-use outbox::Outbox;
-use pace::Pace;
-use removals::Removals;
-use session::Session;
-use settled::Settled;
 use touched::Touched;
 use transfers::{Transferred, Transfers};
 
@@ -96,6 +87,8 @@ pub struct Setup {
     pub seen: mpsc::Receiver<Event>,
     /// The connection, already connecting.
     pub control: Control,
+    /// What changes the folder.
+    pub hand: Hand,
     /// The database.
     pub memory: Memory,
     /// Failures of the database.
@@ -121,14 +114,20 @@ pub struct Driver {
     account: Account,
     endpoint: Endpoint,
     folding: Folding,
-    trees: Trees,
-    facts: Facts,
+    /// All decisions about the folder.
+    session: Session,
+    /// When the session's clock began.
+    began: Instant,
+    /// The generation that the server knows.
+    generation: [u8; 16],
+    /// When everything here was last on the server, in milliseconds since 1970.
+    protected_ms: Option<u64>,
     facts_changed: bool,
     touched: Touched,
     observer: Observer,
     seen: mpsc::Receiver<Event>,
     control: Control,
-    session: Option<Session>,
+    connection: Option<Connection>,
     memory: Memory,
     failures: mpsc::Receiver<Arc<StateError>>,
     asks: mpsc::Receiver<Asked>,
@@ -136,10 +135,6 @@ pub struct Driver {
     failing: watch::Sender<Option<Exit>>,
     interval: Duration,
     next_look: Instant,
-    /// Whether a full look has ended since the start: before that, nothing is written to the folder.
-    looked: bool,
-    outbox: Outbox,
-    holds: Holds,
     transfers: Transfers,
     transferred: mpsc::Receiver<Transferred>,
     jobs: mpsc::Sender<Job>,
@@ -149,51 +144,49 @@ pub struct Driver {
     applied: mpsc::Receiver<Vec<Applied>>,
     /// Small contents for commits.
     going: Contents,
-    /// Contents that were sent and that no accepted change names yet.
-    on_server: BTreeSet<Hash>,
+    /// Small contents that pushes brought.
+    come: Contents,
     /// The pieces of files that may have to be sent.
     chunked: BTreeMap<NodeId, Arc<Chunked>>,
-    /// Commits that a person ordered, by the number of the first.
-    ordered: BTreeMap<RequestId, Ordered>,
+    /// What a person ordered, by number.
+    ordered: BTreeMap<u64, Ordered>,
+    last_order: u64,
+    /// The order that each commit belongs to.
+    ordered_by: BTreeMap<RequestId, u64>,
     /// Whether it is not yet known if the server can be reached: since the start, or while the journal is being read.
     is_connecting: bool,
     /// Questions for the server that wait until that is known.
     early: Vec<Asked>,
-    /// The first commit of the order that each ordered commit belongs to.
-    ordered_by: BTreeMap<RequestId, RequestId>,
-    /// Small contents that pushes brought.
-    come: Contents,
+    /// Those who wait for 'synced'.
+    waiters: BTreeMap<WaiterId, oneshot::Sender<Answer>>,
     feed: Feed,
-    settled: Settled,
-    /// What the last plan could not place on this disk.
-    unplaceable: Vec<(NodeId, Block)>,
     blocked_told: BTreeMap<sync_engine::RelPath, String>,
     device_names: BTreeMap<DeviceId, String>,
     making: BTreeMap<NodeId, sync_engine::RelPath>,
-    /// The nodes that a step is being taken with.
-    in_hand: BTreeSet<NodeId>,
     downloading: BTreeSet<NodeId>,
-    uploading: BTreeSet<NodeId>,
-    brake: Option<sync_engine::plan::Brake>,
-    /// Nodes with local contents that the account never had, as its history has shown.
-    looked_back: BTreeMap<NodeId, Kind>,
-    /// Whether the tree that the server is about to send is an older one than was known.
-    is_put_back: bool,
-    removals: Removals,
-    pace: Pace,
     clearing: stash::Clearing,
-    /// Whether the last plan had more steps than were begun.
-    more_steps: bool,
     trouble: Option<(StateWord, Trouble)>,
     stop: CancellationToken,
+}
+
+/// The session's time: how long ago its clock began.
+fn since(began: Instant) -> time::Instant {
+    time::Instant(began.elapsed())
 }
 
 impl Driver {
     /// Puts a driver together. It does nothing before [`Driver::run`].
     #[must_use]
     pub fn new(setup: Setup, stop: CancellationToken) -> Self {
-        let (jobs, applied) = applier::start(setup.root.clone());
+        let Hand { jobs, applied } = setup.hand;
         let (transfers, transferred) = Transfers::new(setup.root.clone(), setup.memory.clone());
+        let began = Instant::now();
+        let Facts {
+            cursor,
+            generation,
+            protected_ms,
+            ..
+        } = setup.facts;
         Self {
             root: setup.root,
             folder: setup.folder,
@@ -202,27 +195,23 @@ impl Driver {
             account: setup.account,
             endpoint: setup.endpoint,
             folding: setup.folding,
-            trees: setup.trees,
-            facts: Facts {
-                joining: setup.joining,
-                ..setup.facts
-            },
+            session: Session::new(setup.trees, cursor, setup.joining, turn::LIMITS, since(began)),
+            began,
+            generation,
+            protected_ms,
             facts_changed: true,
             touched: Touched::default(),
             observer: setup.observer,
             seen: setup.seen,
             control: setup.control,
-            session: None,
+            connection: None,
             memory: setup.memory,
             failures: setup.failures,
             asks: setup.asks,
             notices: setup.notices,
             failing: setup.failing,
             interval: setup.interval,
-            next_look: Instant::now() + setup.interval,
-            looked: false,
-            outbox: Outbox::default(),
-            holds: Holds::default(),
+            next_look: began + setup.interval,
             transfers,
             transferred,
             jobs,
@@ -230,31 +219,54 @@ impl Driver {
             hand_len: 0,
             applied,
             going: Contents::default(),
-            on_server: BTreeSet::new(),
+            come: Contents::default(),
             chunked: BTreeMap::new(),
             ordered: BTreeMap::new(),
+            last_order: 0,
+            ordered_by: BTreeMap::new(),
             is_connecting: true,
             early: Vec::new(),
-            ordered_by: BTreeMap::new(),
-            come: Contents::default(),
+            waiters: BTreeMap::new(),
             feed: Feed::default(),
-            settled: Settled::default(),
-            unplaceable: Vec::new(),
             blocked_told: BTreeMap::new(),
             device_names: BTreeMap::new(),
             making: BTreeMap::new(),
-            in_hand: BTreeSet::new(),
             downloading: BTreeSet::new(),
-            uploading: BTreeSet::new(),
-            brake: None,
-            looked_back: BTreeMap::new(),
-            is_put_back: false,
-            removals: Removals::default(),
-            pace: Pace::new(Instant::now()),
             clearing: stash::Clearing::default(),
-            more_steps: false,
             trouble: None,
             stop,
+        }
+    }
+
+    /// The session's time.
+    fn now(&self) -> time::Instant {
+        since(self.began)
+    }
+
+    /// The time of day in milliseconds since 1970, for people; nothing is decided by it.
+    fn now_ms(&self) -> u64 {
+        let since = self.root.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The day, for conflict names.
+    fn today(&self) -> jiff::civil::Date {
+        let now = jiff::Timestamp::try_from(self.root.now()).unwrap_or_default();
+        now.to_zoned(jiff::tz::TimeZone::system()).date()
+    }
+
+    fn trees(&self) -> &Trees {
+        self.session.trees()
+    }
+
+    /// What has to be remembered besides the trees.
+    fn facts(&self) -> Facts {
+        Facts {
+            cursor: self.session.cursor(),
+            generation: self.generation,
+            next_generation: None,
+            protected_ms: self.protected_ms,
+            joining: self.session.is_joining(),
         }
     }
 
@@ -263,15 +275,17 @@ impl Driver {
         self.tell_account();
         loop {
             let wake = self.next_wake();
+            // In the order of urgency, rare things first, so that none of them starves.
             tokio::select! {
-                Some(event) = self.seen.recv() => self.on_seen(event),
-                Some(event) = self.control.events.recv() => self.on_control(event).await,
-                Some(applied) = self.applied.recv() => self.on_applied(applied),
-                Some(done) = self.transferred.recv() => self.on_transferred(done),
+                biased;
+                () = self.stop.cancelled() => break,
                 Some(asked) = self.asks.recv() => self.on_asked(asked),
                 Some(failure) = self.failures.recv() => self.on_save_failed(&failure),
-                () = tokio::time::sleep_until(wake.into()) => self.on_time(),
-                () = self.stop.cancelled() => break,
+                () = tokio::time::sleep_until(wake) => self.on_time(),
+                Some(applied) = self.applied.recv() => self.on_applied(applied),
+                Some(done) = self.transferred.recv() => self.on_transferred(done),
+                Some(event) = self.control.events.recv() => self.on_control(event).await,
+                Some(event) = self.seen.recv() => self.on_seen(event),
             }
             self.take_in().await;
             self.turn().await;
@@ -299,24 +313,15 @@ impl Driver {
 
     /// When something is due although nothing happens.
     fn next_wake(&self) -> Instant {
-        let due = [
-            Some(self.next_look),
-            self.holds.next_due(),
-            self.settled.next_due(),
-            self.removals.next_due(),
-            self.pace.next_due().filter(|_| self.works()),
-        ];
-        due.into_iter().flatten().min().unwrap_or(self.next_look)
+        let due = self.session.next_due().map(|due| self.began + due.0);
+        due.map_or(self.next_look, |due| due.min(self.next_look))
     }
 
     fn on_time(&mut self) {
-        let now = Instant::now();
-        if self.holds.wake(now) || self.removals.next_due().is_some_and(|due| due <= now) {
-            self.removals.now(now);
-            self.pace.want();
-        }
-        if self.next_look <= now {
-            self.next_look = now + self.interval;
+        let now = self.now();
+        self.session.wake(now);
+        if self.next_look <= Instant::now() {
+            self.next_look = Instant::now() + self.interval;
             self.observer.rescan();
         }
     }
@@ -354,16 +359,5 @@ impl Driver {
             tracing::warn!(%fault, "the folder's place could not be noted");
         }
         Ok(())
-    }
-
-    /// Notes what a pure step of the trees touched.
-    fn touch(&mut self, delta: &Delta) {
-        delta.remote.iter().for_each(|id| self.touched.remote(*id));
-        delta.synced.iter().for_each(|id| self.touched.synced(*id));
-        delta.local.iter().for_each(|id| self.touched.local(*id));
-        delta.blocked.iter().for_each(|id| self.touched.blocked(*id));
-        for (from, to) in &delta.reidentified {
-            self.follow(*from, *to);
-        }
     }
 }

@@ -8,6 +8,6 @@ pub mod line;
 mod trouble;
 
 pub use bulk::{Bulk, BulkError};
-pub use connect::{ConnectError, Endpoint, Introduction, connect};
+pub use connect::{ConnectError, Dial, Dialled, Endpoint, Introduction, Stream, TlsDial, connect};
 pub use control::{Control, ControlEvent, Presence};
 pub use line::Line;

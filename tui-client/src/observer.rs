@@ -5,7 +5,7 @@
 //! they find through one bounded channel; whoever adds work never waits, only they do. The driver gives every event to
 //! [`Observer::handle`], which touches no disk: it says which node each thing is ([`sync_engine::observe`]), asks for
 //! what else must be looked at or read, and returns an edit of the local tree. All workers end when the observer is
-//! dropped. Each is a thread; in a simulation, each is a task.
+//! dropped.
 
 mod bell;
 mod draft;
@@ -29,13 +29,14 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use common::offload;
 use sync_engine::Place;
 use sync_engine::{Block, NodeId, RelPath};
 use tokio::sync::mpsc;
 
 pub use finding::Event;
 pub use update::LocalUpdate;
-pub use watch::{HintSink, PathEvent, Watch, WatchTrouble};
+pub use watch::{HintSink, PathEvent, SystemWatch, Watch, WatchTrouble};
 pub use worker::Worker;
 
 use crate::disk::{Print, Root};
@@ -45,7 +46,6 @@ use known::Known;
 use looker::Looker;
 use queue::Queue;
 use reader::Reader;
-use watch::SystemWatch;
 
 /// How many events wait for the driver at most. Whoever has one more waits.
 const EVENTS_MAX: usize = 16;
@@ -95,8 +95,7 @@ impl Observer {
         let watch = SystemWatch::new(start.root.path());
         let (observer, receiver, workers) = Self::with_workers(start, Box::new(watch));
         for worker in workers {
-            let thread = std::thread::Builder::new().name(worker.name().to_owned());
-            thread.spawn(move || worker.run_on_thread())?;
+            offload::start(worker.name(), worker.run())?;
         }
         Ok((observer, receiver))
     }

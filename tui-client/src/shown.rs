@@ -12,8 +12,8 @@ use crate::client;
 use crate::config::Config;
 use crate::disk::Root;
 use crate::fault::{Exit, Fault};
-use crate::net::Endpoint;
 use crate::net::connect::probe;
+use crate::net::{Endpoint, TlsDial};
 use crate::notice::Trouble;
 use crate::options::{FirstTrust, Listener, Look, Run, Start};
 use crate::screen::{self, Client, Join, Prefill, ScreenError, ScreenOptions, Setup, Theme};
@@ -118,6 +118,7 @@ async fn reach(server: String) -> Result<Fingerprint, Trouble> {
         .map_err(|error| unusable(format!("'{server}' is no address: {error}")))?;
     let certificate = Certificate::generate(&[]).map_err(|error| unusable(error.to_string()))?;
     let endpoint = Endpoint {
+        dial: Arc::new(TlsDial),
         address: address.clone(),
         trust: Trust::FirstUse,
         certificate: Arc::new(certificate),

@@ -165,6 +165,61 @@ impl Delta {
     }
 }
 
+/// Where the memory is kept: a file, or what a simulation has instead. See [`State`], whose methods these are.
+pub trait Store: Send {
+    /// Saves what has changed, all or nothing. A power cut may undo it.
+    ///
+    /// # Errors
+    /// When it cannot be written; then nothing was saved, and the same may be tried again.
+    fn save(&mut self, delta: &Delta) -> Result<(), StateError>;
+
+    /// Saves what has changed, all or nothing, and with it makes all that was saved before durable.
+    ///
+    /// # Errors
+    /// When it cannot be written; then nothing was saved, and the same may be tried again.
+    fn save_durably(&mut self, delta: &Delta) -> Result<(), StateError>;
+
+    /// Returns, for each chunk in the same order, a place where it was seen.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn find_chunks(&self, hashes: &[Hash]) -> Result<Vec<Option<ChunkPlace>>, StateError>;
+
+    /// Returns the chunks of a file in order, as they were when it was last read.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn chunks_of(&self, id: NodeId) -> Result<Vec<ChunkRow>, StateError>;
+
+    /// Closes it in good order.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn finish(self: Box<Self>) -> Result<(), StateError>;
+}
+
+impl Store for State {
+    fn save(&mut self, delta: &Delta) -> Result<(), StateError> {
+        Self::save(self, delta)
+    }
+
+    fn save_durably(&mut self, delta: &Delta) -> Result<(), StateError> {
+        Self::save_durably(self, delta)
+    }
+
+    fn find_chunks(&self, hashes: &[Hash]) -> Result<Vec<Option<ChunkPlace>>, StateError> {
+        Self::find_chunks(self, hashes)
+    }
+
+    fn chunks_of(&self, id: NodeId) -> Result<Vec<ChunkRow>, StateError> {
+        Self::chunks_of(self, id)
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), StateError> {
+        Self::finish(*self)
+    }
+}
+
 impl State {
     /// Opens the memory, or makes an empty one. The caller holds the folder's lock. A damaged file is moved aside as
     /// `state.db.damaged-N` and an empty one takes its place.

@@ -5,13 +5,3 @@
 pub mod compress;
 pub mod download;
 pub mod upload;
-
-#[cfg(unix)]
-mod unix;
-#[cfg(windows)]
-mod windows;
-
-#[cfg(unix)]
-use unix as platform;
-#[cfg(windows)]
-use windows as platform;

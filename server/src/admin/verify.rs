@@ -15,34 +15,25 @@ const PAGE_MAX: usize = 1024;
 /// The length of those, in bytes.
 const PAGE_LEN: usize = 4 * 1024 * 1024;
 
+/// What there is in a store.
 #[derive(Default)]
-struct Found {
-    damages: Vec<String>,
+pub(super) struct Found {
+    /// What is damaged.
+    pub(super) damages: Vec<String>,
+    n_accounts: usize,
     n_chunks: u64,
     n_entries: u64,
 }
 
 /// Verifies a store.
 pub(super) fn verify(store: &Store) -> Result<(), Trouble> {
-    let mut found = Found {
-        damages: store.metadata.check_itself().map_err(Trouble::from)?,
-        ..Found::default()
-    };
-    let accounts = store.metadata.read(|records| {
-        verify_chunks(store, records, &mut found)?;
-        let accounts = records.accounts()?;
-        for account in &accounts {
-            verify_journal(records, account, &mut found)?;
-            verify_tree(records, account, &mut found)?;
-        }
-        Ok(accounts.len())
-    });
-    let n_accounts = accounts.map_err(Trouble::from)?;
+    let found = look(store).map_err(Trouble::from)?;
     for damage in &found.damages {
         print_line(&format!("damaged: {damage}"))?;
     }
     let Found {
         damages,
+        n_accounts,
         n_chunks,
         n_entries,
     } = found;
@@ -62,6 +53,25 @@ pub(super) fn verify(store: &Store) -> Result<(), Trouble> {
         "check the disk; let the devices connect, since they send what the server misses again; what they no longer \
          have, put back from a backup",
     ))
+}
+
+/// Reads everything in a store.
+pub(super) fn look(store: &Store) -> Result<Found, StoreError> {
+    let mut found = Found {
+        damages: store.metadata.check_itself()?,
+        ..Found::default()
+    };
+    store.metadata.read(|records| {
+        verify_chunks(store, records, &mut found)?;
+        let accounts = records.accounts()?;
+        for account in &accounts {
+            verify_journal(records, account, &mut found)?;
+            verify_tree(records, account, &mut found)?;
+        }
+        found.n_accounts = accounts.len();
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 fn verify_chunks(store: &Store, records: &dyn Records, found: &mut Found) -> Result<(), StoreError> {

@@ -5,10 +5,8 @@ use common::codec::{CodecError, Frame, FrameCodec, encode};
 use common::message::{Attachment, Reply, Request};
 use std::io;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
-use tokio_rustls::server::TlsStream;
 use tokio_util::codec::Decoder;
 
 use super::ConnectionError;
@@ -18,16 +16,32 @@ const BUFFER_LEN_KEPT: usize = 64 * 1024;
 /// Room made for what comes next, in bytes.
 const READ_LEN: usize = 4 * 1024;
 
+/// What requests are read from.
+type Incoming = Box<dyn AsyncRead + Send + Sync + Unpin>;
+/// What replies are written to.
+type Outgoing = Box<dyn AsyncWrite + Send + Sync + Unpin>;
+
+/// Divides a connection into its two halves.
+pub(super) fn divide(
+    stream: impl AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static,
+    write_timeout: Duration,
+) -> (FrameReader, FrameWriter) {
+    let (reading, writing) = tokio::io::split(stream);
+    let reader = FrameReader::new(Box::new(reading));
+    let writer = FrameWriter::new(Box::new(writing), write_timeout);
+    (reader, writer)
+}
+
 /// Reads requests.
 pub(super) struct FrameReader {
-    stream: ReadHalf<TlsStream<TcpStream>>,
+    stream: Incoming,
     codec: FrameCodec<Request, Reply>,
     bytes: BytesMut,
 }
 
 impl FrameReader {
     /// Reads what a stranger sends.
-    pub(super) fn new(stream: ReadHalf<TlsStream<TcpStream>>) -> Self {
+    fn new(stream: Incoming) -> Self {
         Self {
             stream,
             codec: FrameCodec::new(),
@@ -64,14 +78,14 @@ impl FrameReader {
 
 /// Writes replies. Each has to be taken within a time, so that a peer that does not read holds nothing for long.
 pub(super) struct FrameWriter {
-    stream: WriteHalf<TlsStream<TcpStream>>,
+    stream: Outgoing,
     write_timeout: Duration,
     bytes: BytesMut,
 }
 
 impl FrameWriter {
     /// Writes to a peer that has to take each frame within a time.
-    pub(super) fn new(stream: WriteHalf<TlsStream<TcpStream>>, write_timeout: Duration) -> Self {
+    fn new(stream: Outgoing, write_timeout: Duration) -> Self {
         Self {
             stream,
             write_timeout,

@@ -48,14 +48,19 @@ impl Outbox {
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Pending>) -> Result<(), ConnectionError> {
         loop {
             tokio::select! {
+                biased;
+                changed = self.head.changed(), if self.pushed.is_some() => {
+                    changed.map_err(|_| ConnectionError::BrokenOff)?;
+                    self.push().await?;
+                    // However much others commit, an answer has its turn.
+                    if let Ok(pending) = queue.try_recv() {
+                        self.answer(pending).await?;
+                    }
+                }
                 pending = queue.recv() => match pending {
                     Some(pending) => self.answer(pending).await?,
                     None => break,
                 },
-                changed = self.head.changed(), if self.pushed.is_some() => {
-                    changed.map_err(|_| ConnectionError::BrokenOff)?;
-                    self.push().await?;
-                }
             }
         }
         self.writer.finish().await;
@@ -101,6 +106,7 @@ impl Outbox {
     ) -> Result<Result<T, Failure>, ConnectionError> {
         loop {
             tokio::select! {
+                biased;
                 answer = &mut answer => return answer.map_err(|_| ConnectionError::BrokenOff),
                 changed = self.head.changed(), if self.pushed.is_some() => {
                     changed.map_err(|_| ConnectionError::BrokenOff)?;

@@ -72,12 +72,14 @@ pub(super) async fn run(
     let reading = inbox.run(reader);
     tokio::pin!(sending);
     tokio::select! {
+        biased;
         () = cut.cancelled() => Ok(()),
         // The outbox only ends before the inbox when it fails.
         sent = &mut sending => sent,
         read = reading => match read {
             // The device has ended: what it asked for before is still answered.
             Ok(()) => tokio::select! {
+                biased;
                 () = cut.cancelled() => Ok(()),
                 sent = &mut sending => sent,
             },

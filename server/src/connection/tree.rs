@@ -42,12 +42,11 @@ pub(super) async fn tree_parts(
         .await
         .map_err(|_| ConnectionError::BrokenOff)?;
     // Law: the reading thread sends, the outbox receives; the last part says so; an end without it is a failure.
-    let (parts, receiver) = mpsc::channel(PARTS_MAX);
-    tokio::task::spawn_blocking(move || {
+    let receiver = common::offload::stream(PARTS_MAX, move |give| {
         let read = house
             .store
             .metadata
-            .read(|records| read_out(records, account, at, &parts));
+            .read(|records| read_out(records, account, at, give));
         if let Err(error) = read {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
@@ -63,7 +62,7 @@ fn read_out(
     records: &dyn Records,
     account: AccountKey,
     at: Option<Version>,
-    parts: &mpsc::Sender<Part>,
+    give: &mut dyn FnMut(Part) -> bool,
 ) -> Result<(), StoreError> {
     let head = records.account(account)?.map_or(Version::ZERO, |row| row.head);
     let version = at.unwrap_or(head);
@@ -84,14 +83,14 @@ fn read_out(
             nodes: std::mem::take(&mut nodes),
             last: false,
         };
-        parts.blocking_send(part).is_ok()
+        give(part)
     };
     match at {
         None => records.tree(account, &mut visit)?,
         Some(at) => records.past_tree(account, at, &mut visit)?,
     }
     // The device may have gone.
-    let _ = parts.blocking_send(Part {
+    let _ = give(Part {
         version,
         chain,
         nodes,

@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::StoreError;
+use super::files::{PackDirectory, PackFiles};
 use super::system::{make_private_dir, open_locked};
 
 /// A data directory.
@@ -23,11 +25,6 @@ impl Directory {
         Self(path.to_owned())
     }
 
-    /// Returns its path.
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
     /// Returns the path of the database.
     pub(crate) fn database(&self) -> PathBuf {
         self.0.join("store.db")
@@ -36,6 +33,11 @@ impl Directory {
     /// Returns the path of the directory of packs.
     pub(crate) fn packs(&self) -> PathBuf {
         self.0.join("packs")
+    }
+
+    /// Returns the files of the packs.
+    pub(super) fn pack_files(&self) -> Arc<dyn PackFiles> {
+        Arc::new(PackDirectory::new(self.packs()))
     }
 
     /// Tells whether there is a store in it.

@@ -13,7 +13,7 @@ pub(crate) type Visit<'a> = &'a mut dyn FnMut(NodeId, Version, Node) -> bool;
 
 /// Whether a transaction has to be on the disk before it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Durability {
+pub enum Durability {
     /// It is flushed before it is answered.
     Flushed,
     /// It may be lost in a crash of the machine, together with all that comes after it.
@@ -22,7 +22,7 @@ pub(crate) enum Durability {
 
 /// Opens views and drafts.
 pub(crate) trait Metadata: Send + Sync {
-    /// Runs `work` on a view that does not change meanwhile.
+    /// Runs `work` on a view that does not change meanwhile. The work opens no other view or draft: there may be one only.
     fn read<T>(&self, work: impl FnOnce(&dyn Records) -> Result<T>) -> Result<T>;
 
     /// Runs `work` on a draft and makes it count if `work` succeeds; else nothing has changed.
@@ -99,6 +99,8 @@ pub(crate) trait Records {
 
 /// A view that can be changed.
 pub(crate) trait Draft: Records {
+    /// Returns the time in milliseconds since 1970. It is shown to people and decides nothing.
+    fn now_ms(&self) -> u64;
     /// Gives the store another epoch.
     fn set_epoch(&self, epoch: Epoch) -> Result<()>;
     /// Notes how far the packs are flushed.

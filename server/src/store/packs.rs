@@ -3,15 +3,13 @@
 
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sync_engine::Hash;
 
 use super::blobs::{Blobs, Mark, NewBlob, Place};
+use super::files::{PackFile, PackFiles};
 use super::pack_file::{HEADER_LEN, Header};
-use super::system::{append_private, flush_dir, free_bytes, read_at};
 use super::{AccountKey, StoreError};
 
 /// A pack that has reached this length is not appended to, in bytes.
@@ -23,12 +21,12 @@ const LOOK_LEN: u64 = 1024 * 1024;
 /// Packs kept open for reading.
 const OPEN_MAX: usize = 64;
 
-/// A directory of packs.
+/// The packs of a store.
 #[derive(Debug)]
 pub(crate) struct Packs {
-    directory: PathBuf,
+    files: Arc<dyn PackFiles>,
     tail: Mutex<Tail>,
-    open: Mutex<BTreeMap<u32, Arc<File>>>,
+    open: Mutex<BTreeMap<u32, Arc<dyn PackFile>>>,
 }
 
 /// The end of the newest pack.
@@ -36,50 +34,52 @@ pub(crate) struct Packs {
 struct Tail {
     mark: Mark,
     /// Packs with something in them that is not flushed yet; the last is the one being appended to.
-    unflushed: Vec<(u32, Arc<File>)>,
+    unflushed: Vec<(u32, Arc<dyn PackFile>)>,
     /// The file of the newest pack, once something was appended.
-    file: Option<Arc<File>>,
+    file: Option<Arc<dyn PackFile>>,
     /// What may be appended before the room on the disk is looked at again, in bytes.
     unlooked: u64,
 }
 
 impl Packs {
-    /// Opens a directory to append behind `mark`. What lies behind it is cut off.
-    pub(super) fn open(directory: &Path, mark: Mark) -> Result<Self, StoreError> {
-        let packs = Self::open_for_reading(directory);
-        packs.lock_tail().mark = mark;
-        packs.cut(mark)?;
+    /// Opens packs to append behind `end`. What lies behind it is cut off. What lies between `flushed` and it is
+    /// flushed: a server that was killed may have left it to the system, which can still lose it.
+    pub(super) fn open(files: Arc<dyn PackFiles>, flushed: Mark, end: Mark) -> Result<Self, StoreError> {
+        let packs = Self::open_for_reading(files);
+        packs.cut(end)?;
+        let mut tail = packs.lock_tail();
+        tail.mark = end;
+        let behind = packs.numbers()?.into_iter();
+        for pack in behind.filter(|pack| flushed < end && flushed.pack <= *pack) {
+            let opened = packs.files.open_to_append(pack, false);
+            let file = opened.map_err(packs.failed("opened", pack))?;
+            tail.unflushed.push((pack, file));
+        }
+        drop(tail);
+        packs.flush()?;
         Ok(packs)
     }
 
-    /// Opens a directory only to read.
-    pub(super) fn open_for_reading(directory: &Path) -> Self {
+    /// Opens packs only to read.
+    pub(super) fn open_for_reading(files: Arc<dyn PackFiles>) -> Self {
         Self {
-            directory: directory.to_owned(),
+            files,
             tail: Mutex::default(),
             open: Mutex::default(),
         }
     }
 
-    /// Returns the numbers of all packs in a directory, in order.
+    /// Returns the numbers of all packs, in order.
     pub(crate) fn numbers(&self) -> Result<Vec<u32>, StoreError> {
-        let failed = |source| StoreError::File {
-            deed: "listed",
-            path: self.directory.clone(),
-            source,
-        };
-        let mut numbers = Vec::new();
-        for item in fs::read_dir(&self.directory).map_err(failed)? {
-            let name = item.map_err(failed)?.file_name();
-            let stem = name.to_str().and_then(|name| name.strip_suffix(".pack"));
-            numbers.extend(stem.and_then(|stem| stem.parse::<u32>().ok()));
-        }
-        numbers.sort_unstable();
-        Ok(numbers)
+        self.files
+            .list()
+            .map_err(StoreError::file("listed", self.files.directory()))
     }
 
-    fn path(&self, pack: u32) -> PathBuf {
-        self.directory.join(format!("{pack:08}.pack"))
+    /// Returns a closure that wraps an error of a pack's file.
+    fn failed(&self, deed: &'static str, pack: u32) -> impl FnOnce(io::Error) -> StoreError + use<> {
+        let path = self.files.path(pack);
+        move |source| StoreError::File { deed, path, source }
     }
 
     fn lock_tail(&self) -> MutexGuard<'_, Tail> {
@@ -90,39 +90,29 @@ impl Packs {
     fn cut(&self, mark: Mark) -> Result<(), StoreError> {
         let mut cut_any = false;
         for pack in self.numbers()?.into_iter().filter(|pack| *pack >= mark.pack) {
-            let path = self.path(pack);
             if pack > mark.pack || mark.len == 0 {
-                fs::remove_file(&path).map_err(StoreError::file("removed", &path))?;
+                self.files.remove(pack).map_err(self.failed("removed", pack))?;
                 cut_any = true;
                 continue;
             }
-            let file = OpenOptions::new()
-                .write(true)
-                .open(&path)
-                .map_err(StoreError::file("opened", &path))?;
-            let len = file
-                .metadata()
-                .map_err(StoreError::file("measured", &path))?
-                .len();
+            let len = self.files.measure(pack).map_err(self.failed("measured", pack))?;
             if mark.len < len {
-                file.set_len(mark.len)
-                    .map_err(StoreError::file("shortened", &path))?;
-                file.sync_all()
-                    .map_err(|source| StoreError::NotFlushed { path, source })?;
+                let shortened = self.files.shorten(pack, mark.len);
+                shortened.map_err(self.failed("shortened", pack))?;
             }
         }
         if cut_any { self.flush_names() } else { Ok(()) }
     }
 
     fn flush_names(&self) -> Result<(), StoreError> {
-        flush_dir(&self.directory).map_err(|source| StoreError::NotFlushed {
-            path: self.directory.clone(),
+        self.files.flush_names().map_err(|source| StoreError::NotFlushed {
+            path: self.files.directory().to_owned(),
             source,
         })
     }
 
     /// Returns the file to append to, and begins a new pack when the newest is long enough.
-    fn file_to_append(&self, tail: &mut Tail) -> Result<Arc<File>, StoreError> {
+    fn file_to_append(&self, tail: &mut Tail) -> Result<Arc<dyn PackFile>, StoreError> {
         if tail.mark.pack == 0 || PACK_LEN_MAX <= tail.mark.len {
             tail.mark = Mark {
                 pack: tail.mark.pack + 1,
@@ -133,10 +123,10 @@ impl Packs {
         if let Some(file) = &tail.file {
             return Ok(file.clone());
         }
-        let path = self.path(tail.mark.pack);
+        let pack = tail.mark.pack;
         let is_new = tail.mark.len == 0;
-        let opened = append_private(&path, is_new);
-        let file = Arc::new(opened.map_err(StoreError::file("opened", &path))?);
+        let opened = self.files.open_to_append(pack, is_new);
+        let file = opened.map_err(self.failed("opened", pack))?;
         if is_new {
             self.flush_names()?;
         }
@@ -150,19 +140,16 @@ impl Packs {
             tail.unlooked -= len;
             return Ok(());
         }
-        if free_bytes(&self.directory).is_some_and(|free| free < RESERVE_LEN + LOOK_LEN) {
-            let source = io::ErrorKind::StorageFull.into();
-            return Err(StoreError::File {
-                deed: "extended",
-                path: self.directory.clone(),
-                source,
-            });
+        let free = self.files.free_bytes();
+        if free.is_some_and(|free| free < RESERVE_LEN + LOOK_LEN) {
+            let failed = StoreError::file("extended", self.files.directory());
+            return Err(failed(io::ErrorKind::StorageFull.into()));
         }
         tail.unlooked = LOOK_LEN;
         Ok(())
     }
 
-    fn file_to_read(&self, pack: u32) -> Result<Arc<File>, StoreError> {
+    fn file_to_read(&self, pack: u32) -> Result<Arc<dyn PackFile>, StoreError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = open.get(&pack) {
             return Ok(file.clone());
@@ -170,25 +157,21 @@ impl Packs {
         if OPEN_MAX <= open.len() {
             open.clear();
         }
-        let path = self.path(pack);
-        let file = Arc::new(File::open(&path).map_err(StoreError::file("opened", &path))?);
+        let opened = self.files.open_to_read(pack);
+        let file = opened.map_err(self.failed("opened", pack))?;
         open.insert(pack, file.clone());
         Ok(file)
     }
 
     /// Reads the header and the bytes of the record at a place.
     pub(crate) fn read_record(&self, place: Place) -> Result<(Header, Bytes), StoreError> {
-        let path = self.path(place.pack);
         let mut record = vec![0; HEADER_LEN + place.stored_len as usize];
         let file = self.file_to_read(place.pack)?;
-        read_at(&file, &mut record, place.offset).map_err(|source| match source.kind() {
-            io::ErrorKind::UnexpectedEof => damaged(place),
-            _ => StoreError::File {
-                deed: "read",
-                path,
-                source,
-            },
-        })?;
+        file.read_at(&mut record, place.offset)
+            .map_err(|source| match source.kind() {
+                io::ErrorKind::UnexpectedEof => damaged(place),
+                _ => self.failed("read", place.pack)(source),
+            })?;
         let mut record = Bytes::from(record);
         let head = record.split_to(HEADER_LEN);
         let header = head.as_ref().try_into().ok().and_then(Header::from_bytes);
@@ -219,19 +202,14 @@ impl Blobs for Packs {
         let mut record = Vec::with_capacity(HEADER_LEN + blob.bytes.len());
         record.extend_from_slice(&header.to_bytes());
         record.extend_from_slice(&blob.bytes);
-        if let Err(source) = (&*file).write_all(&record) {
+        if let Err(source) = file.append(&record) {
             // What was written of the record must not stand before the next one.
-            let path = self.path(place.pack);
-            file.set_len(place.offset)
-                .map_err(|source| StoreError::NotFlushed {
-                    path: path.clone(),
-                    source,
-                })?;
-            return Err(StoreError::File {
-                deed: "written",
-                path,
+            let shortened = self.files.shorten(place.pack, place.offset);
+            shortened.map_err(|source| StoreError::NotFlushed {
+                path: self.files.path(place.pack),
                 source,
-            });
+            })?;
+            return Err(self.failed("written", place.pack)(source));
         }
         tail.mark.len += record.len() as u64;
         let pack = place.pack;
@@ -251,8 +229,8 @@ impl Blobs for Packs {
             (tail.mark, std::mem::take(&mut tail.unflushed))
         };
         for (pack, file) in unflushed {
-            file.sync_data().map_err(|source| StoreError::NotFlushed {
-                path: self.path(pack),
+            file.flush().map_err(|source| StoreError::NotFlushed {
+                path: self.files.path(pack),
                 source,
             })?;
         }

@@ -3,16 +3,17 @@
 //! brought but never committed: each is read and verified, and forgotten if it is not whole. The device that brought
 //! it asks again which are missing. What then lies behind the last chunk that is known is cut off.
 
-use std::path::Path;
+use std::sync::Arc;
 
 use super::blobs::{Blobs, Mark};
+use super::files::PackFiles;
 use super::pack_file::HEADER_LEN;
 use super::{ChunkRow, Durability, Metadata, Packs, Sqlite, StoreError};
 use crate::chunk;
 
 /// Brings a store in order and opens its packs to append.
-pub(super) fn recover(metadata: &Sqlite, directory: &Path) -> Result<Packs, StoreError> {
-    let reading = Packs::open_for_reading(directory);
+pub(super) fn recover(metadata: &Sqlite, files: Arc<dyn PackFiles>) -> Result<Packs, StoreError> {
+    let reading = Packs::open_for_reading(files.clone());
     let mut rows = Vec::new();
     let flushed = metadata.read(|records| {
         let flushed = records.flushed()?;
@@ -40,7 +41,7 @@ pub(super) fn recover(metadata: &Sqlite, directory: &Path) -> Result<Packs, Stor
                 .try_for_each(|(account, hash)| draft.drop_chunk(*account, hash))
         })?;
     }
-    let packs = Packs::open(directory, end)?;
+    let packs = Packs::open(files, flushed, end)?;
     Ok(packs)
 }
 

@@ -1,7 +1,6 @@
 //! The values that the store keeps, as plain rows.
 
 use common::message::Encoding;
-use std::time::{SystemTime, UNIX_EPOCH};
 use sync_engine::{DeviceId, Entry, Hash, Version};
 
 use super::Place;
@@ -90,11 +89,4 @@ pub(crate) struct ChunkRow {
     pub(crate) place: Place,
     /// Whether it was found damaged. It then counts as missing, until a device brings it again.
     pub(crate) damaged: bool,
-}
-
-/// Returns the clock's time in milliseconds since 1970. It is shown to people and decides nothing.
-pub(crate) fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX))
 }

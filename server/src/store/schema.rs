@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::StoreError;
+use super::memory;
 use super::system::append_private;
 
 /// Tells a store of Holdfast from other databases ("HFST").
@@ -96,7 +97,28 @@ pub(super) fn create(path: &Path) -> Result<Connection, StoreError> {
     // The database's other files take their mode from this one.
     append_private(path, true).map_err(StoreError::file("opened", path))?;
     let connection = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
-    let format = number(&connection, "user_version")?;
+    make_tables(&connection, path)?;
+    check(&connection, path)?;
+    Ok(connection)
+}
+
+/// Opens a database in memory from what it was, and makes the tables when there are none.
+pub(super) fn in_memory(database: Option<&[u8]>) -> Result<Connection, StoreError> {
+    let path = Path::new(memory::NAME);
+    let mut connection = Connection::open_in_memory().map_err(StoreError::sql("be opened"))?;
+    if let Some(bytes) = database {
+        connection
+            .deserialize_read_exact("main", bytes, bytes.len(), false)
+            .map_err(StoreError::sql("be read"))?;
+    }
+    set_up(&connection, path)?;
+    make_tables(&connection, path)?;
+    check(&connection, path)?;
+    Ok(connection)
+}
+
+fn make_tables(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let format = number(connection, "user_version")?;
     let tables = connection
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| {
             row.get::<_, i64>(0)
@@ -117,8 +139,7 @@ pub(super) fn create(path: &Path) -> Result<Connection, StoreError> {
             .and_then(|()| connection.execute_batch(&script))
             .map_err(StoreError::sql("make its tables"))?;
     }
-    check(&connection, path)?;
-    Ok(connection)
+    Ok(())
 }
 
 /// Opens another connection to a database that is there.
@@ -131,6 +152,11 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
 fn connect(path: &Path, more: OpenFlags) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let connection = Connection::open_with_flags(path, flags).map_err(StoreError::sql("be opened"))?;
+    set_up(&connection, path)?;
+    Ok(connection)
+}
+
+fn set_up(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     connection
         .busy_timeout(BUSY_TIMEOUT)
         .map_err(StoreError::sql("set its waiting time"))?;
@@ -140,8 +166,7 @@ fn connect(path: &Path, more: OpenFlags) -> Result<Connection, StoreError> {
             "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;
              PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;",
         )
-        .map_err(|source| not_a_database(path, source))?;
-    Ok(connection)
+        .map_err(|source| not_a_database(path, source))
 }
 
 fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {

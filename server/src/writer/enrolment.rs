@@ -5,7 +5,7 @@ use common::identity::AccountId;
 use common::message::{Auth, Hello, Refusal, Role};
 use sync_engine::{DeviceId, Version};
 
-use crate::store::{AccountKey, DeviceRow, Draft, KeyHash, NewDevice, StoreError, now_ms};
+use crate::store::{AccountKey, DeviceRow, Draft, KeyHash, NewDevice, StoreError};
 
 /// The most devices of an account, revoked ones included.
 const DEVICES_MAX: usize = 1024;
@@ -67,7 +67,7 @@ pub(crate) fn admit_device(
         },
         (Auth::Register { .. }, None) if is_closed => Ok(Err(Refusal::Closed)),
         (Auth::Register { device_name }, None) => {
-            let account = draft.add_account(&caller.new_id.hash(), now_ms())?;
+            let account = draft.add_account(&caller.new_id.hash(), draft.now_ms())?;
             enrol(draft, caller, account, device_name, Some(caller.new_id.clone()))
         }
     }
@@ -86,7 +86,7 @@ fn readmit(
             return Ok(Err(Refusal::Cloned));
         }
         draft.set_generation(&device.key, &hello.generation, &hello.next_generation)?;
-        draft.set_seen(device.account, device.id, now_ms())?;
+        draft.set_seen(device.account, device.id, draft.now_ms())?;
     }
     welcome(draft, device.account, device.id, device.name.clone(), id)
 }
@@ -125,7 +125,7 @@ fn enrol(
         name: crate::device_name::cleaned(device_name),
         next_generation: caller.hello.next_generation,
     };
-    draft.add_device(account, &device, now_ms())?;
+    draft.add_device(account, &device, draft.now_ms())?;
     welcome(draft, account, device.id, device.name, id)
 }
 

@@ -3,11 +3,10 @@
 
 use super::error::{DiskError, block_of, is_gone};
 use super::look::sight;
-use super::platform::Dir;
 use super::root::Root;
 use super::sight::{Print, Sight};
 use super::staging::Sealed;
-use std::fs::File;
+use super::volume::{Dir, File};
 use std::io;
 use sync_engine::{Block, Content, NodeId, RelPath, Target};
 

@@ -4,7 +4,7 @@
 use super::error::DiskError;
 use super::platform;
 use super::root::Root;
-use std::fs::File;
+use super::volume::File;
 use std::io::{self, Read, Seek, Write};
 
 const LOCK: &str = "lock";
@@ -44,7 +44,7 @@ impl Root {
             }
             result => result.map_err(failed("open"))?,
         };
-        if !platform::lock(&file).map_err(failed("lock"))? {
+        if !file.lock().map_err(failed("lock"))? {
             let mut text = String::new();
             // Only for people to read: a text that cannot be read is no further trouble.
             let _ = (&file).take(LOCK_LEN_MAX).read_to_string(&mut text);

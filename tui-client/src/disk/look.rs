@@ -2,11 +2,10 @@
 //! absence.
 
 use super::error::{DiskError, block_of, is_gone};
-use super::platform::Dir;
 use super::root::{PRIVATE, Root};
 use super::sight::{FileType, Listing, Print, Seen, Sight};
+use super::volume::{Dir, File};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use sync_engine::{Block, Name, NameError, RelPath, Target};
 

@@ -2,9 +2,9 @@
 //! point is never taken for a folder from which everything was deleted.
 
 use super::error::DiskError;
-use super::platform::Dir;
 use super::root::{PRIVATE, Root, random_name};
 use super::sight::FileType;
+use super::volume::Dir;
 use std::fmt;
 use std::io::{self, Read, Write};
 

@@ -3,13 +3,14 @@
 
 use super::error::{DiskError, RootLost};
 use super::marker::{self, FolderId};
-use super::platform::Dir;
+use super::platform;
 use super::sight::{FileType, Print, Seen};
-use std::fs::File;
+use super::volume::{Dir, Directory, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 use sync_engine::Name;
 
 /// The private directory's name.
@@ -56,19 +57,29 @@ impl Root {
     pub fn open(path: &Path) -> Result<Self, DiskError> {
         let open = || {
             let path = std::path::absolute(path)?;
-            Ok((Dir::open_root(&path)?, path))
+            Ok((platform::Dir::open_root(&path)?, path))
         };
         let (dir, path) = open().map_err(|source| DiskError::OpenRoot {
             path: path.to_owned(),
             source,
         })?;
-        Ok(Self(Arc::new(Inner {
+        Ok(Self::held(path, dir.into()))
+    }
+
+    /// Takes a directory of another disk than this computer's for the folder. The path is what that disk knows it by.
+    #[must_use]
+    pub fn over(path: PathBuf, dir: Box<dyn Directory>) -> Self {
+        Self::held(path, Dir::other(dir))
+    }
+
+    fn held(path: PathBuf, dir: Dir) -> Self {
+        Self(Arc::new(Inner {
             path,
             dir,
             private: OnceLock::new(),
             id: OnceLock::new(),
             cannot_exchange: AtomicBool::new(false),
-        })))
+        }))
     }
 
     /// The folder's absolute path, as it was when it was opened.
@@ -183,6 +194,12 @@ impl Root {
             path: self.0.path.clone(),
             source,
         })
+    }
+
+    /// Returns the time of the wall clock that the disk's time stamps come from.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.0.dir.now()
     }
 
     /// Returns the print of an open file.

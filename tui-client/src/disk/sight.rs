@@ -118,18 +118,24 @@ pub struct Listing {
 
 /// What a directory entry is, before anyone looks closer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FileType {
+pub enum FileType {
+    /// A regular file.
     File,
+    /// A directory.
     Dir,
+    /// A symbolic link.
     Symlink,
+    /// A pipe, socket or device.
     Other,
 }
 
 /// What one call to the system says about a place.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Seen {
-    pub(super) file_type: FileType,
-    pub(super) print: Print,
+pub struct Seen {
+    /// What it is.
+    pub file_type: FileType,
+    /// What is told about it.
+    pub print: Print,
     /// It belongs to another file system than the root.
-    pub(super) elsewhere: bool,
+    pub elsewhere: bool,
 }

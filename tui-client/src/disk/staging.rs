@@ -2,12 +2,10 @@
 //! then moved into place. Nothing under a final name is ever half written. A power cut costs at most what is in staging.
 
 use super::error::DiskError;
-use super::platform;
 use super::root::{Root, random_name};
 use super::sight::{FileType, Print};
-use std::fs::{File, FileTimes};
+use super::volume::File;
 use std::io::{self, Seek, SeekFrom};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use sync_engine::Hash;
 
 /// The names of files that nobody will ask for again begin so.
@@ -83,7 +81,7 @@ impl Root {
 
     /// Locks a file in staging, so that two downloads with one key do not write over each other.
     fn locked(&self, file: File, name: String, is_kept: bool) -> Result<Staged, DiskError> {
-        if !platform::lock(&file).map_err(failed("lock"))? {
+        if !file.lock().map_err(failed("lock"))? {
             return Err(failed("lock")(io::ErrorKind::ResourceBusy.into()));
         }
         let root = self.clone();
@@ -139,8 +137,10 @@ impl Staged {
 
     /// Seals with exact permissions, out of 0777.
     pub(super) fn seal_with_mode(self, mode: u32, mtime_ns: i64) -> Result<Sealed, DiskError> {
-        platform::set_mode(&self.file, mode & 0o777).map_err(failed("set the mode of"))?;
-        set_mtime(&self.file, mtime_ns).map_err(failed("set the time of"))?;
+        self.file
+            .set_mode(mode & 0o777)
+            .map_err(failed("set the mode of"))?;
+        self.file.set_mtime(mtime_ns).map_err(failed("set the time of"))?;
         let print = self.root.print_of(&self.file).map_err(failed("look at"))?;
         Ok(Sealed {
             staged: self,
@@ -199,16 +199,4 @@ impl Sealed {
     pub(super) fn moved_back(&mut self) {
         self.staged.is_kept = self.staged.name.starts_with(NAMED);
     }
-}
-
-/// Sets when an open file was last modified.
-pub(super) fn set_mtime(file: &File, mtime_ns: i64) -> io::Result<()> {
-    let distance = Duration::from_nanos(mtime_ns.unsigned_abs());
-    let time: Option<SystemTime> = if mtime_ns < 0 {
-        UNIX_EPOCH.checked_sub(distance)
-    } else {
-        UNIX_EPOCH.checked_add(distance)
-    };
-    let time = time.ok_or(io::ErrorKind::InvalidInput)?;
-    file.set_times(FileTimes::new().set_modified(time))
 }

@@ -5,9 +5,9 @@
 
 use super::error::{DiskError, block_of};
 use super::hand::{ContentOf, HandError, failed};
-use super::platform::Dir;
 use super::root::{Root, random_name};
 use super::sight::{FileType, Print};
+use super::volume::Dir;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use sync_engine::{Block, Content, Hash, NodeId, RelPath, Target};

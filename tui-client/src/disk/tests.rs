@@ -108,7 +108,7 @@ fn content(text: &str) -> Content {
     }
 }
 
-fn content_of(file: &mut fs::File) -> std::io::Result<Content> {
+fn content_of(file: &mut File) -> std::io::Result<Content> {
     let mut bytes = Vec::new();
     file.rewind()?;
     file.read_to_end(&mut bytes)?;
@@ -122,7 +122,7 @@ fn content_of(file: &mut fs::File) -> std::io::Result<Content> {
 const NODE: NodeId = NodeId([7; 16]);
 
 /// Reads the content, and then lets something happen.
-fn then(act: impl Fn()) -> impl Fn(&mut fs::File) -> std::io::Result<Content> {
+fn then(act: impl Fn()) -> impl Fn(&mut File) -> std::io::Result<Content> {
     move |file| {
         let content = content_of(file)?;
         act();

@@ -2,13 +2,16 @@
 //! itself refuses links and other file systems on the way (`openat2`); elsewhere, and where that call is missing, each
 //! component is opened by itself without following links.
 
-use super::sight::FileType;
+use super::sight::{FileType, Seen};
+use super::volume::{self, Directory};
 use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::SystemTime;
 use sync_engine::Name;
 
 mod stat;
@@ -45,33 +48,6 @@ impl Dir {
         )?;
         let device = device_of(&fs::fstat(&fd)?);
         Ok(Self { fd, device })
-    }
-
-    /// Tells whether a path leads to this very directory now.
-    pub(super) fn is_at(&self, path: &Path) -> io::Result<bool> {
-        let there = fs::stat(path)?;
-        let here = fs::fstat(&self.fd)?;
-        Ok((there.st_dev, there.st_ino) == (here.st_dev, here.st_ino))
-    }
-
-    /// Tells whether this directory has been removed while it was held open.
-    pub(super) fn is_removed(&self) -> io::Result<bool> {
-        Ok(fs::fstat(&self.fd)?.st_nlink == 0)
-    }
-
-    /// Opens a directory further down, to pass through it.
-    pub(super) fn descend(&self, names: &[Name]) -> io::Result<Self> {
-        self.walk(names, PASS)
-    }
-
-    /// Opens a directory further down, to list or flush it.
-    pub(super) fn descend_to_read(&self, names: &[Name]) -> io::Result<Self> {
-        self.walk(names, READ)
-    }
-
-    /// Opens a directory of the client's own inside this one.
-    pub(super) fn open_own(&self, name: &str) -> io::Result<Self> {
-        self.within(fs::openat(&self.fd, name, READ, Mode::empty())?)
     }
 
     fn walk(&self, names: &[Name], last: OFlags) -> io::Result<Self> {
@@ -138,110 +114,25 @@ impl Dir {
         Ok(Self { fd, device })
     }
 
-    /// Reads all names; `.` and `..` are left out.
-    pub(super) fn names(&self) -> io::Result<Vec<Vec<u8>>> {
-        let mut names = Vec::new();
-        for entry in fs::Dir::read_from(&self.fd)? {
-            let entry = entry?;
-            match entry.file_name().to_bytes() {
-                b"." | b".." => (),
-                name => names.push(name.to_vec()),
-            }
-        }
-        Ok(names)
-    }
-
-    /// Reads where a symbolic link points.
-    pub(super) fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>> {
-        Ok(fs::readlinkat(&self.fd, name, Vec::new())?.into_bytes())
-    }
-
-    /// Opens a file for reading without following a link and without waiting for the other end of a pipe.
-    pub(super) fn open_file(&self, name: &[u8]) -> io::Result<File> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        self.open_with(name, flags, 0)
-    }
-
-    /// Opens a file of the client's own for reading and writing.
-    pub(super) fn open_own_file(&self, name: &[u8]) -> io::Result<File> {
-        self.open_with(name, OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY, 0)
-    }
-
-    /// Makes a file that must not be there yet.
-    pub(super) fn create_file(&self, name: &[u8], mode: u32) -> io::Result<File> {
-        self.open_with(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)
-    }
-
     fn open_with(&self, name: &[u8], flags: OFlags, mode: u32) -> io::Result<File> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_bits_truncate(mode as fs::RawMode);
         Ok(File::from(fs::openat(&self.fd, name, flags, mode)?))
     }
 
-    /// Makes a directory that only this user may enter.
-    pub(super) fn make_own_dir(&self, name: &[u8]) -> io::Result<()> {
-        Ok(fs::mkdirat(&self.fd, name, Mode::RWXU)?)
-    }
-
-    /// Takes the permissions of everyone else on this directory away; refuses when it is not this user's.
-    pub(super) fn close_to_others(&self) -> io::Result<()> {
-        let stat = fs::fstat(&self.fd)?;
-        if stat.st_uid != rustix::process::geteuid().as_raw() {
-            return Err(Errno::PERM.into());
-        }
-        if stat.st_mode & 0o7077 != 0 {
-            fs::fchmod(&self.fd, Mode::RWXU)?;
-        }
-        Ok(())
-    }
-
-    /// Makes a directory with the permissions that the user's mask leaves.
-    pub(super) fn make_dir(&self, name: &[u8]) -> io::Result<()> {
-        Ok(fs::mkdirat(&self.fd, name, Mode::from_bits_truncate(0o777))?)
-    }
-
-    /// Makes a symbolic link.
-    pub(super) fn make_symlink(&self, target: &[u8], name: &[u8]) -> io::Result<()> {
-        Ok(fs::symlinkat(target, &self.fd, name)?)
-    }
-
-    /// Removes an empty directory.
-    pub(super) fn remove_dir(&self, name: &[u8]) -> io::Result<()> {
-        match fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
-            // Some systems say so of a directory that is not empty.
-            Err(Errno::EXIST) => Err(Errno::NOTEMPTY.into()),
-            result => Ok(result?),
-        }
-    }
-
-    /// Opens a file to set its mode and times; to be its owner is enough for that.
-    pub(super) fn open_to_set_attributes(&self, name: &[u8]) -> io::Result<File> {
-        self.open_file(name)
-    }
-
-    /// Removes a name that is no directory.
-    pub(super) fn unlink(&self, name: &[u8]) -> io::Result<()> {
-        Ok(fs::unlinkat(&self.fd, name, AtFlags::empty())?)
-    }
-
-    /// Gives an open, own file of `from` the name `to` here, unless that is taken.
-    pub(super) fn link_from(&self, from: &Self, name: &[u8], to: &[u8]) -> io::Result<()> {
+    fn link(&self, from: &Self, name: &[u8], to: &[u8]) -> io::Result<()> {
         Ok(fs::linkat(&from.fd, name, &self.fd, to, AtFlags::empty())?)
     }
 
-    /// Moves `name` of `from` here as `to`, unless that is taken.
-    pub(super) fn rename_new(&self, from: &Self, name: &[u8], to: &[u8]) -> io::Result<()> {
-        match self.rename_with(from, name, to, Rename::New) {
-            Err(error) if is_unsupported(&error) => self.rename_new_by_link(from, name, to),
-            result => result,
-        }
+    fn rename(&self, from: &Self, name: &[u8], to: &[u8]) -> io::Result<()> {
+        Ok(fs::renameat(&from.fd, name, &self.fd, to)?)
     }
 
     /// Where the file system knows no move that spares what is there, a second name does the same for all but
     /// directories: it is refused when the name is taken. A crash in between leaves both names of one file.
-    pub(super) fn rename_new_by_link(&self, from: &Self, name: &[u8], to: &[u8]) -> io::Result<()> {
+    fn rename_new_by_link(&self, from: &Self, name: &[u8], to: &[u8]) -> io::Result<()> {
         if from.stat(name)?.file_type != FileType::Dir {
-            match self.link_from(from, name, to) {
+            match self.link(from, name, to) {
                 Ok(()) => return from.unlink(name),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(error),
@@ -253,20 +144,9 @@ impl Dir {
         // on such a disk.
         match self.stat(to) {
             Ok(_) => Err(Errno::EXIST.into()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.rename_over(from, name, to),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.rename(from, name, to),
             Err(error) => Err(error),
         }
-    }
-
-    /// Moves `name` of `from` here as `to`, in place of what is there.
-    pub(super) fn rename_over(&self, from: &Self, name: &[u8], to: &[u8]) -> io::Result<()> {
-        Ok(fs::renameat(&from.fd, name, &self.fd, to)?)
-    }
-
-    /// Lets `name` of `from` and `to` here change places. Fails with an error that [`is_unsupported`] knows where the
-    /// file system cannot.
-    pub(super) fn exchange(&self, from: &Self, name: &[u8], to: &[u8]) -> io::Result<()> {
-        self.rename_with(from, name, to, Rename::Exchange)
     }
 
     #[cfg(any(target_os = "linux", target_os = "macos"))]
@@ -282,30 +162,158 @@ impl Dir {
     fn rename_with(&self, _: &Self, _: &[u8], _: &[u8], _: Rename) -> io::Result<()> {
         Err(Errno::NOSYS.into())
     }
+}
 
-    /// Flushes the names in this directory, which was opened to be read.
-    pub(super) fn flush(&self) -> io::Result<()> {
+impl Directory for Dir {
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        let there = fs::stat(path)?;
+        let here = fs::fstat(&self.fd)?;
+        Ok((there.st_dev, there.st_ino) == (here.st_dev, here.st_ino))
+    }
+
+    fn is_removed(&self) -> io::Result<bool> {
+        Ok(fs::fstat(&self.fd)?.st_nlink == 0)
+    }
+
+    fn descend(&self, names: &[Name]) -> io::Result<volume::Dir> {
+        Ok(self.walk(names, PASS)?.into())
+    }
+
+    fn descend_to_read(&self, names: &[Name]) -> io::Result<volume::Dir> {
+        Ok(self.walk(names, READ)?.into())
+    }
+
+    fn open_own(&self, name: &str) -> io::Result<volume::Dir> {
+        Ok(self
+            .within(fs::openat(&self.fd, name, READ, Mode::empty())?)?
+            .into())
+    }
+
+    fn names(&self) -> io::Result<Vec<Vec<u8>>> {
+        let mut names = Vec::new();
+        for entry in fs::Dir::read_from(&self.fd)? {
+            let entry = entry?;
+            match entry.file_name().to_bytes() {
+                b"." | b".." => (),
+                name => names.push(name.to_vec()),
+            }
+        }
+        Ok(names)
+    }
+
+    fn stat(&self, name: &[u8]) -> io::Result<Seen> {
+        self.stat_with(self.fd.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    fn stat_file(&self, file: &volume::File) -> io::Result<Seen> {
+        self.stat_with(file.platform()?.as_fd(), b"", AtFlags::EMPTY_PATH)
+    }
+
+    fn stat_self(&self) -> io::Result<Seen> {
+        self.stat_with(self.fd.as_fd(), b"", AtFlags::EMPTY_PATH)
+    }
+
+    fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>> {
+        Ok(fs::readlinkat(&self.fd, name, Vec::new())?.into_bytes())
+    }
+
+    fn open_file(&self, name: &[u8]) -> io::Result<volume::File> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        Ok(self.open_with(name, flags, 0)?.into())
+    }
+
+    fn open_own_file(&self, name: &[u8]) -> io::Result<volume::File> {
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY;
+        Ok(self.open_with(name, flags, 0)?.into())
+    }
+
+    fn create_file(&self, name: &[u8], mode: u32) -> io::Result<volume::File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+        Ok(self.open_with(name, flags, mode)?.into())
+    }
+
+    fn make_own_dir(&self, name: &[u8]) -> io::Result<()> {
+        Ok(fs::mkdirat(&self.fd, name, Mode::RWXU)?)
+    }
+
+    fn close_to_others(&self) -> io::Result<()> {
+        let stat = fs::fstat(&self.fd)?;
+        if stat.st_uid != rustix::process::geteuid().as_raw() {
+            return Err(Errno::PERM.into());
+        }
+        if stat.st_mode & 0o7077 != 0 {
+            fs::fchmod(&self.fd, Mode::RWXU)?;
+        }
+        Ok(())
+    }
+
+    fn make_dir(&self, name: &[u8]) -> io::Result<()> {
+        Ok(fs::mkdirat(&self.fd, name, Mode::from_bits_truncate(0o777))?)
+    }
+
+    fn make_symlink(&self, target: &[u8], name: &[u8]) -> io::Result<()> {
+        Ok(fs::symlinkat(target, &self.fd, name)?)
+    }
+
+    fn remove_dir(&self, name: &[u8]) -> io::Result<()> {
+        match fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
+            // Some systems say so of a directory that is not empty.
+            Err(Errno::EXIST) => Err(Errno::NOTEMPTY.into()),
+            result => Ok(result?),
+        }
+    }
+
+    fn open_to_set_attributes(&self, name: &[u8]) -> io::Result<volume::File> {
+        self.open_file(name)
+    }
+
+    fn unlink(&self, name: &[u8]) -> io::Result<()> {
+        Ok(fs::unlinkat(&self.fd, name, AtFlags::empty())?)
+    }
+
+    fn link_from(&self, from: &volume::Dir, name: &[u8], to: &[u8]) -> io::Result<()> {
+        self.link(from.of_kind()?, name, to)
+    }
+
+    fn rename_new(&self, from: &volume::Dir, name: &[u8], to: &[u8]) -> io::Result<()> {
+        let from: &Self = from.of_kind()?;
+        match self.rename_with(from, name, to, Rename::New) {
+            Err(error) if is_unsupported(&error) => self.rename_new_by_link(from, name, to),
+            result => result,
+        }
+    }
+
+    fn rename_over(&self, from: &volume::Dir, name: &[u8], to: &[u8]) -> io::Result<()> {
+        self.rename(from.of_kind()?, name, to)
+    }
+
+    fn exchange(&self, from: &volume::Dir, name: &[u8], to: &[u8]) -> io::Result<()> {
+        self.rename_with(from.of_kind()?, name, to, Rename::Exchange)
+    }
+
+    fn flush(&self) -> io::Result<()> {
         Ok(fs::fsync(&self.fd)?)
     }
 
-    /// Flushes everything on the file system, where there is a call for that; false where there is none. Linux reports
-    /// what could not be written since 5.8.
     #[cfg(target_os = "linux")]
-    pub(super) fn flush_file_system(&self) -> io::Result<bool> {
+    fn flush_file_system(&self) -> io::Result<bool> {
+        // Linux reports what could not be written since 5.8.
         fs::syncfs(&self.fd)?;
         Ok(true)
     }
 
-    /// Flushes everything on the file system, where there is a call for that; false where there is none.
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn flush_file_system(&self) -> io::Result<bool> {
+    fn flush_file_system(&self) -> io::Result<bool> {
         Ok(false)
     }
 
-    /// Returns how many bytes are free for this user, where the system tells.
-    pub(super) fn free_bytes(&self) -> io::Result<Option<u64>> {
+    fn free_bytes(&self) -> io::Result<Option<u64>> {
         let stat = fs::fstatvfs(&self.fd)?;
         Ok(Some(stat.f_bavail.saturating_mul(stat.f_frsize)))
+    }
+
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
     }
 }
 
@@ -328,6 +336,21 @@ pub(super) fn is_unsupported(error: &io::Error) -> bool {
 /// Returns an error that [`is_unsupported`] knows.
 pub(super) fn unsupported() -> io::Error {
     Errno::NOSYS.into()
+}
+
+/// Returns the error of finding a symbolic link where a file or directory was to be opened.
+pub(super) fn link_in_the_way() -> io::Error {
+    Errno::LOOP.into()
+}
+
+/// Reads at a place in an open file.
+pub(super) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    file.read_at(bytes, offset)
+}
+
+/// Writes at a place in an open file.
+pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    file.write_at(bytes, offset)
 }
 
 /// Sets the permissions of an open file.
@@ -421,5 +444,27 @@ mod tests {
         let mut print = root.stat(b"file").unwrap().print;
         print.birth_ns = 0;
         assert_eq!(plain.print, print);
+    }
+
+    #[test]
+    fn a_move_without_the_systems_help_spares_a_taken_name_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let dir = Dir::open_root(folder.path()).unwrap();
+        std::fs::write(at("a"), "a").unwrap();
+        std::fs::write(at("b"), "b").unwrap();
+        std::fs::create_dir(at("d")).unwrap();
+        for (from, to) in [("a", "b"), ("d", "b"), ("a", "d")] {
+            let error = dir
+                .rename_new_by_link(&dir, from.as_bytes(), to.as_bytes())
+                .unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        }
+        dir.rename_new_by_link(&dir, b"a", b"c").unwrap();
+        dir.rename_new_by_link(&dir, b"d", b"e").unwrap();
+        let mut names = dir.names().unwrap();
+        names.sort_unstable();
+        assert_eq!(names, [b"b", b"c", b"e"]);
+        assert_eq!(dir.stat(b"c").unwrap().print.links, 1);
     }
 }

@@ -2,12 +2,14 @@
 //! as what it is and not as what it points at, and stays open without the right to be moved while the directory is in
 //! use, so that nobody can put a link in its place meanwhile. Paths are verbatim (`\\?\`), so their length is free.
 
-use super::sight::FileType;
+use super::sight::{FileType, Seen};
+use super::volume::{self, Directory};
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::windows::fs::{MetadataExt, OpenOptionsExt, symlink_dir, symlink_file};
+use std::os::windows::fs::{FileExt, MetadataExt, OpenOptionsExt, symlink_dir, symlink_file};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 use sync_engine::Name;
 
 mod legal;
@@ -54,43 +56,13 @@ impl Dir {
         Ok(Self { path, held, device })
     }
 
-    /// Tells whether a path leads to this very directory now.
-    pub(super) fn is_at(&self, path: &Path) -> io::Result<bool> {
-        let there = open_as_it_is(&fs::canonicalize(path)?, FILE_READ_ATTRIBUTES, SHARE_ALL)?;
-        Ok(stat::identity_of(&there)? == stat::identity_of(self.file())?)
-    }
-
-    /// Tells whether this directory has been removed while it was held open.
-    pub(super) fn is_removed(&self) -> io::Result<bool> {
-        match fs::symlink_metadata(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-            result => result.map(|_| false),
-        }
-    }
-
-    /// Opens a directory further down, to pass through it.
-    pub(super) fn descend(&self, names: &[Name]) -> io::Result<Self> {
-        let mut dir = Self {
+    /// Holds it once more.
+    fn held_again(&self) -> Self {
+        Self {
             path: self.path.clone(),
             held: self.held.clone(),
             device: self.device,
-        };
-        for name in names {
-            dir.enter(name.as_bytes())?;
         }
-        Ok(dir)
-    }
-
-    /// Opens a directory further down, to list or flush it.
-    pub(super) fn descend_to_read(&self, names: &[Name]) -> io::Result<Self> {
-        self.descend(names)
-    }
-
-    /// Opens a directory of the client's own inside this one.
-    pub(super) fn open_own(&self, name: &str) -> io::Result<Self> {
-        let mut dir = self.descend(&[])?;
-        dir.enter(name.as_bytes())?;
-        Ok(dir)
     }
 
     /// Goes one component down. The right to be moved or removed is not shared while it is held.
@@ -120,15 +92,63 @@ impl Dir {
     fn join(&self, name: &[u8]) -> io::Result<PathBuf> {
         Ok(self.path.join(legal(name)?))
     }
+}
+
+impl Directory for Dir {
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        let there = open_as_it_is(&fs::canonicalize(path)?, FILE_READ_ATTRIBUTES, SHARE_ALL)?;
+        Ok(stat::identity_of(&there)? == stat::identity_of(self.file())?)
+    }
+
+    fn is_removed(&self) -> io::Result<bool> {
+        match fs::symlink_metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            result => result.map(|_| false),
+        }
+    }
+
+    fn descend(&self, names: &[Name]) -> io::Result<volume::Dir> {
+        let mut dir = self.held_again();
+        for name in names {
+            dir.enter(name.as_bytes())?;
+        }
+        Ok(dir.into())
+    }
+
+    fn descend_to_read(&self, names: &[Name]) -> io::Result<volume::Dir> {
+        self.descend(names)
+    }
+
+    fn open_own(&self, name: &str) -> io::Result<volume::Dir> {
+        let mut dir = self.held_again();
+        dir.enter(name.as_bytes())?;
+        Ok(dir.into())
+    }
+
+    fn stat(&self, name: &[u8]) -> io::Result<Seen> {
+        self.stat_open(&open_as_it_is(
+            &self.join(name)?,
+            FILE_READ_ATTRIBUTES,
+            SHARE_ALL,
+        )?)
+    }
+
+    fn stat_file(&self, file: &volume::File) -> io::Result<Seen> {
+        self.stat_open(file.platform()?)
+    }
+
+    fn stat_self(&self) -> io::Result<Seen> {
+        self.stat_open(self.file())
+    }
 
     /// Reads all names. One that is no UTF-16 is given in the bytes by which Rust knows it, which are no legal name here.
-    pub(super) fn names(&self) -> io::Result<Vec<Vec<u8>>> {
+    fn names(&self) -> io::Result<Vec<Vec<u8>>> {
         let name = |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().into_encoded_bytes());
         fs::read_dir(&self.path)?.map(name).collect()
     }
 
     /// Reads where a symbolic link or junction points, with `/` between the names of a relative target.
-    pub(super) fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>> {
+    fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>> {
         let target = fs::read_link(self.join(name)?)?;
         let text = target.to_str().ok_or(io::ErrorKind::InvalidData)?;
         Ok(match target.is_relative() {
@@ -137,39 +157,37 @@ impl Dir {
         })
     }
 
-    /// Opens a file for reading without following a link. Everybody else may go on with it as they like.
-    pub(super) fn open_file(&self, name: &[u8]) -> io::Result<File> {
-        open_as_it_is(&self.join(name)?, GENERIC_READ, SHARE_ALL)
+    fn open_file(&self, name: &[u8]) -> io::Result<volume::File> {
+        Ok(open_as_it_is(&self.join(name)?, GENERIC_READ, SHARE_ALL)?.into())
     }
 
     /// Opens a file of the client's own for reading and writing. Nobody else can open it to write.
-    pub(super) fn open_own_file(&self, name: &[u8]) -> io::Result<File> {
-        own_options().open(self.join(name)?)
+    fn open_own_file(&self, name: &[u8]) -> io::Result<volume::File> {
+        Ok(own_options().open(self.join(name)?)?.into())
     }
 
     /// Makes a file that must not be there yet. Nobody else can open it to write.
-    pub(super) fn create_file(&self, name: &[u8], _mode: u32) -> io::Result<File> {
-        own_options().create_new(true).open(self.join(name)?)
+    fn create_file(&self, name: &[u8], _mode: u32) -> io::Result<volume::File> {
+        Ok(own_options().create_new(true).open(self.join(name)?)?.into())
     }
 
     /// Makes a directory; it inherits who may enter it from the folder.
-    pub(super) fn make_own_dir(&self, name: &[u8]) -> io::Result<()> {
+    fn make_own_dir(&self, name: &[u8]) -> io::Result<()> {
         fs::create_dir(self.join(name)?)
     }
 
     /// Has nothing to do here: access is inherited from the folder.
-    pub(super) fn close_to_others(&self) -> io::Result<()> {
+    fn close_to_others(&self) -> io::Result<()> {
         Ok(())
     }
 
-    /// Makes a directory.
-    pub(super) fn make_dir(&self, name: &[u8]) -> io::Result<()> {
+    fn make_dir(&self, name: &[u8]) -> io::Result<()> {
         self.make_own_dir(name)
     }
 
     /// Makes a symbolic link. Windows wants to know whether it leads to a directory; only a target inside this very
     /// directory's tree is looked at for that, and only as it is.
-    pub(super) fn make_symlink(&self, target: &[u8], name: &[u8]) -> io::Result<()> {
+    fn make_symlink(&self, target: &[u8], name: &[u8]) -> io::Result<()> {
         let text = std::str::from_utf8(target).map_err(|_| io::ErrorKind::Unsupported)?;
         let link = self.join(name)?;
         let target = PathBuf::from(text.replace('/', "\\"));
@@ -188,18 +206,17 @@ impl Dir {
         })
     }
 
-    /// Removes an empty directory.
-    pub(super) fn remove_dir(&self, name: &[u8]) -> io::Result<()> {
+    fn remove_dir(&self, name: &[u8]) -> io::Result<()> {
         fs::remove_dir(self.join(name)?)
     }
 
-    /// Opens a file to set its times.
-    pub(super) fn open_to_set_attributes(&self, name: &[u8]) -> io::Result<File> {
-        open_as_it_is(&self.join(name)?, GENERIC_READ | FILE_WRITE_ATTRIBUTES, SHARE_ALL)
+    fn open_to_set_attributes(&self, name: &[u8]) -> io::Result<volume::File> {
+        let access = GENERIC_READ | FILE_WRITE_ATTRIBUTES;
+        Ok(open_as_it_is(&self.join(name)?, access, SHARE_ALL)?.into())
     }
 
     /// Removes a name that is no directory; a link to a directory is none.
-    pub(super) fn unlink(&self, name: &[u8]) -> io::Result<()> {
+    fn unlink(&self, name: &[u8]) -> io::Result<()> {
         let path = self.join(name)?;
         let found = fs::symlink_metadata(&path)?;
         match found.is_symlink() && found.file_attributes() & ATTRIBUTE_DIRECTORY != 0 {
@@ -208,14 +225,14 @@ impl Dir {
         }
     }
 
-    /// Gives a file of `from` the name `to` here, unless that is taken.
-    pub(super) fn link_from(&self, from: &Self, name: &[u8], to: &[u8]) -> io::Result<()> {
+    fn link_from(&self, from: &volume::Dir, name: &[u8], to: &[u8]) -> io::Result<()> {
+        let from: &Self = from.of_kind()?;
         fs::hard_link(from.join(name)?, self.join(to)?)
     }
 
     /// Moves `name` of `from` here as `to`, unless that is taken. The system's own move would replace; a second name is
     /// refused when it is taken. A crash in between leaves both names of one file.
-    pub(super) fn rename_new(&self, from: &Self, name: &[u8], to: &[u8]) -> io::Result<()> {
+    fn rename_new(&self, from: &volume::Dir, name: &[u8], to: &[u8]) -> io::Result<()> {
         if from.stat(name)?.file_type == FileType::File {
             match self.link_from(from, name, to) {
                 Ok(()) => return from.unlink(name),
@@ -233,29 +250,33 @@ impl Dir {
         }
     }
 
-    /// Moves `name` of `from` here as `to`, in place of what is there.
-    pub(super) fn rename_over(&self, from: &Self, name: &[u8], to: &[u8]) -> io::Result<()> {
+    fn rename_over(&self, from: &volume::Dir, name: &[u8], to: &[u8]) -> io::Result<()> {
+        let from: &Self = from.of_kind()?;
         fs::rename(from.join(name)?, self.join(to)?)
     }
 
     /// Windows has no exchange of two names.
-    pub(super) fn exchange(&self, _from: &Self, _name: &[u8], _to: &[u8]) -> io::Result<()> {
+    fn exchange(&self, _from: &volume::Dir, _name: &[u8], _to: &[u8]) -> io::Result<()> {
         Err(unsupported())
     }
 
     /// Has nothing to do here: NTFS keeps the names of a directory in its journal by itself.
-    pub(super) fn flush(&self) -> io::Result<()> {
+    fn flush(&self) -> io::Result<()> {
         Ok(())
     }
 
     /// A whole volume can be flushed by an administrator only; so files are flushed one by one.
-    pub(super) fn flush_file_system(&self) -> io::Result<bool> {
+    fn flush_file_system(&self) -> io::Result<bool> {
         Ok(false)
     }
 
     /// The standard library does not tell.
-    pub(super) fn free_bytes(&self) -> io::Result<Option<u64>> {
+    fn free_bytes(&self) -> io::Result<Option<u64>> {
         Ok(None)
+    }
+
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
     }
 }
 
@@ -306,6 +327,21 @@ pub(super) fn is_unsupported(error: &io::Error) -> bool {
 /// Returns an error that [`is_unsupported`] knows.
 pub(super) fn unsupported() -> io::Error {
     io::ErrorKind::Unsupported.into()
+}
+
+/// Returns the error of finding a symbolic link where a file or directory was to be opened.
+pub(super) fn link_in_the_way() -> io::Error {
+    io::Error::from_raw_os_error(ERROR_CANT_RESOLVE_FILENAME)
+}
+
+/// Reads at a place in an open file.
+pub(super) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    file.seek_read(bytes, offset)
+}
+
+/// Writes at a place in an open file.
+pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    file.seek_write(bytes, offset)
 }
 
 /// Has nothing to do here: there are no permission bits.

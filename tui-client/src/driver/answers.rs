@@ -1,15 +1,15 @@
 //! Answers to questions that need nothing but what this device knows, and orders to it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::identity::AccountId;
 use common::message::{Auth, Refusal};
 
-use sync_engine::{DeviceId, NodeId, RelPath, Version};
+use sync_engine::session::WaiterId;
+use sync_engine::{DeviceId, NodeId, RelPath};
 use tokio::sync::oneshot;
 
-use super::turn::now_ms;
 use super::views::{self, Facts, block_text, node_at, path_of};
 use super::{Asked, Driver};
 use crate::config::ConfigError;
@@ -26,17 +26,18 @@ impl Driver {
             Ask::Wait { timeout_ms } => return self.wait(timeout_ms, reply),
             Ask::Identity => self.identity(),
             Ask::List { dir } => Answer::List(self.list(dir)),
-            Ask::Conflicts => Answer::Conflicts(views::conflicts(&self.trees, |device| self.name_of(device))),
+            Ask::Conflicts => {
+                Answer::Conflicts(views::conflicts(self.trees(), |device| self.name_of(device)))
+            }
             Ask::Why { path } => self.why(&path),
             Ask::Confirm => {
-                self.removals.confirm();
-                self.pace.want();
+                self.session.confirm_removals();
                 Answer::Done
             }
             Ask::Rescan => {
                 self.observer.rescan();
                 self.control.hurry();
-                self.settled.disturb();
+                self.session.disturb();
                 Answer::Done
             }
             Ask::Stop => {
@@ -69,36 +70,44 @@ impl Driver {
             return;
         }
         self.control.hurry();
-        self.settled.wait(
-            reply,
-            timeout_ms.map(|ms| Instant::now() + Duration::from_millis(ms)),
-        );
+        let now = self.now();
+        let deadline = timeout_ms.map(|ms| now + Duration::from_millis(ms));
+        let waiter = self.session.wait(deadline);
+        self.waiters.insert(waiter, reply);
+    }
+
+    /// Answers somebody who waited for 'synced'; he may have gone.
+    pub(super) fn answer_waiter(&mut self, waiter: WaiterId, answer: Answer) {
+        if let Some(reply) = self.waiters.remove(&waiter) {
+            let _ = reply.send(answer);
+        }
     }
 
     pub(super) fn status(&self) -> Status {
         Status {
             state: self.state_word(),
-            version: self.facts.cursor.map_or(Version::ZERO, |cursor| cursor.version),
-            pending: self.n_pending(),
+            version: self.session.version(),
+            pending: self.session.n_pending(&self.session.blocked()),
             blocked: self
                 .blocked_told
                 .iter()
                 .map(|(path, reason)| (path.clone(), reason.clone()))
                 .collect(),
-            conflicts: views::conflict_nodes(&self.trees).len() as u64,
-            nodes: self.trees.local().len() as u64,
+            conflicts: views::conflict_nodes(self.trees()).len() as u64,
+            nodes: self.trees().local().len() as u64,
             device: self.account.device_name.clone(),
             device_id: self.account.device,
             server: self.account.server.to_string(),
-            connected: self.session.is_some(),
-            protected_ms: if self.settled.is_announced() {
-                Some(now_ms())
+            connected: self.connection.is_some(),
+            protected_ms: if self.session.is_synced() {
+                Some(self.now_ms())
             } else {
-                self.facts.protected_ms
+                self.protected_ms
             },
             trouble: self.trouble.as_ref().map(|(_, trouble)| trouble.clone()),
             brake: self
-                .brake
+                .session
+                .brake()
                 .map(|brake| (brake.removals as u64, brake.nodes as u64)),
         }
     }
@@ -118,13 +127,13 @@ impl Driver {
     }
 
     fn list(&self, dir: Option<NodeId>) -> Vec<crate::control::ListItem> {
-        let blocked = self.all_blocked();
+        let blocked = self.session.blocked();
         let facts = Facts {
-            uploading: &self.uploading,
+            uploading: self.session.uploading(),
             downloading: &self.downloading,
             blocked: &blocked,
         };
-        views::list(&self.trees, &facts, dir.unwrap_or(NodeId::ROOT))
+        views::list(self.trees(), &facts, dir.unwrap_or(NodeId::ROOT))
     }
 
     fn why(&self, path: &RelPath) -> Answer {
@@ -134,7 +143,7 @@ impl Driver {
                 lines: vec![format!("{path}: {}", block_text(block))],
             };
         }
-        let Some(id) = node_at(&self.trees, path) else {
+        let Some(id) = node_at(self.trees(), path) else {
             return Answer::Failed(Trouble {
                 what: format!("there is no '{path}' here or on the server"),
                 done: "nothing was done".into(),
@@ -142,11 +151,11 @@ impl Driver {
             });
         };
         let mut lines = Vec::new();
-        let blocked = self.all_blocked();
+        let blocked = self.session.blocked();
         if let Some(block) = blocked.get(&id) {
             lines.push(format!("blocked: {}", block_text(block)));
         }
-        let (local, remote) = (self.trees.local().node(id), self.trees.remote().node(id));
+        let (local, remote) = (self.trees().local().node(id), self.trees().remote().node(id));
         match (local, remote) {
             (Some(_), None) => lines.push("it is here and not yet on the server".into()),
             (None, Some(_)) => lines.push("it is on the server and not here".into()),
@@ -156,19 +165,19 @@ impl Driver {
             (Some(_), Some(_)) => lines.push("it is the same here and on the server".into()),
             (None, None) => (),
         }
-        if self.uploading.contains(&id) {
+        if self.session.uploading().contains(&id) {
             lines.push("it is on its way to the server".into());
         }
         if self.downloading.contains(&id) {
             lines.push("it is on its way here".into());
         }
-        if self.session.is_none() {
+        if self.connection.is_none() {
             lines.push("the server is out of reach; it goes on by itself when the server is back".into());
         }
         if let Some((_, trouble)) = &self.trouble {
             lines.push(trouble.to_string());
         }
-        let sound = !blocked.contains_key(&id) && !self.trees.unsettled().contains(&id);
+        let sound = !blocked.contains_key(&id) && !self.trees().unsettled().contains(&id);
         Answer::Report { sound, lines }
     }
 
@@ -230,7 +239,7 @@ impl Driver {
         self.endpoint.certificate = Arc::new(certificate);
         self.account.device = None;
         self.save_account()?;
-        self.unite();
+        self.session.unite();
         self.enrol_again(id);
         self.tell(Notice::Error(Trouble {
             what: "this folder's state is a copy of another device's, or was put back to an older one".into(),
@@ -242,29 +251,29 @@ impl Driver {
 
     /// Asks for admission as a device that the server does not know yet.
     fn enrol_again(&mut self, id: AccountId) {
-        self.facts.generation = [0; 16];
+        self.generation = [0; 16];
         let presence = Presence {
             auth: Auth::Enrol {
                 id,
                 device_name: self.account.device_name.clone(),
             },
-            generation: self.facts.generation,
+            generation: self.generation,
         };
         self.control = Control::start(self.endpoint(), presence, Patience::Endless);
     }
 
     /// Whether a node is one of those that a person would look for at a path.
     pub(super) fn remote_at(&self, path: &RelPath) -> Option<NodeId> {
-        self.trees.remote().lookup(path).or_else(|| {
-            self.trees
+        self.trees().remote().lookup(path).or_else(|| {
+            self.trees()
                 .local()
                 .lookup(path)
-                .filter(|id| self.trees.remote().node(*id).is_some())
+                .filter(|id| self.trees().remote().node(*id).is_some())
         })
     }
 
     /// The path of a node for a person.
     pub(super) fn shown_path(&self, id: NodeId) -> RelPath {
-        path_of(&self.trees, id).unwrap_or_default()
+        path_of(self.trees(), id).unwrap_or_default()
     }
 }

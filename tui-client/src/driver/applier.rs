@@ -1,9 +1,8 @@
-//! The thread that changes the folder. Steps arrive in the planner's order, each with what it expects to find; contents
+//! The task that changes the folder. Steps arrive in the planner's order, each with what it expects to find; contents
 //! that are ready together are flushed together, then moved into place, then their directories are flushed, and only
 //! then is anything said to be done.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{self, Write};
 
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use sync_engine::{Block, Content, FileState, NodeId, RelPath, Target};
 use tokio::sync::mpsc;
 
 use crate::chunker::Chunker;
-use crate::disk::{DiskError, HandError, Known, Print, Root, Sealed, Sight, Staged};
+use crate::disk::{DiskError, File, HandError, Known, Print, Root, Sealed, Sight, Staged};
 
 /// How many jobs wait at most.
 const JOBS_WAITING_MAX: usize = 1024;
@@ -73,30 +72,30 @@ pub struct Applied {
     pub outcome: Result<Vec<(NodeId, Print)>, HandError>,
 }
 
-/// Starts the thread; it ends when the sender of jobs is dropped. Results come in groups.
-///
-/// # Panics
-/// When the system gives no thread.
-#[must_use]
-pub fn start(root: Root) -> (mpsc::Sender<Job>, mpsc::Receiver<Vec<Applied>>) {
-    let (jobs, waiting) = mpsc::channel(JOBS_WAITING_MAX);
-    let (done, results) = mpsc::channel(4);
-    std::thread::Builder::new()
-        .name("hand".into())
-        .spawn(move || serve(&root, waiting, &done))
-        .expect("the system gives a thread");
-    (jobs, results)
+/// The two ends of the hand that the driver holds.
+pub struct Hand {
+    /// Takes jobs; the hand ends when this is dropped.
+    pub jobs: mpsc::Sender<Job>,
+    /// What came of them, in groups.
+    pub applied: mpsc::Receiver<Vec<Applied>>,
 }
 
-fn serve(root: &Root, mut jobs: mpsc::Receiver<Job>, done: &mpsc::Sender<Vec<Applied>>) {
-    while let Some(first) = jobs.blocking_recv() {
+/// Makes a hand and the task that works for it, which blocks while it writes.
+pub fn hand(root: Root) -> (Hand, impl Future<Output = ()> + Send + 'static) {
+    let (jobs, waiting) = mpsc::channel(JOBS_WAITING_MAX);
+    let (done, applied) = mpsc::channel(4);
+    (Hand { jobs, applied }, serve(root, waiting, done))
+}
+
+async fn serve(root: Root, mut jobs: mpsc::Receiver<Job>, done: mpsc::Sender<Vec<Applied>>) {
+    while let Some(first) = jobs.recv().await {
         let mut group = vec![first];
         while group.len() < GROUP_MAX
             && let Ok(job) = jobs.try_recv()
         {
             group.push(job);
         }
-        if done.blocking_send(apply(root, group)).is_err() {
+        if done.send(apply(&root, group)).await.is_err() {
             return;
         }
     }

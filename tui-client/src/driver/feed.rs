@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use common::message::Request;
 use sync_engine::plan::{Brake, Remark, Step};
-use sync_engine::{Change, Entry, NodeId, Version};
+use sync_engine::{Block, Change, DeviceId, Entry, NodeId, Version};
 
 use super::Driver;
+use super::questions::Question;
 use super::steps::node_of;
 use super::views::{block_text, path_of};
 use crate::control::LogItem;
@@ -16,9 +18,21 @@ use crate::notice::{ChangeKind, ChangeNotice, Direction, Notice};
 #[derive(Default)]
 pub(super) struct Feed {
     /// What came from the server and is not yet on disk.
-    coming: BTreeMap<NodeId, ChangeNotice>,
+    coming: BTreeMap<NodeId, (DeviceId, ChangeNotice)>,
     remarks: BTreeMap<NodeId, &'static str>,
+    /// What cannot be told before the name of its device is known: one that was enrolled lately.
+    unnamed: Vec<Telling>,
+    /// Whether the names are being asked for.
+    is_naming: bool,
     pending_told: u64,
+}
+
+/// A change that is told.
+struct Telling {
+    id: NodeId,
+    time_ms: u64,
+    device: DeviceId,
+    notice: ChangeNotice,
 }
 
 impl Driver {
@@ -27,7 +41,7 @@ impl Driver {
         let own = Some(entry.device) == self.account.device;
         let direction = if own { Direction::Up } else { Direction::Down };
         let device = self.name_of(entry.device);
-        let remote = self.trees.remote();
+        let remote = self.trees().remote();
         let notice = |id, path, from, kind| {
             let device = device.clone();
             (
@@ -84,24 +98,31 @@ impl Driver {
 
     /// Notes an entry that has entered the remote tree.
     pub(super) fn note_entry(&mut self, entry: &Entry, notices: Vec<(NodeId, ChangeNotice)>) {
-        if !self.device_names.contains_key(&entry.device) {
+        let device = entry.device;
+        if !self.device_names.contains_key(&device) {
             self.ask_device_names();
         }
         for (id, notice) in notices {
             let remark = self.feed.remarks.remove(&id).map(str::to_owned);
             let notice = ChangeNotice { remark, ..notice };
             match notice.direction {
-                Direction::Up => self.tell_change(id, entry.time_ms, notice),
+                Direction::Up => self.tell_change(Telling {
+                    id,
+                    time_ms: entry.time_ms,
+                    device,
+                    notice,
+                }),
                 Direction::Down => {
                     // A file that was created and edited before it came here was, for people here, created.
                     let before = self.feed.coming.remove(&id);
-                    let kind = match before.map(|before| before.kind) {
+                    let kind = match before.map(|(_, before)| before.kind) {
                         Some(ChangeKind::Created) if notice.kind != ChangeKind::Deleted => {
                             ChangeKind::Created
                         }
                         _ => notice.kind,
                     };
-                    self.feed.coming.insert(id, ChangeNotice { kind, ..notice });
+                    let notice = ChangeNotice { kind, ..notice };
+                    self.feed.coming.insert(id, (device, notice));
                 }
             }
         }
@@ -129,9 +150,36 @@ impl Driver {
         }
     }
 
-    fn tell_change(&mut self, id: NodeId, time_ms: u64, notice: ChangeNotice) {
+    /// Asks for the devices' names, if they are not being asked for.
+    pub(super) fn ask_device_names(&mut self) {
+        if !self.feed.is_naming {
+            let asked = self.question(|request| Request::Devices { request }, Question::DeviceNames);
+            self.feed.is_naming = asked.is_ok();
+        }
+    }
+
+    /// The devices' names are known, or will not be known for now: tells what waited for them.
+    pub(super) fn tell_unnamed(&mut self) {
+        self.feed.is_naming = false;
+        for telling in std::mem::take(&mut self.feed.unnamed) {
+            self.tell_change(telling);
+        }
+    }
+
+    fn tell_change(&mut self, telling: Telling) {
+        if self.feed.is_naming && !self.device_names.contains_key(&telling.device) {
+            return self.feed.unnamed.push(telling);
+        }
+        let Telling {
+            id,
+            time_ms,
+            device,
+            notice,
+        } = telling;
+        let device = self.name_of(device);
+        let notice = ChangeNotice { device, ..notice };
         let size_bytes = self
-            .trees
+            .trees()
             .remote()
             .node(id)
             .and_then(|node| node.kind.file())
@@ -153,8 +201,13 @@ impl Driver {
             return;
         }
         let id = node_of(step);
-        if let Some(notice) = self.feed.coming.remove(&id) {
-            self.tell_change(id, super::turn::now_ms(), notice);
+        if let Some((device, notice)) = self.feed.coming.remove(&id) {
+            self.tell_change(Telling {
+                id,
+                time_ms: self.now_ms(),
+                device,
+                notice,
+            });
         }
     }
 
@@ -165,37 +218,33 @@ impl Driver {
     }
 
     fn conflict_of(&self, id: NodeId, resolved: bool) -> Option<Notice> {
-        let mark = self.trees.remote().node(id)?.mark.clone()?;
+        let mark = self.trees().remote().node(id)?.mark.clone()?;
         Some(Notice::Conflict {
-            path: path_of(&self.trees, id)?,
-            with: path_of(&self.trees, mark.with),
+            path: path_of(self.trees(), id)?,
+            with: path_of(self.trees(), mark.with),
             device: self.name_of(mark.device),
             resolved,
         })
     }
 
     /// Keeps what the planner remarked, to be said with the change that it leads to.
-    pub(super) fn note_remarks(&mut self, remarks: &[Remark]) {
-        for remark in remarks {
-            let (id, text) = match remark {
-                Remark::EditBeatDelete(id) => (
-                    *id,
-                    "it was deleted here and changed elsewhere: the change stands",
-                ),
-                Remark::Reborn(_, id) => (
-                    *id,
-                    "it was deleted elsewhere and changed here: the change stands",
-                ),
-                Remark::DirectoryLives(id) => (*id, "it was deleted, but there is something new in it"),
-                Remark::MoveLost(id) => (*id, "it was moved on both sides: the first move stands"),
-                Remark::CycleUndone(id) => {
-                    (*id, "the move here would have put it inside itself: it is undone")
-                }
-                Remark::Conflict(id, _) => (*id, "both sides changed it: the other side is kept beside it"),
-                Remark::NameLost(id, _) => (*id, "its name was taken on the other side"),
-            };
-            self.feed.remarks.insert(id, text);
-        }
+    pub(super) fn note_remark(&mut self, remark: &Remark) {
+        let (id, text) = match remark {
+            Remark::EditBeatDelete(id) => (
+                *id,
+                "it was deleted here and changed elsewhere: the change stands",
+            ),
+            Remark::Reborn(_, id) => (
+                *id,
+                "it was deleted elsewhere and changed here: the change stands",
+            ),
+            Remark::DirectoryLives(id) => (*id, "it was deleted, but there is something new in it"),
+            Remark::MoveLost(id) => (*id, "it was moved on both sides: the first move stands"),
+            Remark::CycleUndone(id) => (*id, "the move here would have put it inside itself: it is undone"),
+            Remark::Conflict(id, _) => (*id, "both sides changed it: the other side is kept beside it"),
+            Remark::NameLost(id, _) => (*id, "its name was taken on the other side"),
+        };
+        self.feed.remarks.insert(id, text);
     }
 
     /// Lets what is kept about a local node follow it to its new id.
@@ -211,12 +260,7 @@ impl Driver {
         self.touched.chunks(from, None);
     }
 
-    pub(super) fn note_brake(&mut self, brake: Option<Brake>) {
-        if self.brake == brake {
-            return;
-        }
-        self.brake = brake;
-        self.settled.disturb();
+    pub(super) fn tell_brake(&mut self, brake: Option<Brake>) {
         let (removals, nodes) = brake.map_or((0, 0), |brake| (brake.removals as u64, brake.nodes as u64));
         let reason = if brake.is_some() {
             format!(
@@ -233,11 +277,10 @@ impl Driver {
     }
 
     /// Tells what became blocked and what is blocked no more.
-    pub(super) fn tell_blocked(&mut self) {
-        let mut now: BTreeMap<_, String> = self
-            .all_blocked()
-            .into_iter()
-            .filter_map(|(id, block)| Some((path_of(&self.trees, id)?, block_text(&block))))
+    pub(super) fn tell_blocked(&mut self, blocked: &BTreeMap<NodeId, Block>) {
+        let mut now: BTreeMap<_, String> = blocked
+            .iter()
+            .filter_map(|(id, block)| Some((path_of(self.trees(), *id)?, block_text(block))))
             .collect();
         now.extend(
             self.observer
@@ -266,22 +309,13 @@ impl Driver {
     }
 
     /// Tells how many nodes are waiting, when that number is another than before.
-    pub(super) fn tell_pending(&mut self) {
-        let pending = self.n_pending();
+    pub(super) fn tell_pending(&mut self, blocked: &BTreeMap<NodeId, Block>) {
+        let pending = self.session.n_pending(blocked);
         if pending != self.feed.pending_told {
             self.feed.pending_told = pending;
             if pending > 0 {
                 self.tell(Notice::Syncing { pending });
             }
         }
-    }
-
-    pub(super) fn n_pending(&self) -> u64 {
-        let blocked = self.all_blocked();
-        self.trees
-            .unsettled()
-            .iter()
-            .filter(|id| !blocked.contains_key(id))
-            .count() as u64
     }
 }

@@ -1,10 +1,9 @@
 //! What the eyes saw: how it enters the local tree.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
-use sync_engine::{Block, NodeId};
+use sync_engine::NodeId;
+use tokio::time::Instant;
 
 use super::Driver;
 use crate::chunker::{ChunkRef, Chunked};
@@ -17,9 +16,9 @@ use crate::state::ChunkRow;
 
 impl Driver {
     pub(super) fn on_seen(&mut self, event: Event) {
-        let busy = std::mem::take(&mut self.in_hand);
-        let update = self.observer.handle(event, &self.trees, &busy);
-        self.in_hand = busy;
+        let update = self
+            .observer
+            .handle(event, self.session.trees(), self.session.in_hand());
         self.on_update(update);
     }
 
@@ -32,25 +31,11 @@ impl Driver {
             small,
             ..
         } = update;
-        if !edits.is_empty() || !blocks.is_empty() {
-            self.settled.disturb();
-            self.pace.want();
-        }
-        let ids: Vec<_> = edits.iter().map(|(id, _)| *id).collect();
-        if edits.iter().any(|(_, node)| node.is_none()) {
-            self.removals.seen(Instant::now());
-        }
-        match self.trees.edit_local(edits) {
-            Ok(()) => ids.iter().for_each(|id| self.touched.local(*id)),
-            Err(error) => {
-                tracing::error!(%error, "what was seen does not fit the local tree; the folder is looked at anew");
-                self.observer.rescan();
-                return;
-            }
-        }
-        for (id, block) in blocks {
-            self.touched.blocked(id);
-            self.trees.set_block(id, block);
+        let now = self.now();
+        if let Err(error) = self.session.observed(edits, blocks, now) {
+            tracing::error!(%error, "what was seen does not fit the local tree; the folder is looked at anew");
+            self.observer.rescan();
+            return;
         }
         for (id, print) in prints {
             self.touched.print(id, print);
@@ -61,18 +46,15 @@ impl Driver {
         for (hash, bytes) in small {
             self.going.put(hash, bytes);
         }
-        // Whatever was tried with these nodes was tried with what they were before.
-        ids.iter().for_each(|id| self.holds.retry(*id));
         if update.scan_finished {
-            self.looked = true;
-            self.pace.want();
+            self.session.looked();
             self.next_look = Instant::now() + self.interval;
         }
         if let Some(nodes) = update.scanned {
             self.tell(Notice::Scanning { nodes });
         }
         if let Some(token) = update.caught_up {
-            self.settled.caught_up(token);
+            self.session.caught_up(token);
         }
         if let Some(lost) = update.root_lost {
             self.on_root_lost(&lost);
@@ -113,7 +95,7 @@ impl Driver {
         }
         self.failing.send_replace(Some(Exit::Failed));
         self.trouble = Some((StateWord::Halted, trouble));
-        self.settled.disturb();
+        self.session.halt();
     }
 
     /// Notes what cannot be mended by this client.
@@ -122,18 +104,6 @@ impl Driver {
         self.trouble = Some((StateWord::Error, trouble));
         // Whoever ends because of this has heard the reason by then.
         self.failing.send_replace(Some(exit));
-        self.settled.disturb();
-    }
-
-    /// Everything that is blocked, with the reasons, whoever found it.
-    pub(super) fn all_blocked(&self) -> BTreeMap<NodeId, Block> {
-        let seen = self
-            .trees
-            .blocked()
-            .iter()
-            .map(|(id, block)| (*id, block.clone()));
-        let planned = self.unplaceable.iter().cloned();
-        let failing = self.holds.blocked().map(|(id, block)| (id, block.clone()));
-        seen.chain(planned).chain(failing).collect()
+        self.session.halt();
     }
 }

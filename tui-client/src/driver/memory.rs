@@ -1,4 +1,4 @@
-//! The thread that owns the folder's database. What is to be saved arrives in order on a bounded channel and shares one
+//! The task that owns the folder's database. What is to be saved arrives in order on a bounded channel and shares one
 //! transaction with whatever else is waiting. A failed save is told to the driver and tried again with the next.
 
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sync_engine::{Hash, NodeId};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::state::{ChunkPlace, ChunkRow, Delta, State, StateError};
+use crate::state::{ChunkPlace, ChunkRow, Delta, StateError, Store};
 
 /// How many orders wait at most.
 const ORDERS_WAITING_MAX: usize = 64;
@@ -19,25 +19,21 @@ enum Order {
     Finish(oneshot::Sender<()>),
 }
 
-/// A handle on the thread. Cheap to clone; the thread ends when all handles are dropped.
+/// A handle on the task. Cheap to clone; the task ends when all handles are dropped.
 #[derive(Clone)]
 pub struct Memory {
     orders: mpsc::Sender<Order>,
 }
 
 impl Memory {
-    /// Starts the thread. Errors of saving arrive on `failures`.
-    ///
-    /// # Panics
-    /// When the system gives no thread.
-    #[must_use]
-    pub fn start(state: State, failures: mpsc::Sender<Arc<StateError>>) -> Self {
+    /// Makes a memory and the task that works for it, which blocks while it writes. Errors of saving arrive on
+    /// `failures`.
+    pub fn new(
+        store: Box<dyn Store>,
+        failures: mpsc::Sender<Arc<StateError>>,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (orders, waiting) = mpsc::channel(ORDERS_WAITING_MAX);
-        std::thread::Builder::new()
-            .name("memory".into())
-            .spawn(move || serve(state, waiting, &failures))
-            .expect("the system gives a thread");
-        Self { orders }
+        (Self { orders }, serve(store, waiting, failures))
     }
 
     /// Saves what has changed, after all that was given before.
@@ -49,7 +45,7 @@ impl Memory {
     pub async fn save_durably(&self, delta: Delta) {
         let (done, saved) = oneshot::channel();
         self.order(Order::SaveDurably(Box::new(delta), done)).await;
-        // If the thread has ended there is nothing more to save.
+        // If the task has ended there is nothing more to save.
         let _ = saved.await;
     }
 
@@ -72,20 +68,24 @@ impl Memory {
     pub async fn finish(&self) {
         let (done, finished) = oneshot::channel();
         self.order(Order::Finish(done)).await;
-        // If the thread has ended before, the next start checks the file.
+        // If the task has ended before, the next start checks the file.
         let _ = finished.await;
     }
 
     async fn order(&self, order: Order) {
         if self.orders.send(order).await.is_err() {
-            tracing::debug!("the memory's thread has ended");
+            tracing::debug!("the memory's task has ended");
         }
     }
 }
 
-fn serve(mut state: State, mut orders: mpsc::Receiver<Order>, failures: &mpsc::Sender<Arc<StateError>>) {
+async fn serve(
+    mut store: Box<dyn Store>,
+    mut orders: mpsc::Receiver<Order>,
+    failures: mpsc::Sender<Arc<StateError>>,
+) {
     let mut unsaved = Delta::default();
-    while let Some(order) = orders.blocking_recv() {
+    while let Some(order) = orders.recv().await {
         let mut next = Some(order);
         while let Some(Order::Save(delta)) = next {
             merge(&mut unsaved, *delta);
@@ -95,13 +95,13 @@ fn serve(mut state: State, mut orders: mpsc::Receiver<Order>, failures: &mpsc::S
             merge(&mut unsaved, std::mem::take(delta));
         }
         let durable = matches!(next, Some(Order::SaveDurably(..)));
-        save(&mut state, &mut unsaved, durable, failures);
+        save(&mut *store, &mut unsaved, durable, &failures);
         match next {
             Some(Order::SaveDurably(_, done)) => drop(done.send(())),
-            Some(Order::Find(hashes, done)) => drop(done.send(find(&state, &hashes))),
-            Some(Order::ChunksOf(id, done)) => drop(done.send(chunks_of(&state, id))),
+            Some(Order::Find(hashes, done)) => drop(done.send(find(&*store, &hashes))),
+            Some(Order::ChunksOf(id, done)) => drop(done.send(chunks_of(&*store, id))),
             Some(Order::Finish(done)) => {
-                if let Err(error) = state.finish() {
+                if let Err(error) = store.finish() {
                     tracing::warn!(%error, "the memory was not closed in good order");
                 }
                 // Who waited may have gone.
@@ -113,14 +113,14 @@ fn serve(mut state: State, mut orders: mpsc::Receiver<Order>, failures: &mpsc::S
     }
 }
 
-fn save(state: &mut State, unsaved: &mut Delta, durable: bool, failures: &mpsc::Sender<Arc<StateError>>) {
+fn save(store: &mut dyn Store, unsaved: &mut Delta, durable: bool, failures: &mpsc::Sender<Arc<StateError>>) {
     if unsaved.is_empty() && !durable {
         return;
     }
     let saved = if durable {
-        state.save_durably(unsaved)
+        store.save_durably(unsaved)
     } else {
-        state.save(unsaved)
+        store.save(unsaved)
     };
     match saved {
         Ok(()) => *unsaved = Delta::default(),
@@ -149,15 +149,15 @@ fn merge(into: &mut Delta, later: Delta) {
     into.feed.extend(later.feed);
 }
 
-fn find(state: &State, hashes: &[Hash]) -> Vec<Option<ChunkPlace>> {
-    state.find_chunks(hashes).unwrap_or_else(|error| {
+fn find(store: &dyn Store, hashes: &[Hash]) -> Vec<Option<ChunkPlace>> {
+    store.find_chunks(hashes).unwrap_or_else(|error| {
         tracing::warn!(%error, "local chunks could not be looked up; they are fetched");
         vec![None; hashes.len()]
     })
 }
 
-fn chunks_of(state: &State, id: NodeId) -> Vec<ChunkRow> {
-    state.chunks_of(id).unwrap_or_else(|error| {
+fn chunks_of(store: &dyn Store, id: NodeId) -> Vec<ChunkRow> {
+    store.chunks_of(id).unwrap_or_else(|error| {
         tracing::warn!(%error, "a file's chunks could not be looked up; its lists are fetched");
         Vec::new()
     })

@@ -1,6 +1,8 @@
 //! Changes that a person orders directly (resolve, restore): they go to the server as they are, past the planner, and who
 //! ordered them is answered when the server has taken all of them.
 
+use std::collections::VecDeque;
+
 use common::message::Request;
 use sync_engine::{Change, MoveTo, Node, NodeId, RelPath, Version};
 use tokio::sync::oneshot;
@@ -9,16 +11,23 @@ use super::Driver;
 use super::questions::{failed, give};
 use crate::control::{Answer, Choice};
 
-/// Commits that a person ordered; answered when all of them are.
+/// How many commits of one order are sent without an answer at most.
+const UNDER_WAY_MAX: usize = 4;
+/// How many changes go into one commit.
+const CHANGES_AIM: usize = 512;
+
+/// Changes that a person ordered; answered when all of them are.
 pub(super) struct Ordered {
+    /// What is not yet sent.
+    parts: VecDeque<Vec<Change>>,
     /// How many commits are not yet answered.
-    pub waiting: usize,
+    under_way: usize,
     /// What to answer.
-    pub answer: Answer,
+    answer: Answer,
     /// The way back.
     pub reply: oneshot::Sender<Answer>,
     /// The node whose mark is cleared when all are taken.
-    pub unmark: Option<NodeId>,
+    unmark: Option<NodeId>,
 }
 
 impl Driver {
@@ -28,7 +37,7 @@ impl Driver {
             return give(reply, failed(what, "run 'conflicts' for a list"));
         };
         let with = node.mark.as_ref().map_or(NodeId::ROOT, |mark| mark.with);
-        let this = self.trees.remote().item(with).cloned();
+        let this = self.trees().remote().item(with).cloned();
         let unmark = Change::Mark {
             id,
             base: version,
@@ -83,12 +92,12 @@ impl Driver {
     fn conflict_at(&self, path: &RelPath) -> Option<(NodeId, std::sync::Arc<Node>, Version)> {
         let at = self.remote_at(path)?;
         let marked = |id: NodeId| {
-            let item = self.trees.remote().item(id)?;
+            let item = self.trees().remote().item(id)?;
             item.node.mark.as_ref()?;
             Some((id, item.node.clone(), item.version))
         };
         marked(at).or_else(|| {
-            super::views::conflict_nodes(&self.trees)
+            super::views::conflict_nodes(self.trees())
                 .into_iter()
                 .filter_map(marked)
                 .find(|(_, node, _)| node.mark.as_ref().is_some_and(|mark| mark.with == at))
@@ -97,7 +106,7 @@ impl Driver {
 
     /// Deletes a node and what is inside it, children first.
     fn deletions(&self, id: NodeId) -> Option<Vec<Change>> {
-        let remote = self.trees.remote();
+        let remote = self.trees().remote();
         let mut ids = vec![id];
         ids.extend(remote.descendants(id));
         ids.iter()
@@ -123,45 +132,46 @@ impl Driver {
         if changes.is_empty() {
             return give(reply, answer);
         }
-        let Some(session) = &mut self.session else {
-            return give(
-                reply,
-                failed("the server is out of reach", "try again when it is connected"),
-            );
+        if self.connection.is_none() {
+            let answer = failed("the server is out of reach", "try again when it is connected");
+            return give(reply, answer);
+        }
+        self.last_order += 1;
+        let parts = changes.chunks(CHANGES_AIM).map(<[Change]>::to_vec).collect();
+        let ordered = Ordered {
+            parts,
+            under_way: 0,
+            answer,
+            reply,
+            unmark,
         };
-        let mut waiting = 0;
-        let number = session.next_request();
-        for part in changes.chunks(512) {
-            let request = if waiting == 0 {
-                number
-            } else {
-                session.next_request()
-            };
-            if session.send(
-                Request::Commit {
+        self.ordered.insert(self.last_order, ordered);
+        self.send_ordered();
+    }
+
+    /// Sends as much of what was ordered as there is room for.
+    pub(super) fn send_ordered(&mut self) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        for (number, ordered) in &mut self.ordered {
+            while ordered.under_way < UNDER_WAY_MAX
+                && let Some(changes) = ordered.parts.pop_front()
+            {
+                let request = connection.next_request();
+                let commit = Request::Commit {
                     request,
-                    changes: part.to_vec(),
-                },
-                Vec::new(),
-            ) {
-                waiting += 1;
-                self.ordered_by.insert(request, number);
-                self.outbox.sent(request, part.to_vec());
-                for id in part.iter().flat_map(Change::ids) {
-                    self.holds.take(id);
+                    changes: changes.clone(),
+                };
+                if !connection.send(commit, Vec::new()) {
+                    ordered.parts.push_front(changes);
+                    return;
                 }
+                ordered.under_way += 1;
+                self.ordered_by.insert(request, *number);
+                self.session.sent_for_person(request, changes);
             }
         }
-        self.ordered.insert(
-            number,
-            Ordered {
-                waiting,
-                answer,
-                reply,
-                unmark,
-            },
-        );
-        self.settled.disturb();
     }
 
     /// Notes that a commit was answered, and answers who ordered it when it was the last.
@@ -172,20 +182,23 @@ impl Driver {
         let Some(ordered) = self.ordered.get_mut(&number) else {
             return;
         };
-        ordered.waiting -= 1;
+        ordered.under_way -= 1;
         if let Some(reason) = refused {
+            // What follows was planned for what this one would have made.
+            ordered.parts.clear();
             ordered.unmark = None;
             ordered.answer = failed(
                 format!("the server did not take the change: {reason}"),
                 "try again",
             );
         }
-        if ordered.waiting == 0
+        if ordered.under_way == 0
+            && ordered.parts.is_empty()
             && let Some(done) = self.ordered.remove(&number)
         {
             let marked = done
                 .unmark
-                .and_then(|id| Some((id, self.trees.remote().item(id)?.version)));
+                .and_then(|id| Some((id, self.trees().remote().item(id)?.version)));
             match marked {
                 Some((id, base)) => {
                     self.commit_ordered(

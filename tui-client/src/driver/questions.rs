@@ -4,18 +4,16 @@
 use std::collections::BTreeMap;
 
 use common::message::{At, Device, Failure, Reply, Request};
-use sync_engine::{Change, Entry, Kind, NodeId, RelPath};
+use sync_engine::RelPath;
+use sync_engine::session::Suspect;
 use tokio::sync::oneshot;
 
 use super::Driver;
-use super::lookback::Suspect;
+use super::paging::{Aim, Paging};
 use super::restore::Restore;
 use super::verify::Verify;
-use crate::control::{Answer, Ask, DeviceItem, LogItem, Moment};
-use crate::notice::{ChangeKind, Trouble};
-
-/// How many entries a search for a deleted node goes back at most.
-const SEARCH_ENTRIES_MAX: usize = 100_000;
+use crate::control::{Answer, Ask, DeviceItem, Moment};
+use crate::notice::Trouble;
 
 /// How many questions wait for the first answer of the server at most.
 const EARLY_MAX: usize = 64;
@@ -32,12 +30,8 @@ pub(super) enum Question {
     Order(oneshot::Sender<Answer>),
     /// Somebody replaced the account's ID.
     ReplaceId(oneshot::Sender<Answer>),
-    /// Somebody asked for the account's log.
-    Log(u32, Vec<Entry>, oneshot::Sender<Answer>),
-    /// Somebody asked for the history of a node.
-    History(NodeId, RelPath, Vec<Entry>, oneshot::Sender<Answer>),
-    /// Somebody asked for the history of a path where nothing is now.
-    Search(RelPath, Vec<Entry>, oneshot::Sender<Answer>),
+    /// Somebody asked for a part of the journal.
+    Page(Paging),
     /// Somebody restores something; the tree as it was is on its way.
     Browse(Box<Restore>),
     /// The driver wants to know whether bytes that seem to be in conflict came from the account.
@@ -84,14 +78,16 @@ impl Driver {
         if self.is_connecting && self.early.len() < EARLY_MAX {
             return self.early.push((ask, reply));
         }
-        if self.session.as_ref().is_none_or(|session| !session.pulled) {
+        if !self.session.is_pulled() {
             let trouble = failed("the server is out of reach", "try again when it is connected");
             return give(reply, trouble);
         }
         match ask {
-            Ask::Devices => self.question(|request| Request::Devices { request }, Question::Devices(reply)),
+            Ask::Devices => {
+                self.ask_or_fail(|request| Request::Devices { request }, Question::Devices(reply));
+            }
             Ask::RenameDevice { device, name } => {
-                self.question(
+                self.ask_or_fail(
                     |request| Request::RenameDevice {
                         request,
                         device,
@@ -101,39 +97,23 @@ impl Driver {
                 );
             }
             Ask::RevokeDevice { device } => {
-                self.question(
+                self.ask_or_fail(
                     |request| Request::RevokeDevice { request, device },
                     Question::Order(reply),
                 );
             }
-            Ask::ReplaceId => self.question(
+            Ask::ReplaceId => self.ask_or_fail(
                 |request| Request::ReplaceId { request },
                 Question::ReplaceId(reply),
             ),
-            Ask::Log { limit } => self.question(
-                |request| Request::Log {
-                    request,
-                    before: None,
-                },
-                Question::Log(limit, Vec::new(), reply),
-            ),
-            Ask::History { path } => match self.remote_at(&path) {
-                Some(id) => self.question(
-                    |request| Request::History {
-                        request,
-                        id,
-                        before: None,
-                    },
-                    Question::History(id, path, Vec::new(), reply),
-                ),
-                None => self.question(
-                    |request| Request::Log {
-                        request,
-                        before: None,
-                    },
-                    Question::Search(path, Vec::new(), reply),
-                ),
-            },
+            Ask::Log { limit } => self.ask_page(Paging::new(Aim::Log(limit), reply)),
+            Ask::History { path } => {
+                let aim = match self.remote_at(&path) {
+                    Some(id) => Aim::History(id, path),
+                    None => Aim::Search(path),
+                };
+                self.ask_page(Paging::new(aim, reply));
+            }
             Ask::Restore { path, at, to } => self.browse(path, at, to, reply),
             Ask::Resolve { path, choice } => self.resolve(&path, choice, reply),
             Ask::Verify => self.verify(reply),
@@ -151,15 +131,33 @@ impl Driver {
             Moment::TimeMs(time_ms) => At::TimeMs(time_ms),
         };
         let restore = Restore::new(path, to, reply);
-        self.question(
+        self.ask_or_fail(
             |request| Request::Browse { request, at },
             Question::Browse(Box::new(restore)),
         );
     }
 
-    fn question(&mut self, request: impl FnOnce(u64) -> Request, question: Question) {
-        if let Some(session) = &mut self.session {
-            session.ask(request, question);
+    /// Asks the server. The question comes back if there is no connection, or no room on the line.
+    pub(super) fn question(
+        &mut self,
+        request: impl FnOnce(u64) -> Request,
+        question: Question,
+    ) -> Result<(), Box<Question>> {
+        let Some(connection) = &mut self.connection else {
+            return Err(question.into());
+        };
+        let number = connection.next_request();
+        if !connection.send(request(number), Vec::new()) {
+            return Err(question.into());
+        }
+        connection.questions.insert(number, question);
+        Ok(())
+    }
+
+    /// Asks the server for somebody; if that cannot be done he is told so.
+    pub(super) fn ask_or_fail(&mut self, request: impl FnOnce(u64) -> Request, question: Question) {
+        if let Err(question) = self.question(request, question) {
+            question.fail(failed("the line to the server is full", "try again in a moment"));
         }
     }
 
@@ -169,10 +167,6 @@ impl Driver {
         for (ask, reply) in std::mem::take(&mut self.early) {
             self.ask_server(ask, reply);
         }
-    }
-
-    pub(super) fn ask_device_names(&mut self) {
-        self.question(|request| Request::Devices { request }, Question::DeviceNames);
     }
 
     pub(super) fn on_answer(&mut self, reply: Reply) {
@@ -187,15 +181,16 @@ impl Driver {
             _ => return,
         };
         let Some(question) = self
-            .session
+            .connection
             .as_mut()
-            .and_then(|session| session.questions.remove(&request))
+            .and_then(|connection| connection.questions.remove(&request))
         else {
             return;
         };
         match (question, reply) {
-            (Question::Probe(number), Reply::Pong { head, .. }) => self.settled.pong(number, head),
+            (Question::Probe(number), Reply::Pong { head, .. }) => self.session.pong(number, head),
             (Question::DeviceNames, Reply::Devices { devices, .. }) => self.learn_names(&devices),
+            (Question::DeviceNames, _) => self.tell_unnamed(),
             (Question::Devices(to), Reply::Devices { devices, .. }) => {
                 self.learn_names(&devices);
                 give(to, Answer::Devices(self.device_items(devices)));
@@ -205,14 +200,8 @@ impl Driver {
                 give(to, Answer::Done);
             }
             (Question::ReplaceId(to), Reply::NewId { id, .. }) => self.on_new_id(id, to),
-            (Question::Log(limit, so_far, to), Reply::History { entries, more, .. }) => {
-                self.on_log(limit, so_far, entries, more, to);
-            }
-            (Question::History(id, path, so_far, to), Reply::History { entries, more, .. }) => {
-                self.on_history(id, path, so_far, entries, more, to);
-            }
-            (Question::Search(path, so_far, to), Reply::History { entries, more, .. }) => {
-                self.on_search(path, so_far, entries, more, to);
+            (Question::Page(paging), Reply::History { entries, more, .. }) => {
+                self.on_page(paging, entries, more);
             }
             (
                 Question::Verify(verify),
@@ -226,9 +215,13 @@ impl Driver {
                 self.on_past(request, restore, nodes, last);
             }
             (Question::LookBack(suspect), Reply::History { entries, more, .. }) => {
-                self.on_looked_back(suspect, &entries, more);
+                let next = self.session.looked_back(suspect, &entries, more);
+                self.hear();
+                if let Some(next) = next {
+                    self.ask_back(next);
+                }
             }
-            (Question::LookBack(suspect), _) => self.not_recognized(suspect),
+            (Question::LookBack(suspect), _) => self.session.not_answered(suspect),
             (question, Reply::Failed { failure, .. }) => question.fail(explain(&failure)),
             (question, reply) => {
                 tracing::warn!(?reply, "an answer to another question");
@@ -270,6 +263,7 @@ impl Driver {
                 self.on_config_failed(&error);
             }
         }
+        self.tell_unnamed();
     }
 
     fn on_new_id(&mut self, id: common::identity::AccountId, to: oneshot::Sender<Answer>) {
@@ -292,140 +286,6 @@ impl Driver {
         }
     }
 
-    fn on_log(
-        &mut self,
-        limit: u32,
-        mut so_far: Vec<Entry>,
-        entries: Vec<Entry>,
-        more: bool,
-        to: oneshot::Sender<Answer>,
-    ) {
-        so_far.extend(entries);
-        let limit_len = usize::try_from(limit).unwrap_or(usize::MAX);
-        if let Some(last) = so_far.last().filter(|_| more && so_far.len() < limit_len) {
-            let before = Some(last.number);
-            let question = Question::Log(limit, so_far, to);
-            return self.question(|request| Request::Log { request, before }, question);
-        }
-        so_far.truncate(limit_len);
-        let items = so_far
-            .iter()
-            .flat_map(|entry| self.log_items(entry, None))
-            .collect();
-        give(to, Answer::Log(items));
-    }
-
-    fn on_history(
-        &mut self,
-        id: NodeId,
-        path: RelPath,
-        mut so_far: Vec<Entry>,
-        entries: Vec<Entry>,
-        more: bool,
-        to: oneshot::Sender<Answer>,
-    ) {
-        so_far.extend(entries);
-        if let Some(last) = so_far
-            .last()
-            .filter(|_| more && so_far.len() < SEARCH_ENTRIES_MAX)
-        {
-            let before = Some(last.number);
-            let question = Question::History(id, path, so_far, to);
-            return self.question(|request| Request::History { request, id, before }, question);
-        }
-        let items: Vec<LogItem> = so_far
-            .iter()
-            .flat_map(|entry| self.log_items(entry, Some((id, &path))))
-            .collect();
-        give(to, Answer::Log(items));
-    }
-
-    /// Goes back through the journal until an entry is found that put a node at the path.
-    fn on_search(
-        &mut self,
-        path: RelPath,
-        mut so_far: Vec<Entry>,
-        entries: Vec<Entry>,
-        more: bool,
-        to: oneshot::Sender<Answer>,
-    ) {
-        so_far.extend(entries);
-        let found = so_far
-            .iter()
-            .find_map(|entry| placed_at(&so_far, self.trees.remote(), entry, &path));
-        if let Some(id) = found {
-            let question = Question::History(id, path, Vec::new(), to);
-            return self.question(
-                |request| Request::History {
-                    request,
-                    id,
-                    before: None,
-                },
-                question,
-            );
-        }
-        if let Some(last) = so_far
-            .last()
-            .filter(|_| more && so_far.len() < SEARCH_ENTRIES_MAX)
-        {
-            let before = Some(last.number);
-            return self.question(
-                |request| Request::Log { request, before },
-                Question::Search(path, so_far, to),
-            );
-        }
-        give(
-            to,
-            failed(
-                format!("the account's history knows no '{path}'"),
-                "give the path as seen from the root",
-            ),
-        );
-    }
-
-    /// The lines of a log for an entry; of one node only, if one is named.
-    fn log_items(&self, entry: &Entry, only: Option<(NodeId, &RelPath)>) -> Vec<LogItem> {
-        let kind = match &entry.change {
-            Change::Create { .. } => ChangeKind::Created,
-            Change::Update { .. } => ChangeKind::Edited,
-            Change::Move { .. } => ChangeKind::Moved,
-            Change::Delete { .. } => ChangeKind::Deleted,
-            Change::Mark { .. } => ChangeKind::Attributes,
-        };
-        let size_bytes = match &entry.change {
-            Change::Create { node, .. } => node.kind.file().map(|file| file.content.size_bytes),
-            Change::Update { kind, .. } => kind.file().map(|file| file.content.size_bytes),
-            Change::Move { .. } | Change::Delete { .. } | Change::Mark { .. } => None,
-        };
-        let inside = |parent: NodeId, name| self.trees.remote().path(parent).map(|dir| dir.join(name));
-        entry
-            .change
-            .ids()
-            .filter(|id| only.is_none_or(|(only, _)| only == *id))
-            .map(|id| {
-                let placed = match &entry.change {
-                    Change::Create { node, .. } => inside(node.parent, &node.name),
-                    Change::Move { moves } => moves
-                        .iter()
-                        .find(|to| to.id == id)
-                        .and_then(|to| inside(to.parent, &to.name)),
-                    Change::Update { .. } | Change::Delete { .. } | Change::Mark { .. } => None,
-                };
-                let known = only.map(|(_, path)| path.clone());
-                let path = placed.or(known).unwrap_or_else(|| self.shown_path(id));
-                let device = self.name_of(entry.device);
-                LogItem {
-                    version: entry.number,
-                    time_ms: entry.time_ms,
-                    device,
-                    kind,
-                    path,
-                    size_bytes,
-                }
-            })
-            .collect()
-    }
-
     /// Tells everybody who waits for the server that it is gone.
     pub(super) fn fail_questions(&mut self, questions: BTreeMap<u64, Question>) {
         let lost = || {
@@ -436,10 +296,11 @@ impl Driver {
         };
         for question in questions.into_values() {
             if let Question::LookBack(suspect) = &question {
-                self.holds.release(suspect.local);
+                self.session.not_asked(suspect);
             }
             question.fail(lost());
         }
+        self.tell_unnamed();
         self.ordered_by.clear();
         std::mem::take(&mut self.ordered)
             .into_values()
@@ -451,48 +312,10 @@ impl Question {
     fn fail(self, answer: Answer) {
         match self {
             Self::DeviceNames | Self::Probe(_) | Self::LookBack(_) => (),
-            Self::Devices(to)
-            | Self::Order(to)
-            | Self::ReplaceId(to)
-            | Self::Log(_, _, to)
-            | Self::History(_, _, _, to)
-            | Self::Search(_, _, to) => give(to, answer),
+            Self::Devices(to) | Self::Order(to) | Self::ReplaceId(to) => give(to, answer),
+            Self::Page(paging) => give(paging.into_reply(), answer),
             Self::Verify(verify) => give(verify.into_reply(), answer),
             Self::Browse(restore) => give(restore.into_reply(), answer),
         }
     }
-}
-
-/// The node that an entry put at a path, as far as the entries read so far and the present tree tell.
-fn placed_at(entries: &[Entry], remote: &sync_engine::Tree, entry: &Entry, path: &RelPath) -> Option<NodeId> {
-    let (dir, name) = path.split_last()?;
-    let fits = |parent: NodeId, at: &sync_engine::Name| at == name && was_at(entries, remote, parent, &dir);
-    match &entry.change {
-        Change::Create { id, node } => fits(node.parent, &node.name).then_some(*id),
-        Change::Move { moves } => moves.iter().find(|to| fits(to.parent, &to.name)).map(|to| to.id),
-        Change::Update { .. } | Change::Delete { .. } | Change::Mark { .. } => None,
-    }
-}
-
-/// Tells whether a directory is, or was once, at a path.
-fn was_at(entries: &[Entry], remote: &sync_engine::Tree, dir: NodeId, path: &RelPath) -> bool {
-    let mut at = dir;
-    for name in path.0.iter().rev() {
-        let place = remote
-            .node(at)
-            .map(|node| (node.parent, node.name.clone()))
-            .or_else(|| {
-                entries.iter().find_map(|entry| match &entry.change {
-                    Change::Create { id, node } if *id == at && node.kind == Kind::Dir => {
-                        Some((node.parent, node.name.clone()))
-                    }
-                    _ => None,
-                })
-            });
-        match place {
-            Some((parent, found)) if found == *name => at = parent,
-            _ => return false,
-        }
-    }
-    at == NodeId::ROOT
 }

@@ -57,8 +57,8 @@ impl Driver {
     ) {
         restore.nodes.extend(nodes);
         if !last {
-            if let Some(session) = &mut self.session {
-                session.questions.insert(request, Question::Browse(restore));
+            if let Some(connection) = &mut self.connection {
+                connection.questions.insert(request, Question::Browse(restore));
             }
             return;
         }
@@ -83,7 +83,7 @@ impl Driver {
                 format!("the server sent a tree that is not one: {error}"),
                 "run 'server verify'",
             )),
-            Ok(()) => changes(self.trees.remote(), &past, &path, &to, &mut random_id),
+            Ok(()) => changes(self.trees().remote(), &past, &path, &to, &mut random_id),
         };
         match answer {
             Ok(changes) if changes.len() > 64 * CHANGES_MAX => {

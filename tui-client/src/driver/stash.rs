@@ -4,17 +4,17 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::limits::HASHES_MAX;
 use common::offload;
 use sync_engine::plan::conflict_name;
 use sync_engine::{Content, Hash, Name, RelPath};
+use tokio::time::Instant;
 
 use super::Driver;
 use super::applier::content_of;
 use super::transfers::Transferred;
-use super::turn::now_ms;
 use crate::disk::{Root, StashLimits, Stashed};
 use crate::net::Bulk;
 
@@ -46,7 +46,7 @@ impl Driver {
         self.clearing.last = Some(Instant::now());
         let age_ms_min = if is_full { AGE_MIN_FULL } else { AGE_MIN }.as_millis();
         let limits = StashLimits {
-            now_ms: now_ms(),
+            now_ms: self.now_ms(),
             age_ms_min: u64::try_from(age_ms_min).unwrap_or(u64::MAX),
         };
         let policy = self.policy();
@@ -73,7 +73,7 @@ impl Driver {
             tracing::warn!(key = %stashed.key, "something in the stash has no note; it stays there");
             return;
         };
-        let dir = if self.trees.local().lookup(&dir).is_some() {
+        let dir = if self.trees().local().lookup(&dir).is_some() {
             dir
         } else {
             RelPath::root()

@@ -1,10 +1,8 @@
 //! The planner's steps on their way to the disk: contents are fetched, paths and expectations resolved, and what came of
 //! each step enters the trees.
 
-use std::time::Instant;
-
 use sync_engine::plan::{Place, Step};
-use sync_engine::{Block, Content, FileState, Kind, Node, NodeId, RelPath, advance};
+use sync_engine::{Block, Content, FileState, Kind, Node, NodeId, RelPath};
 
 use super::Driver;
 use super::applier::{Applied, Body, Deed, Job, block_of};
@@ -14,9 +12,6 @@ use crate::net::BulkError;
 use crate::notice::{Direction, Notice, Progress};
 use crate::transfer::download::DownloadError;
 use crate::transfer::upload::UploadError;
-
-/// How many steps are on their way at most; the rest is planned again when these are done.
-const STEPS_UNDER_WAY_MAX: usize = 20_000;
 
 /// The content that a step puts on disk, of a file.
 #[must_use]
@@ -75,38 +70,9 @@ fn left_by(step: &Step) -> Option<Place> {
     }
 }
 
-/// Tells whether a step changes the paths of nodes that are there already.
-fn changes_paths(step: &Step) -> bool {
-    matches!(
-        step,
-        Step::Move { .. } | Step::Park { .. } | Step::Exchange { .. }
-    )
-}
-
 impl Driver {
-    /// Begins steps. After a batch that changes paths nothing more is begun, since paths are resolved here.
-    /// Returns whether all were begun.
-    pub(super) fn begin_steps(&mut self, batches: Vec<Vec<Step>>) -> bool {
-        for batch in batches {
-            let paths_change = batch.iter().any(changes_paths);
-            for step in batch {
-                if self.in_hand.len() >= STEPS_UNDER_WAY_MAX {
-                    return false;
-                }
-                self.begin_step(step);
-            }
-            if paths_change {
-                return false;
-            }
-        }
-        true
-    }
-
-    fn begin_step(&mut self, step: Step) {
-        for id in step.ids() {
-            self.holds.take(id);
-            self.in_hand.insert(id);
-        }
+    /// Begins a step. Its place is reserved, and its content fetched if that is not at hand.
+    pub(super) fn begin_step(&mut self, step: Step) {
         if let Some(place) = target_of(&step) {
             self.observer.reserve(place);
         }
@@ -143,7 +109,7 @@ impl Driver {
             .making
             .get(&parent)
             .cloned()
-            .or_else(|| self.trees.local().path(parent))?;
+            .or_else(|| self.trees().local().path(parent))?;
         Some(dir.join(name))
     }
 
@@ -164,7 +130,7 @@ impl Driver {
 
     /// Resolves what a step does on disk; nothing if the trees have changed so that it makes no sense any more.
     fn deed(&self, step: &Step, body: Option<Body>) -> Option<Deed> {
-        let at = |id: NodeId| Some((self.trees.local().path(id)?, *self.observer.print(id)?));
+        let at = |id: NodeId| Some((self.trees().local().path(id)?, *self.observer.print(id)?));
         let to = |place: &Place| self.path_of_place(place.parent, &place.name);
         Some(match step {
             Step::MakeDir { node, .. } => Deed::MakeDir(self.path_in(node.parent, node)?),
@@ -239,17 +205,15 @@ impl Driver {
                 }
             }
         }
-        self.settled.disturb();
     }
 
     fn step_done(&mut self, step: &Step, prints: Vec<(NodeId, Print)>) {
-        match advance::complete(&mut self.trees, step) {
-            Ok(touched) => self.touch(&touched),
-            Err(error) => {
-                tracing::warn!(%error, ?step, "a step does not fit the local tree; the folder is looked at anew");
-                self.observer.rescan();
-            }
+        self.let_go(step);
+        if let Err(error) = self.session.step_done(step) {
+            tracing::warn!(%error, ?step, "a step does not fit the local tree; the folder is looked at anew");
+            self.observer.rescan();
         }
+        self.hear();
         if let Step::Remove { id, .. } = step {
             self.observer.note(*id, None);
             self.touched.print(*id, None);
@@ -268,11 +232,6 @@ impl Driver {
             let (id, total_bytes) = (node_of(step), content.size_bytes);
             self.tell_progress(id, Direction::Down, total_bytes, total_bytes);
         }
-        self.let_go(step);
-        step.ids().for_each(|id| self.holds.succeed(id));
-        if self.in_hand.is_empty() || self.more_steps && self.in_hand.len() < STEPS_UNDER_WAY_MAX / 2 {
-            self.pace.want();
-        }
         self.tell_applied(step);
     }
 
@@ -282,7 +241,7 @@ impl Driver {
             return;
         }
         for id in step.ids() {
-            if let Some(path) = self.trees.local().path(id) {
+            if let Some(path) = self.trees().local().path(id) {
                 self.observer.look(&path);
             }
         }
@@ -296,27 +255,18 @@ impl Driver {
         if block == Some(&Block::NoSpace) {
             self.clear_stash(true);
         }
-        let now = Instant::now();
-        step.ids().for_each(|id| self.holds.fail(id, now, block.cloned()));
+        let now = self.now();
+        self.session.step_failed(step, block, now);
     }
 
     /// Ends what [`Self::begin_step`] began.
-    fn let_go(&mut self, step: &Step) {
+    pub(super) fn let_go(&mut self, step: &Step) {
         if let Some(place) = target_of(step) {
             self.observer.release(&place);
         }
         for id in step.ids() {
-            self.in_hand.remove(&id);
             self.making.remove(&id);
             self.downloading.remove(&id);
-        }
-    }
-
-    /// Gives steps back whose contents will not come.
-    pub(super) fn release_steps(&mut self, steps: &[Step]) {
-        for step in steps {
-            self.let_go(step);
-            step.ids().for_each(|id| self.holds.release(id));
         }
     }
 
@@ -329,8 +279,7 @@ impl Driver {
             Transferred::Loaded { id, content, outcome } => self.on_loaded(id, content, outcome),
             Transferred::Cut { id, chunked } => {
                 self.chunked.insert(id, chunked);
-                self.holds.release(id);
-                self.pace.want();
+                self.session.upload_given_up(id);
             }
             Transferred::Fetched(steps) => {
                 for (step, outcome) in steps {
@@ -347,7 +296,7 @@ impl Driver {
             }
             Transferred::Changed(stashed, name) => self.bring_back(&stashed, &name),
             Transferred::Where(ids, reply) => {
-                let paths = ids.into_iter().map(|id| self.trees.local().path(id)).collect();
+                let paths = ids.into_iter().map(|id| self.trees().local().path(id)).collect();
                 // Who asked may have given up; nothing is lost by that.
                 let _ = reply.send(paths);
             }
@@ -380,27 +329,20 @@ impl Driver {
         match outcome {
             Ok(bytes) => {
                 self.going.keep(content.hash, bytes);
-                self.outbox.bring_back(id);
+                self.session.loaded(id);
             }
-            Err(error) => {
-                // The change is planned again from what is seen then.
-                drop(self.outbox.give_up(id));
-                self.upload_failed(id, &error);
-            }
+            Err(error) => self.upload_failed(id, &error),
         }
     }
 
     fn on_uploaded(&mut self, id: NodeId, content: Content, outcome: Result<(), UploadError>) {
         match outcome {
             Ok(()) => {
-                self.on_server.insert(content.hash);
+                self.session.uploaded(id, content.hash);
                 self.tell_progress(id, Direction::Up, content.size_bytes, content.size_bytes);
-                self.holds.release(id);
-                self.pace.want();
             }
             Err(error) => self.upload_failed(id, &error),
         }
-        self.settled.disturb();
     }
 
     fn upload_failed(&mut self, id: NodeId, error: &UploadError) {
@@ -412,16 +354,16 @@ impl Driver {
             UploadError::Bulk(error) => Some(Block::Refused(error.to_string())),
         };
         if matches!(error, UploadError::Changed | UploadError::Unreadable(_))
-            && let Some(path) = self.trees.local().path(id)
+            && let Some(path) = self.trees().local().path(id)
         {
             self.observer.look(&path);
         }
-        self.uploading.remove(&id);
-        self.holds.fail(id, Instant::now(), block);
+        let now = self.now();
+        self.session.upload_failed(id, block, now);
     }
 
     fn tell_progress(&self, id: NodeId, direction: Direction, done_bytes: u64, total_bytes: u64) {
-        if let Some(path) = super::views::path_of(&self.trees, id) {
+        if let Some(path) = super::views::path_of(self.trees(), id) {
             self.tell(Notice::Progress(Progress {
                 id,
                 path,

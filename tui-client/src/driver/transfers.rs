@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Read;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use common::list::{ListBuilder, ListError};
@@ -12,6 +12,7 @@ use common::offload;
 use sync_engine::plan::Step;
 use sync_engine::{Content, Hash, Name, NodeId, RelPath};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::applier::Body;
@@ -256,6 +257,7 @@ impl Transfers {
                 let content = chunked.content;
                 let progress = progress(done.clone(), id, Direction::Up, content.size_bytes);
                 let outcome = tokio::select! {
+                    biased;
                     outcome = upload(root, path, chunked, bulk, progress) => outcome,
                     () = token.cancelled() => Err(UploadError::Bulk(BulkError::Lost)),
                 };
@@ -316,6 +318,7 @@ fn spawn(
     let (token, done) = (token.clone(), done.clone());
     tokio::spawn(async move {
         let fetched = tokio::select! {
+                    biased;
             fetched = fetching => fetched,
             () = token.cancelled() => steps
                 .into_iter()

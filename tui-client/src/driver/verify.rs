@@ -31,31 +31,29 @@ impl Verify {
 
 impl Driver {
     pub(super) fn verify(&mut self, reply: oneshot::Sender<Answer>) {
-        let blocked = self.all_blocked();
+        let blocked = self.session.blocked();
         let lines = self
-            .trees
+            .trees()
             .unsettled()
             .iter()
             .filter(|id| !blocked.contains_key(id))
             .filter_map(|id| {
                 Some(format!(
                     "'{}' is not the same here and on the server",
-                    path_of(&self.trees, *id)?
+                    path_of(self.trees(), *id)?
                 ))
             })
             .collect();
-        let at = At::Version(self.facts.cursor.map_or(Version::ZERO, |cursor| cursor.version));
+        let at = At::Version(self.session.version());
         let verify = Box::new(Verify {
             lines,
             nodes: Vec::new(),
             reply,
         });
-        if let Some(session) = &mut self.session {
-            session.ask(
-                |request| Request::Browse { request, at },
-                Question::Verify(verify),
-            );
-        }
+        self.ask_or_fail(
+            |request| Request::Browse { request, at },
+            Question::Verify(verify),
+        );
     }
 
     pub(super) fn on_verified(
@@ -68,8 +66,8 @@ impl Driver {
     ) {
         verify.nodes.extend(nodes);
         if !last {
-            if let Some(session) = &mut self.session {
-                session.questions.insert(request, Question::Verify(verify));
+            if let Some(connection) = &mut self.connection {
+                connection.questions.insert(request, Question::Verify(verify));
             }
             return;
         }
@@ -78,7 +76,7 @@ impl Driver {
             nodes,
             reply,
         } = *verify;
-        let cursor = self.facts.cursor.map_or(Version::ZERO, |cursor| cursor.version);
+        let cursor = self.session.version();
         if version != cursor {
             lines.push(format!(
                 "the server moved on to {version} while this was checked; check again"
@@ -86,7 +84,7 @@ impl Driver {
         }
         let n_nodes = nodes.len();
         for (id, version, node) in nodes {
-            let here = self.trees.remote().item(id);
+            let here = self.trees().remote().item(id);
             if here
                 != Some(&Item {
                     node: node.into(),
@@ -99,10 +97,10 @@ impl Driver {
                 ));
             }
         }
-        if n_nodes != self.trees.remote().len() {
+        if n_nodes != self.trees().remote().len() {
             lines.push(format!(
                 "the server has {n_nodes} nodes, this device knows {}",
-                self.trees.remote().len()
+                self.trees().remote().len()
             ));
         }
         let sound = lines.is_empty();

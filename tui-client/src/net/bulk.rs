@@ -135,12 +135,13 @@ async fn session(mut line: Line, first: Order, orders: &mut mpsc::Receiver<Order
     }
     loop {
         tokio::select! {
-            order = orders.recv() => match order {
-                Some(order) => if send(&line, &mut waiting, &mut number, order).await.is_err() { return },
-                None => return,
-            },
+            biased;
             frame = line.incoming.recv() => match frame {
                 Some(frame) => if answer(&mut waiting, frame.message, frame.attachments).is_err() { return },
+                None => return,
+            },
+            order = orders.recv() => match order {
+                Some(order) => if send(&line, &mut waiting, &mut number, order).await.is_err() { return },
                 None => return,
             },
         }

@@ -1,6 +1,7 @@
 //! How one connection is made: TCP, TLS with the server's key checked, `Hello`, `Welcome`.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use common::limits::{HANDSHAKE_TIMEOUT, HELLO_TIMEOUT, PROTOCOL_VERSION};
 use common::link::ServerAddress;
 use common::message::{Auth, Hello, Refusal, Reply, Request, Role, Welcome};
 use common::tls::{self, Trust, TrustError};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -27,9 +28,40 @@ const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the server's log shows of this program.
 const AGENT: &str = concat!("tui-client ", env!("CARGO_PKG_VERSION"));
 
-/// Where the server is and how both sides know each other.
+/// A connection that bytes go through in both directions.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// What a dialled connection comes as.
+pub type Dialled = Result<(Box<dyn Stream>, Fingerprint), ConnectError>;
+
+/// The way to a server: TCP and TLS, or what a simulation has instead.
+pub trait Dial: Send + Sync {
+    /// Connects and checks the server's key. Nothing is sent that identifies anybody before that. Returns the fingerprint
+    /// of the server's key with the connection.
+    fn dial<'a>(&'a self, endpoint: &'a Endpoint) -> Pin<Box<dyn Future<Output = Dialled> + Send + 'a>>;
+}
+
+/// The way over TCP and TLS.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TlsDial;
+
+impl Dial for TlsDial {
+    fn dial<'a>(&'a self, endpoint: &'a Endpoint) -> Pin<Box<dyn Future<Output = Dialled> + Send + 'a>> {
+        Box::pin(async move {
+            let stream = handshake(endpoint).await?;
+            let fingerprint = fingerprint_of(&stream)?;
+            Ok((Box::new(stream) as Box<dyn Stream>, fingerprint))
+        })
+    }
+}
+
+/// Where the server is, how it is reached and how both sides know each other.
 #[derive(Clone)]
 pub struct Endpoint {
+    /// The way there.
+    pub dial: Arc<dyn Dial>,
     /// The server.
     pub address: ServerAddress,
     /// The server's key.
@@ -90,8 +122,7 @@ pub async fn connect(
     endpoint: &Endpoint,
     introduction: &Introduction,
 ) -> Result<(Line, Admitted), ConnectError> {
-    let stream = handshake(endpoint).await?;
-    let fingerprint = fingerprint_of(&stream)?;
+    let (stream, fingerprint) = endpoint.dial.dial(endpoint).await?;
     let (read, mut write) = tokio::io::split(stream);
     let mut frames = FramedRead::new(read, FrameCodec::<Reply, Request>::new());
     let hello = Request::Hello(Hello {
@@ -133,8 +164,11 @@ pub async fn connect(
 /// # Errors
 /// As [`connect`].
 pub async fn probe(endpoint: &Endpoint) -> Result<Fingerprint, ConnectError> {
-    let stream = handshake(endpoint).await?;
-    fingerprint_of(&stream)
+    endpoint
+        .dial
+        .dial(endpoint)
+        .await
+        .map(|(_, fingerprint)| fingerprint)
 }
 
 fn fingerprint_of(stream: &TlsStream<TcpStream>) -> Result<Fingerprint, ConnectError> {

@@ -1,12 +1,13 @@
 //! The control connection, for ever: connect, serve until it is lost, wait a little longer each time, connect again.
 //! What cannot be mended by waiting (a changed key, a device that is not admitted) ends the task and is told.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::codec::Frame;
 use common::message::{Auth, Refusal, Reply, Role, Welcome};
 use sync_engine::backoff::Backoff;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 
 use super::connect::{ConnectError, Endpoint, Introduction, connect};
 use super::line::Outgoing;
@@ -137,9 +138,10 @@ async fn run(
             return;
         }
         tokio::select! {
-            () = tokio::time::sleep(retry) => (),
-            () = hurry.notified() => (),
+            biased;
             () = told.closed() => return,
+            () = hurry.notified() => (),
+            () = tokio::time::sleep(retry) => (),
         }
     }
 }

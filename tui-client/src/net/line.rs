@@ -45,12 +45,14 @@ impl Line {
         let (reading, writing) = (token.clone(), token.clone());
         tokio::spawn(async move {
             tokio::select! {
+                biased;
                 () = reading.cancelled() => (),
                 () = read_all(read, received) => reading.cancel(),
             }
         });
         tokio::spawn(async move {
             tokio::select! {
+                biased;
                 () = writing.cancelled() => (),
                 () = write_all(write, to_send) => writing.cancel(),
             }

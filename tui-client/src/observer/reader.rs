@@ -186,7 +186,7 @@ fn read(root: &Root, chunker: &mut Chunker, job: &Job) -> Attempt {
         Err(DiskError::Blocked { block, .. }) => return Attempt::Failed(block),
         Err(error) => return Attempt::Failed(Block::Unreadable(error.to_string())),
     };
-    let young = youth(&before, SystemTime::now());
+    let young = youth(&before, root.now());
     if let Some(delay) = young.filter(|_| LARGE_LEN < before.size_bytes && job.again != Some(before)) {
         // The same print is then read at once, so that a clock that runs ahead puts nothing off for ever.
         if job.n_tries == 0 && job.again.is_none() {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use sync_engine::{Name, NameError, RelPath};
 
-pub(super) use system::SystemWatch;
+pub use system::SystemWatch;
 
 use super::queue::Queue;
 use super::settle::Urgency;

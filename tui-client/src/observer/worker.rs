@@ -1,6 +1,5 @@
-//! The observer's workers. Each does one step after the other and says what it waits for; whether it is a thread or a
-//! task makes no difference to it. The client gives each a thread, since they wait for the disk. A simulation, which
-//! has one thread only, makes tasks of them.
+//! The observer's workers. Each does one step after the other and says what it waits for. They are tasks that block
+//! while they wait for the disk, so each needs a thread of its own, but for a simulation, which has one thread only.
 
 use std::fmt;
 use std::sync::Arc;
@@ -64,23 +63,6 @@ impl Worker {
             Role::Look(_) => "look",
             Role::Read(reader) if reader.is_for_large() => "read large",
             Role::Read(_) => "read small",
-        }
-    }
-
-    /// Works on this thread, and blocks it, until the observer is dropped.
-    pub fn run_on_thread(mut self) {
-        let queue = Arc::clone(&self.queue);
-        let bell = self.bell(&queue);
-        loop {
-            match self.step() {
-                Step::Found(event) => match self.events.blocking_send(event) {
-                    Ok(()) => (),
-                    Err(_) => return,
-                },
-                Step::Done => (),
-                Step::Wait(until) => bell.wait(until),
-                Step::End => return,
-            }
         }
     }
 

@@ -2,7 +2,6 @@
 //! hold, is not fetched; every piece is checked against its name before it is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,8 +13,7 @@ use sync_engine::{Content, Hash, RelPath};
 use tokio::task::JoinSet;
 
 use super::compress::detach;
-use super::platform::{read_exact_at, write_all_at};
-use crate::disk::{DiskError, Root, Staged};
+use crate::disk::{DiskError, File, Root, Staged};
 use crate::net::{Bulk, BulkError};
 
 /// How many requests for chunks are under way at once for one file.
@@ -187,7 +185,7 @@ async fn unwritten(file: Arc<File>, pieces: Vec<Piece>) -> Result<Vec<Piece>, Do
     let check = move || {
         let holds = |piece: &Piece| {
             let mut bytes = vec![0; piece.len as usize];
-            read_exact_at(&file, &mut bytes, piece.offset).is_ok() && Hash::of(&bytes) == piece.hash
+            file.read_exact_at(&mut bytes, piece.offset).is_ok() && Hash::of(&bytes) == piece.hash
         };
         // Holes read as zeros, so a part that was never written is told by its first bytes without hashing it all.
         pieces
@@ -201,7 +199,7 @@ async fn unwritten(file: Arc<File>, pieces: Vec<Piece>) -> Result<Vec<Piece>, Do
 fn starts_written(file: &File, piece: &Piece) -> bool {
     let mut start = [0; 64];
     let start = &mut start[..(piece.len as usize).min(64)];
-    read_exact_at(file, start, piece.offset).is_ok() && start.iter().any(|byte| *byte != 0)
+    file.read_exact_at(start, piece.offset).is_ok() && start.iter().any(|byte| *byte != 0)
 }
 
 /// Copies what other local files hold, and returns the rest.
@@ -227,7 +225,7 @@ async fn reuse(
                 .get(&piece.hash)
                 .and_then(|at| read_local(&root, &mut open, at, &piece));
             match bytes {
-                Some(bytes) => write_all_at(&into, &bytes, piece.offset)?,
+                Some(bytes) => into.write_all_at(&bytes, piece.offset)?,
                 None => rest.push(piece),
             }
         }
@@ -251,7 +249,7 @@ fn read_local(
     }
     let (_, file) = open.as_ref()?;
     let mut bytes = vec![0; piece.len as usize];
-    read_exact_at(file, &mut bytes, at.offset).ok()?;
+    file.read_exact_at(&mut bytes, at.offset).ok()?;
     (at.len == piece.len && Hash::of(&bytes) == piece.hash).then_some(bytes)
 }
 
@@ -291,7 +289,7 @@ async fn fetch_group(file: Arc<File>, group: Vec<Piece>, bulk: Bulk) -> Result<u
             if bytes.len() != piece.len as usize {
                 return Err(DownloadError::Inconsistent);
             }
-            write_all_at(&file, bytes, piece.offset)?;
+            file.write_all_at(bytes, piece.offset)?;
             n_bytes += u64::from(piece.len);
         }
         Ok(n_bytes)

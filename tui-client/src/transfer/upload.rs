@@ -2,7 +2,6 @@
 //! that a small edit of a large file costs one question, the chunks that changed and the lists above them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -15,9 +14,8 @@ use sync_engine::{Hash, RelPath};
 use tokio::task::JoinSet;
 
 use super::compress::attach;
-use super::platform::read_exact_at;
 use crate::chunker::{ChunkRef, Chunked};
-use crate::disk::{DiskError, Root};
+use crate::disk::{DiskError, File, Root};
 use crate::net::{Bulk, BulkError};
 
 /// How many frames with chunks are under way at once for one file.
@@ -174,7 +172,7 @@ fn read_group(file: &File, group: &[ChunkRef]) -> Result<Vec<Attachment>, Upload
         .iter()
         .map(|chunk| {
             let mut bytes = vec![0; chunk.len as usize];
-            match read_exact_at(file, &mut bytes, chunk.offset) {
+            match file.read_exact_at(&mut bytes, chunk.offset) {
                 Ok(()) => (),
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     return Err(UploadError::Changed);

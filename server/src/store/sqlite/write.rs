@@ -23,6 +23,10 @@ impl View<'_> {
 }
 
 impl Draft for View<'_> {
+    fn now_ms(&self) -> u64 {
+        self.1.now_ms()
+    }
+
     fn set_epoch(&self, epoch: Epoch) -> Result<()> {
         self.run("UPDATE store SET epoch = ?1", [epoch.0]).map(|_| ())
     }

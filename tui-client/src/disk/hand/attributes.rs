@@ -1,11 +1,9 @@
 //! Setting the attributes of a file through its descriptor, never through its name.
 
 use super::{ContentOf, HandError, Known, failed, surprise};
-use crate::disk::platform;
 use crate::disk::root::Root;
 use crate::disk::sight::{Print, Sight};
-use crate::disk::staging::set_mtime;
-use std::fs::File;
+use crate::disk::volume::File;
 use sync_engine::RelPath;
 
 impl Root {
@@ -38,10 +36,10 @@ impl Root {
         }
         let mode = mode_with_exec(opened.mode, exec, self.private()?.mode_exec);
         if mode != opened.mode {
-            platform::set_mode(&file, mode).map_err(failed("set the mode"))?;
+            file.set_mode(mode).map_err(failed("set the mode"))?;
         }
         if mtime_ns != opened.mtime_ns {
-            set_mtime(&file, mtime_ns).map_err(failed("set the time"))?;
+            file.set_mtime(mtime_ns).map_err(failed("set the time"))?;
         }
         let set = look(&file)?;
         let content = content_of(&mut file).map_err(failed("read the file again"))?;

@@ -1,7 +1,6 @@
 //! Keeping a copy of a file beside it: the one effect that makes new bytes out of old ones on this disk.
 
 use super::{ContentOf, HandError, Known, failed, surprise};
-use crate::disk::platform;
 use crate::disk::root::Root;
 use crate::disk::sight::{Print, Sight};
 use std::io::{self, Seek};
@@ -25,8 +24,8 @@ impl Root {
         let mut file = place.dir.open_file(place.name).map_err(failed("open the file"))?;
         let mut staged = self.stage()?;
         let mut copy = || -> io::Result<()> {
-            if platform::share_bytes(&file, staged.file()).is_err() {
-                io::copy(&mut file, staged.file())?;
+            if staged.file().share_bytes_of(&file).is_err() {
+                staged.file().copy_from(&mut file)?;
             }
             staged.file().rewind()
         };

@@ -7,11 +7,12 @@
 
 use super::{ContentOf, HandError, Known, Place, failed};
 use crate::disk::error::is_gone;
-use crate::disk::platform::{self, Dir};
+use crate::disk::platform;
 use crate::disk::root::Root;
 use crate::disk::sight::{FileType, Print, Sight};
 use crate::disk::staging::Sealed;
 use crate::disk::stash::{self, Kept};
+use crate::disk::volume::Dir;
 use std::io;
 use sync_engine::{RelPath, Target};
 
@@ -155,8 +156,8 @@ impl Root {
             .map_err(failed("open the old file"))?;
         let mut copy = || -> io::Result<()> {
             let mut copy = stash.create_file(key.as_bytes(), 0o600)?;
-            io::copy(&mut file, &mut copy)?;
-            crate::disk::staging::set_mtime(&copy, known.print.mtime_ns)?;
+            copy.copy_from(&mut file)?;
+            copy.set_mtime(known.print.mtime_ns)?;
             copy.sync_all()
         };
         copy().map_err(failed("copy the old file to the stash"))

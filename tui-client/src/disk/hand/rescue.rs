@@ -2,9 +2,9 @@
 //! not even that works it stays in the stash, which surfaces it later.
 
 use super::{HandError, Place};
-use crate::disk::platform::Dir;
 use crate::disk::root::Root;
 use crate::disk::stash;
+use crate::disk::volume::Dir;
 use std::io;
 use sync_engine::{Name, RelPath, name};
 

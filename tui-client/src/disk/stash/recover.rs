@@ -5,10 +5,10 @@ use super::{NOTE, Note, forget, keys, note};
 use crate::disk::error::DiskError;
 use crate::disk::hand::HandError;
 use crate::disk::look::sight;
-use crate::disk::platform::Dir;
 use crate::disk::root::{Root, random_name};
 use crate::disk::sight::{FileType, Sight};
 use crate::disk::staging::{NAMED, NAMELESS};
+use crate::disk::volume::Dir;
 use sync_engine::{Hash, Name, RelPath};
 
 /// What was found at the start.

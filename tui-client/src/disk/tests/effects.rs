@@ -292,22 +292,3 @@ fn a_copy_keeps_bytes_mode_and_time_and_spares_a_taken_name() {
     assert!(matches!(again, Err(HandError::Taken)));
     assert!(folder.names(".holdfast/staging").is_empty());
 }
-
-#[test]
-fn a_move_without_the_systems_help_spares_a_taken_name_too() {
-    let folder = Folder::new();
-    let dir = folder.root.dir();
-    folder.write("a", "a");
-    folder.write("b", "b");
-    fs::create_dir(folder.at("d")).unwrap();
-    for (from, to) in [("a", "b"), ("d", "b"), ("a", "d")] {
-        let error = dir
-            .rename_new_by_link(dir, from.as_bytes(), to.as_bytes())
-            .unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
-    }
-    dir.rename_new_by_link(dir, b"a", b"c").unwrap();
-    dir.rename_new_by_link(dir, b"d", b"e").unwrap();
-    assert_eq!(folder.names(""), ["b", "c", "e"]);
-    assert_eq!(folder.print("c").links, 1);
-}

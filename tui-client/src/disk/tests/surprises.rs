@@ -150,7 +150,7 @@ fn a_name_taken_while_a_removal_is_undone_keeps_both() {
 fn a_file_that_cannot_be_verified_is_put_back() {
     let folder = Folder::new();
     let (print, expect) = (folder.write("file", "old"), content("old"));
-    let fail = |_: &mut fs::File| Err(std::io::Error::other("the disk has a bad sector"));
+    let fail = |_: &mut File| Err(std::io::Error::other("the disk has a bad sector"));
     let known = known(&print, &expect);
     let removed = folder.root.remove_file(&rel("file"), &known, &fail);
     assert!(matches!(removed, Err(HandError::Io { .. })));
@@ -169,7 +169,7 @@ fn a_file_that_cannot_be_verified_is_put_back() {
 fn a_write_while_attributes_are_set_is_not_hidden() {
     let folder = Folder::new();
     let (print, expect) = (folder.write("file", "old"), content("old"));
-    let act = |file: &mut fs::File| {
+    let act = |file: &mut File| {
         fs::write(folder.at("file"), "OLD").unwrap();
         content_of(file)
     };

@@ -5,28 +5,12 @@ use crate::disk::sight::{FileType, Print, Seen};
 use rustix::fs::{self, AtFlags};
 #[cfg(target_os = "linux")]
 use rustix::io::Errno;
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 impl Dir {
-    /// Looks at a name without following it.
-    pub(in crate::disk) fn stat(&self, name: &[u8]) -> io::Result<Seen> {
-        self.stat_with(self.fd.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW)
-    }
-
-    /// Looks at an open file.
-    pub(in crate::disk) fn stat_file(&self, file: &File) -> io::Result<Seen> {
-        self.stat_with(file.as_fd(), b"", AtFlags::EMPTY_PATH)
-    }
-
-    /// Looks at this directory itself.
-    pub(in crate::disk) fn stat_self(&self) -> io::Result<Seen> {
-        self.stat_with(self.fd.as_fd(), b"", AtFlags::EMPTY_PATH)
-    }
-
     #[cfg(target_os = "linux")]
-    fn stat_with(&self, fd: BorrowedFd<'_>, name: &[u8], flags: AtFlags) -> io::Result<Seen> {
+    pub(super) fn stat_with(&self, fd: BorrowedFd<'_>, name: &[u8], flags: AtFlags) -> io::Result<Seen> {
         use fs::{StatxAttributes as Attributes, StatxFlags as Wanted};
         let wanted = Wanted::BASIC_STATS | Wanted::BTIME;
         let stat = match fs::statx(fd, name, flags | AtFlags::NO_AUTOMOUNT, wanted) {
@@ -62,7 +46,7 @@ impl Dir {
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn stat_with(&self, fd: BorrowedFd<'_>, name: &[u8], flags: AtFlags) -> io::Result<Seen> {
+    pub(super) fn stat_with(&self, fd: BorrowedFd<'_>, name: &[u8], flags: AtFlags) -> io::Result<Seen> {
         self.stat_plain(fd, name, flags)
     }
 

@@ -1,6 +1,6 @@
 //! Looking at names and open files, on Windows: one opening of the thing itself, following nothing.
 
-use super::{Dir, FILE_READ_ATTRIBUTES, MetadataExt, SHARE_ALL, open_as_it_is};
+use super::{Dir, MetadataExt};
 use crate::disk::sight::{FileType, Print, Seen};
 use std::fs::File;
 use std::io;
@@ -10,22 +10,8 @@ use winapi_util::file::information;
 const UNIX_EPOCH_TICKS: i128 = 116_444_736_000_000_000;
 
 impl Dir {
-    /// Looks at a name without following it.
-    pub(in crate::disk) fn stat(&self, name: &[u8]) -> io::Result<Seen> {
-        self.stat_file(&open_as_it_is(
-            &self.join(name)?,
-            FILE_READ_ATTRIBUTES,
-            SHARE_ALL,
-        )?)
-    }
-
-    /// Looks at this directory itself.
-    pub(in crate::disk) fn stat_self(&self) -> io::Result<Seen> {
-        self.stat_file(self.file())
-    }
-
     /// Looks at an open file.
-    pub(in crate::disk) fn stat_file(&self, file: &File) -> io::Result<Seen> {
+    pub(super) fn stat_open(&self, file: &File) -> io::Result<Seen> {
         let metadata = file.metadata()?;
         let information = information(file)?;
         let device = information.volume_serial_number();

@@ -11,14 +11,14 @@ use super::{HintSink, PathEvent, Watch, WatchTrouble};
 
 /// See the module's page.
 #[derive(Debug)]
-pub(in crate::observer) struct SystemWatch {
+pub struct SystemWatch {
     folder: PathBuf,
     watcher: Option<RecommendedWatcher>,
 }
 
 impl SystemWatch {
     /// Returns a watch on a folder, which does not watch yet.
-    pub(in crate::observer) fn new(folder: &Path) -> Self {
+    pub fn new(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
             watcher: None,

@@ -1,23 +1,32 @@
 //! Changes on their way to the server: those that wait to be sent, in the planner's order, and those that were sent and
 //! not yet answered.
 
-use std::collections::{BTreeMap, VecDeque};
-
-use common::message::RequestId;
-use sync_engine::{Change, NodeId};
+use crate::advance::Origin;
+use crate::{Change, NodeId};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
 
 /// How many commits are sent without an answer at most.
 const COMMITS_UNDER_WAY: usize = 8;
 /// How many small contents are read again at once.
 const ASIDE_MAX: usize = 64;
 
+/// A commit that was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sent {
+    /// Its changes.
+    pub changes: Vec<Change>,
+    /// What the entries that it becomes are to this device.
+    pub origin: Origin,
+}
+
 /// See the module's page.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Outbox {
     waiting: VecDeque<Change>,
     /// Changes whose small content is being read again.
     aside: BTreeMap<NodeId, Change>,
-    sent: BTreeMap<RequestId, Vec<Change>>,
+    sent: BTreeMap<u64, Sent>,
 }
 
 impl Outbox {
@@ -49,33 +58,36 @@ impl Outbox {
         }
     }
 
-    /// Notes that a commit was sent.
-    pub(super) fn sent(&mut self, request: RequestId, changes: Vec<Change>) {
-        self.sent.insert(request, changes);
+    /// Notes that a commit was sent with this number.
+    pub(super) fn sent(&mut self, request: u64, sent: Sent) {
+        self.sent.insert(request, sent);
     }
 
-    /// Returns one change of a commit that was sent.
+    /// Returns one change of a commit that was sent, and where it comes from.
     #[must_use]
-    pub(super) fn change(&self, request: RequestId, index: u32) -> Option<&Change> {
-        self.sent.get(&request)?.get(usize::try_from(index).ok()?)
+    pub(super) fn change(&self, request: u64, index: u32) -> Option<(&Change, Origin)> {
+        let sent = self.sent.get(&request)?;
+        Some((sent.changes.get(usize::try_from(index).ok()?)?, sent.origin))
     }
 
     /// Tells whether a request is a commit that is not yet answered.
     #[must_use]
-    pub(super) fn is_sent(&self, request: RequestId) -> bool {
+    pub(super) fn is_sent(&self, request: u64) -> bool {
         self.sent.contains_key(&request)
     }
 
     /// Takes a commit that was answered.
-    pub(super) fn answered(&mut self, request: RequestId) -> Option<Vec<Change>> {
-        self.sent.remove(&request)
+    pub(super) fn answered(&mut self, request: u64) -> Option<Vec<Change>> {
+        Some(self.sent.remove(&request)?.changes)
     }
 
     /// Takes everything: the session is over, and what became of it will be seen in the journal.
     pub(super) fn drain(&mut self) -> Vec<Change> {
-        let waiting = std::mem::take(&mut self.waiting).into_iter();
-        let aside = std::mem::take(&mut self.aside).into_values();
-        let sent = std::mem::take(&mut self.sent).into_values().flatten();
+        let waiting = core::mem::take(&mut self.waiting).into_iter();
+        let aside = core::mem::take(&mut self.aside).into_values();
+        let sent = core::mem::take(&mut self.sent)
+            .into_values()
+            .flat_map(|sent| sent.changes);
         waiting.chain(aside).chain(sent).collect()
     }
 

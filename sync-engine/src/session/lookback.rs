@@ -1,54 +1,70 @@
-//! A look back before a conflict is made. The database may lose its last transactions; then a file that this device
+//! A look back before a conflict is made. A device's memory may lose its last transactions; then a file that the device
 //! itself put on disk looks like somebody's work, and if the account has moved on meanwhile, like a conflict. So before
 //! local bytes are put aside, the history is asked whether the account had them since the base. If it had, they are no
 //! more than an old version: they are recognized, and what is newer takes their place.
 
-use common::message::Request;
-use sync_engine::plan::{MoveCause, Record, Step};
-use sync_engine::{Change, Entry, Kind, NodeId, Version, advance};
-
-use super::Driver;
-use super::questions::Question;
+use super::Session;
+use crate::plan::{MoveCause, Record, Step};
+use crate::{Change, Entry, Kind, NodeId, Version};
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// So many answers about one node are read at most; what is older than that is not recognized.
 const PAGES_MAX: u32 = 16;
 
-/// Local bytes that seem to be in conflict.
-#[derive(Debug)]
-pub(super) struct Suspect {
+/// Local bytes that seem to be in conflict: a question for the history. It has to come back with
+/// [`Session::looked_back`], [`Session::not_answered`] or [`Session::not_asked`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspect {
     /// The local node.
-    pub local: NodeId,
+    local: NodeId,
     /// The node that the account has, which it may be a past version of.
     of: NodeId,
     /// What is on disk.
     kind: Kind,
     /// The version of the base: what the account had before that is no evidence.
     base: Version,
+    /// Entries from this one on were read already.
+    before: Option<Version>,
     n_pages: u32,
 }
 
-impl Driver {
+impl Suspect {
+    /// The node whose history is asked for.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.of
+    }
+
+    /// Only entries before this one are asked for.
+    #[must_use]
+    pub fn before(&self) -> Option<Version> {
+        self.before
+    }
+}
+
+impl Session {
     /// Takes steps that would make a conflict out of a plan as long as the history was not asked, and whatever comes after
-    /// them. Returns the rest, and whether something was taken out.
-    pub(super) fn look_back(&mut self, batches: Vec<Vec<Step>>) -> (Vec<Vec<Step>>, bool) {
-        let (mut rest, mut withheld) = (Vec::with_capacity(batches.len()), false);
+    /// them. Returns the rest, and the questions.
+    pub(super) fn look_back(&mut self, batches: Vec<Vec<Step>>) -> (Vec<Vec<Step>>, Vec<Suspect>) {
+        let (mut rest, mut questions) = (Vec::with_capacity(batches.len()), Vec::new());
         for batch in batches {
             let mut kept = Vec::with_capacity(batch.len());
             for step in batch {
                 match self.suspect(&step) {
-                    Some(suspect) => {
-                        self.ask_back(suspect, None);
-                        withheld = true;
-                    }
+                    Some(suspect) => questions.push(suspect),
                     None => kept.push(step),
                 }
             }
             rest.push(kept);
-            if withheld {
+            if !questions.is_empty() {
                 break;
             }
         }
-        (rest, withheld)
+        questions
+            .iter()
+            .for_each(|suspect| self.holds.take(suspect.local));
+        (rest, questions)
     }
 
     fn suspect(&self, step: &Step) -> Option<Suspect> {
@@ -77,7 +93,8 @@ impl Driver {
             local,
             of,
             kind,
-            base: self.trees.base(local).map_or(Version::ZERO, |base| base.version),
+            base: self.base_version(local),
+            before: None,
             n_pages: 0,
         })
     }
@@ -86,19 +103,13 @@ impl Driver {
         self.trees.base(id).is_none() && self.trees.remote().node(id).is_none()
     }
 
-    fn ask_back(&mut self, suspect: Suspect, before: Option<Version>) {
-        let Some(session) = &mut self.session else { return };
-        let (id, local) = (suspect.of, suspect.local);
-        let question = Question::LookBack(suspect);
-        if session.ask(|request| Request::History { request, id, before }, question) {
-            self.holds.take(local);
-        } else {
-            // The line is full; when it is not any more, the same is planned again.
-            self.pace.want();
-        }
+    fn base_version(&self, id: NodeId) -> Version {
+        self.trees.base(id).map_or(Version::ZERO, |base| base.version)
     }
 
-    pub(super) fn on_looked_back(&mut self, suspect: Suspect, entries: &[Entry], more: bool) {
+    /// The history has answered, newest entries first; `more` says that there are older ones. Returns the next question, if
+    /// there is one.
+    pub fn looked_back(&mut self, suspect: Suspect, entries: &[Entry], more: bool) -> Option<Suspect> {
         let had = |entry: &&Entry| match &entry.change {
             Change::Create { id, node } => *id == suspect.of && node.kind.same_content(&suspect.kind),
             Change::Update { id, kind, .. } => *id == suspect.of && kind.same_content(&suspect.kind),
@@ -106,22 +117,33 @@ impl Driver {
         };
         let mut newer = entries.iter().take_while(|entry| suspect.base < entry.number);
         if let Some(entry) = newer.find(had) {
-            return self.recognize(&suspect, entry.number);
+            self.recognize(&suspect, entry.number);
+            return None;
         }
         let oldest = entries.last().map(|entry| entry.number);
         match oldest.filter(|oldest| more && suspect.base < *oldest) {
-            Some(oldest) if suspect.n_pages < PAGES_MAX => {
-                self.holds.release(suspect.local);
-                let n_pages = suspect.n_pages + 1;
-                self.ask_back(Suspect { n_pages, ..suspect }, Some(oldest));
+            Some(oldest) if suspect.n_pages < PAGES_MAX => Some(Suspect {
+                n_pages: suspect.n_pages + 1,
+                before: Some(oldest),
+                ..suspect
+            }),
+            Some(_) | None => {
+                self.not_answered(suspect);
+                None
             }
-            Some(_) | None => self.not_recognized(suspect),
         }
     }
 
-    pub(super) fn not_recognized(&mut self, suspect: Suspect) {
+    /// The history has no answer: the bytes are taken for somebody's work.
+    pub fn not_answered(&mut self, suspect: Suspect) {
         self.holds.release(suspect.local);
         self.looked_back.insert(suspect.local, suspect.kind);
+        self.pace.want();
+    }
+
+    /// The question could not be asked; the same is planned again.
+    pub fn not_asked(&mut self, suspect: &Suspect) {
+        self.holds.release(suspect.local);
         self.pace.want();
     }
 
@@ -129,16 +151,14 @@ impl Driver {
         let Suspect { local, of, .. } = *suspect;
         self.holds.release(local);
         self.pace.want();
-        let base = self.trees.base(local).map_or(Version::ZERO, |base| base.version);
         let is_same = self
             .trees
             .local()
             .node(local)
             .is_some_and(|now| now.kind.same_content(&suspect.kind));
-        if !is_same || base != suspect.base || self.in_hand.contains(&local) {
+        if !is_same || self.base_version(local) != suspect.base || self.in_hand.contains(&local) {
             return;
         }
-        tracing::debug!(%local, %of, %version, "local bytes are a past version of the account");
         let mut records = vec![Record::Recognize { id: of, version }];
         if local != of {
             if !self.is_only_here(local) || self.trees.local().node(of).is_some() {
@@ -146,11 +166,7 @@ impl Driver {
             }
             records.insert(0, Record::Reidentify { from: local, to: of });
         }
-        for record in &records {
-            match advance::record(&mut self.trees, record) {
-                Ok(touched) => self.touch(&touched),
-                Err(error) => return tracing::debug!(%error, ?record, "a correction came too late"),
-            }
-        }
+        // A correction that comes too late is not needed any more.
+        let _ = records.iter().all(|record| self.record(record));
     }
 }

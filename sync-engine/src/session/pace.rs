@@ -1,7 +1,8 @@
 //! When to plan. A plan costs what is unsettled, and while much is under way it would mostly repeat what is ordered
 //! already; so planning waits for a reason, and then takes a bounded share of the time however much there is to plan.
 
-use std::time::{Duration, Instant};
+use crate::time::Instant;
+use core::time::Duration;
 
 /// A plan is followed by a pause of this many times what it took, unless there is nothing else to do.
 const PAUSES: u32 = 4;
@@ -9,10 +10,10 @@ const PAUSES: u32 = 4;
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// See the module's page.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Pace {
     due: bool,
-    began: Instant,
+    began: Option<Instant>,
     rested: Instant,
     was_empty: bool,
 }
@@ -23,7 +24,7 @@ impl Pace {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             due: true,
-            began: now,
+            began: None,
             rested: now,
             was_empty: false,
         }
@@ -49,14 +50,21 @@ impl Pace {
     /// Notes that planning begins.
     pub(super) fn begin(&mut self, now: Instant) {
         self.due = false;
-        self.began = now;
+        self.was_empty = false;
+        self.began = Some(now);
     }
 
-    /// Notes that a plan was made and whether there was nothing to do.
-    pub(super) fn end(&mut self, now: Instant, was_empty: bool) {
-        let took = now.saturating_duration_since(self.began);
-        self.rested = now + took.saturating_mul(PAUSES).min(PAUSE_MAX);
-        self.was_empty = was_empty;
+    /// Notes that the plan has nothing to do.
+    pub(super) fn found_nothing(&mut self) {
+        self.was_empty = true;
+    }
+
+    /// Notes that planning is over, if it had begun.
+    pub(super) fn end(&mut self, now: Instant) {
+        if let Some(began) = self.began.take() {
+            let took = now - began;
+            self.rested = now + took.saturating_mul(PAUSES).min(PAUSE_MAX);
+        }
     }
 
     /// Tells whether the last plan found nothing to do and nothing has happened since.
@@ -72,12 +80,13 @@ mod tests {
 
     #[test]
     fn a_plan_that_took_long_is_followed_by_a_pause_unless_all_is_idle() {
-        let now = Instant::now();
+        let now = Instant::default();
         let mut pace = Pace::new(now);
         assert!(pace.is_time(now, false));
         pace.begin(now);
         let later = now + Duration::from_millis(10);
-        pace.end(later, true);
+        pace.found_nothing();
+        pace.end(later);
         assert!(pace.is_done() && !pace.is_time(later, true));
         pace.want();
         assert!(!pace.is_done() && !pace.is_time(later, false) && pace.is_time(later, true));

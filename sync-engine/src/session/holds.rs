@@ -1,10 +1,10 @@
 //! Nodes that the planner has to leave alone for now: those that something is being done with, and those whose last try
 //! failed and that wait for their next.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
-
-use sync_engine::{Block, NodeId};
+use crate::time::Instant;
+use crate::{Block, NodeId};
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::time::Duration;
 
 /// The first pause after a failed try.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -15,7 +15,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 const HOPELESS_TRIES: u32 = 3;
 
 /// A node whose last tries failed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Failing {
     tries: u32,
     due: Instant,
@@ -24,7 +24,7 @@ struct Failing {
 }
 
 /// See the module's page.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Holds {
     /// How often each node is taken: a commit and a step may be under way with one node at once.
     busy: BTreeMap<NodeId, u32>,
@@ -137,11 +137,6 @@ impl Holds {
         self.all_stuck() && !self.failing.values().any(may_pass)
     }
 
-    /// Forgets all that was being done: the session that did it is over.
-    pub(super) fn release_all(&mut self, ids: impl IntoIterator<Item = NodeId>) {
-        ids.into_iter().for_each(|id| self.release(id));
-    }
-
     /// When the next pause is over.
     #[must_use]
     pub(super) fn next_due(&self) -> Option<Instant> {
@@ -190,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_failing_node_rests_longer_each_time_and_is_blocked_meanwhile() {
-        let (mut holds, id, now) = (Holds::default(), NodeId([1; 16]), Instant::now());
+        let (mut holds, id, now) = (Holds::default(), NodeId([1; 16]), Instant::default());
         holds.take(id);
         holds.fail(id, now, Some(Block::NoSpace));
         assert_eq!(holds.next_due(), Some(now + PAUSE_MIN));
@@ -217,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_failure_of_what_is_settled_by_now_is_forgotten() {
-        let (mut holds, id, now) = (Holds::default(), NodeId([1; 16]), Instant::now());
+        let (mut holds, id, now) = (Holds::default(), NodeId([1; 16]), Instant::default());
         holds.fail(id, now, None);
         assert!(!holds.all_hopeless());
         holds.forget_settled(&BTreeSet::from([id]));
@@ -228,7 +223,7 @@ mod tests {
 
     #[test]
     fn what_waits_for_space_is_stuck_but_not_hopeless() {
-        let (mut holds, id, now) = (Holds::default(), NodeId([1; 16]), Instant::now());
+        let (mut holds, id, now) = (Holds::default(), NodeId([1; 16]), Instant::default());
         for _ in 0..HOPELESS_TRIES {
             holds.fail(id, now, Some(Block::NoSpace));
         }

@@ -1,10 +1,10 @@
 //! Removals that this device has seen and sent lately. A large removal is seen bit by bit; so that the brake can judge it
 //! as the one thing that it is, removals wait until no more of them follow, and those that went before are counted.
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
-
-use sync_engine::plan;
+use crate::plan;
+use crate::time::Instant;
+use alloc::collections::VecDeque;
+use core::time::Duration;
 
 /// Removals wait until none was seen for this long.
 const QUIET: Duration = Duration::from_millis(100);
@@ -14,7 +14,7 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 const LATELY: Duration = Duration::from_secs(30);
 
 /// See the module's page.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Removals {
     first: Option<Instant>,
     last: Option<Instant>,
@@ -41,7 +41,7 @@ impl Removals {
 
     /// Notes that what was confirmed is done.
     pub(super) fn forget_confirmation(&mut self) {
-        if std::mem::take(&mut self.is_confirmed) {
+        if core::mem::take(&mut self.is_confirmed) {
             self.sent.clear();
         }
     }
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn removals_wait_for_more_to_follow_but_not_for_ever() {
-        let (mut removals, begin) = (Removals::default(), Instant::now());
+        let (mut removals, begin) = (Removals::default(), Instant::default());
         let mut now = begin;
         removals.seen(now);
         assert!(removals.now(now).is_held);
@@ -90,14 +90,14 @@ mod tests {
         while now < begin + WAIT_MAX {
             removals.seen(now);
             assert!(removals.now(now).is_held);
-            now += QUIET / 2;
+            now = now + QUIET / 2;
         }
         assert!(!removals.now(begin + WAIT_MAX).is_held);
     }
 
     #[test]
     fn removals_of_lately_count_until_they_are_confirmed_or_old() {
-        let (mut removals, now) = (Removals::default(), Instant::now());
+        let (mut removals, now) = (Removals::default(), Instant::default());
         removals.count(now);
         assert_eq!(removals.now(now).n_lately, 1);
         removals.confirm();

@@ -2,19 +2,19 @@
 //! back from the watcher (what was written before it has been looked at) and a `Pong` whose head this device has seen.
 //! Whoever waits is answered after a probe that began after the question.
 
-use std::time::Instant;
+use crate::Version;
+use crate::time::Instant;
+use alloc::vec::Vec;
 
-use sync_engine::Version;
-use tokio::sync::oneshot;
+/// Somebody who waits for 'synced'; the shell knows who.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WaiterId(u64);
 
-use crate::control::Answer;
-
-/// Somebody who waits for 'synced'.
-pub(super) struct Waiter {
-    /// The way back.
-    pub reply: oneshot::Sender<Answer>,
+#[derive(Debug, Clone)]
+struct Waiter {
+    id: WaiterId,
     /// When to answer that it was not in time.
-    pub deadline: Option<Instant>,
+    deadline: Option<Instant>,
     /// The first probe that answers the question.
     probe: u64,
 }
@@ -29,8 +29,8 @@ struct Probe {
 }
 
 /// See the module's page.
-#[derive(Default)]
-pub(super) struct Settled {
+#[derive(Debug, Clone, Default)]
+pub(super) struct Proof {
     last: u64,
     under_way: Option<Probe>,
     /// The last probe that came back whole, and the head that it saw.
@@ -39,9 +39,10 @@ pub(super) struct Settled {
     stale: bool,
     announced: Option<Version>,
     waiters: Vec<Waiter>,
+    last_waiter: u64,
 }
 
-impl Settled {
+impl Proof {
     /// Begins a probe if one is needed: returns its number, which the cookie and the `Ping` have to carry.
     pub(super) fn begin(&mut self) -> Option<u64> {
         if self.under_way.is_some() || !(self.stale || self.completed.is_none() || self.awaited()) {
@@ -109,20 +110,28 @@ impl Settled {
         self.announced = None;
     }
 
-    /// Notes that the connection is lost; a probe that was under way will not come back.
-    pub(super) fn disconnect(&mut self) {
+    /// Notes that a probe that was under way will not come back.
+    pub(super) fn give_up(&mut self) {
         self.under_way = None;
-        self.completed = None;
         self.disturb();
     }
 
+    /// Notes that the connection is lost: what was proven over it does not count any more.
+    pub(super) fn disconnect(&mut self) {
+        self.completed = None;
+        self.give_up();
+    }
+
     /// Adds somebody who waits.
-    pub(super) fn wait(&mut self, reply: oneshot::Sender<Answer>, deadline: Option<Instant>) {
+    pub(super) fn wait(&mut self, deadline: Option<Instant>) -> WaiterId {
+        self.last_waiter += 1;
+        let id = WaiterId(self.last_waiter);
         self.waiters.push(Waiter {
-            reply,
+            id,
             deadline,
             probe: self.last + 1,
         });
+        id
     }
 
     /// Tells whether all that the last probe saw is here.
@@ -143,13 +152,13 @@ impl Settled {
     }
 
     /// Takes those whose question is answered.
-    pub(super) fn answered(&mut self) -> Vec<Waiter> {
+    pub(super) fn answered(&mut self) -> Vec<WaiterId> {
         let completed = self.completed.map_or(0, |(number, _)| number);
         self.take(|waiter| waiter.probe <= completed)
     }
 
     /// Takes those whose time is over; with `halted` also those who would wait for ever.
-    pub(super) fn overdue(&mut self, now: Instant, halted: bool) -> Vec<Waiter> {
+    pub(super) fn overdue(&mut self, now: Instant, halted: bool) -> Vec<WaiterId> {
         self.take(|waiter| waiter.deadline.map_or(halted, |deadline| deadline <= now))
     }
 
@@ -159,12 +168,12 @@ impl Settled {
         self.waiters.iter().filter_map(|waiter| waiter.deadline).min()
     }
 
-    fn take(&mut self, done: impl Fn(&Waiter) -> bool) -> Vec<Waiter> {
-        let (taken, kept) = std::mem::take(&mut self.waiters)
+    fn take(&mut self, done: impl Fn(&Waiter) -> bool) -> Vec<WaiterId> {
+        let (taken, kept): (Vec<_>, Vec<_>) = core::mem::take(&mut self.waiters)
             .into_iter()
             .partition(|waiter| done(waiter));
         self.waiters = kept;
-        taken
+        taken.into_iter().map(|waiter| waiter.id).collect()
     }
 }
 
@@ -174,32 +183,31 @@ mod tests {
 
     #[test]
     fn synced_needs_both_halves_of_a_probe_and_no_disturbance_since() {
-        let mut settled = Settled::default();
-        let probe = settled.begin().unwrap();
-        settled.expect_cookie(probe);
-        assert_eq!(settled.begin(), None);
-        settled.caught_up(probe);
-        assert!(!settled.proven(Version(9)));
-        settled.pong(probe, Version(5));
-        assert!(settled.proven(Version(5)) && !settled.proven(Version(4)));
-        settled.disturb();
-        assert!(!settled.proven(Version(5)));
+        let mut proof = Proof::default();
+        let probe = proof.begin().unwrap();
+        proof.expect_cookie(probe);
+        assert_eq!(proof.begin(), None);
+        proof.caught_up(probe);
+        assert!(!proof.proven(Version(9)));
+        proof.pong(probe, Version(5));
+        assert!(proof.proven(Version(5)) && !proof.proven(Version(4)));
+        proof.disturb();
+        assert!(!proof.proven(Version(5)));
     }
 
     #[test]
     fn who_waits_is_answered_only_by_a_probe_that_began_later() {
-        let mut settled = Settled::default();
-        let before = settled.begin().unwrap();
-        settled.expect_cookie(before);
-        let (reply, _answer) = oneshot::channel();
-        settled.wait(reply, None);
-        settled.caught_up(before);
-        settled.pong(before, Version(1));
-        assert!(settled.answered().is_empty());
-        let after = settled.begin().unwrap();
-        settled.expect_cookie(after);
-        settled.caught_up(after);
-        settled.pong(after, Version(1));
-        assert_eq!(settled.answered().len(), 1);
+        let mut proof = Proof::default();
+        let before = proof.begin().unwrap();
+        proof.expect_cookie(before);
+        proof.wait(None);
+        proof.caught_up(before);
+        proof.pong(before, Version(1));
+        assert!(proof.answered().is_empty());
+        let after = proof.begin().unwrap();
+        proof.expect_cookie(after);
+        proof.caught_up(after);
+        proof.pong(after, Version(1));
+        assert_eq!(proof.answered().len(), 1);
     }
 }

@@ -1,0 +1,188 @@
+//! What the server says of the account: the journal as a snapshot or entry by entry. The chain of hashes shows that it is
+//! the same journal as before.
+
+use super::{Link, Session, Tell};
+use crate::advance::{self, Delta, Origin};
+use crate::chain::{Cursor, chain_next};
+use crate::tree::Item;
+use crate::{DeviceId, Entry, Epoch, Hash, Node, NodeId, TreeError, Version};
+use alloc::vec::Vec;
+
+impl Session {
+    /// A connection is there. The journal is asked for from where it was left, unless the store is another one by now.
+    pub fn connected(&mut self, epoch: Epoch, head: Version) {
+        self.link = Some(Link {
+            head,
+            ..Link::default()
+        });
+        self.holds.wake_all();
+        self.pace.want();
+        match self.cursor {
+            Some(cursor) if cursor.epoch != epoch => self.put_back(),
+            cursor => self.pull(cursor),
+        }
+    }
+
+    /// The connection is lost: what was under way at the server is looked at anew when there is another.
+    pub fn disconnected(&mut self) {
+        self.link = None;
+        let changes = self.outbox.drain();
+        self.release(&changes);
+        self.proof.disconnect();
+    }
+
+    fn pull(&mut self, cursor: Option<Cursor>) {
+        if let Some(link) = &mut self.link {
+            link.is_pulled = false;
+            link.snapshot.clear();
+            self.tells.push(Tell::Pull(cursor));
+        }
+    }
+
+    /// Takes a part of the tree as it is at `cursor`; after the last one it is the remote tree.
+    ///
+    /// # Errors
+    /// When what the server has is no valid tree: nothing can be done with this server.
+    pub fn snapshot(
+        &mut self,
+        nodes: Vec<(NodeId, Version, Node)>,
+        cursor: Cursor,
+        is_last: bool,
+    ) -> Result<(), TreeError> {
+        let Some(link) = &mut self.link else {
+            return Ok(());
+        };
+        link.snapshot.extend(nodes);
+        if !is_last {
+            return Ok(());
+        }
+        let nodes = core::mem::take(&mut link.snapshot);
+        link.is_pulled = true;
+        link.head = link.head.max(cursor.version);
+        let items = nodes.into_iter().map(|(id, version, node)| {
+            let node = node.into();
+            (id, Item { node, version })
+        });
+        self.unsaved.forget_remote = true;
+        self.unsaved.remote.clear();
+        let delta = self.enter_tree(items.collect())?;
+        self.touch(delta);
+        self.set_cursor(Some(cursor));
+        self.disturb();
+        Ok(())
+    }
+
+    /// Enters all that the server has.
+    fn enter_tree(&mut self, items: Vec<(NodeId, Item)>) -> Result<Delta, TreeError> {
+        if core::mem::take(&mut self.is_put_back) {
+            return advance::rewind(&mut self.trees, items);
+        }
+        let remote = items.iter().map(|(id, _)| *id).collect();
+        self.trees.forget_remote();
+        self.trees
+            .edit_remote(items.into_iter().map(|(id, item)| (id, Some(item))).collect())?;
+        Ok(Delta {
+            remote,
+            ..Delta::default()
+        })
+    }
+
+    /// Completes an entry that a commit of this connection became, and says where it comes from. Nothing if there is no
+    /// such commit: the journal is not what it seems then.
+    #[must_use]
+    pub fn own_entry(
+        &self,
+        request: u64,
+        index: u32,
+        number: Version,
+        device: DeviceId,
+        time_ms: u64,
+    ) -> Option<(Entry, Origin)> {
+        let (change, origin) = self.outbox.change(request, index)?;
+        let change = change.clone();
+        let entry = Entry {
+            number,
+            device,
+            time_ms,
+            change,
+        };
+        Some((entry, origin))
+    }
+
+    /// Tells whether entries are expected at all: none are between a divergence and the snapshot that follows.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        self.cursor.is_some()
+    }
+
+    /// Follows the journal by one entry. Returns whether it fits; if not, the rest of what came with it is not read.
+    pub fn follow(&mut self, entry: &Entry, origin: Origin) -> bool {
+        let Some(cursor) = self.cursor else { return false };
+        if entry.number != cursor.version.next() {
+            self.diverged();
+            return false;
+        }
+        let Ok(delta) = advance::accept(&mut self.trees, entry, origin) else {
+            self.diverged();
+            return false;
+        };
+        self.touch(delta);
+        if origin != Origin::Planned {
+            self.pace.want();
+        }
+        self.proof.disturb();
+        self.set_cursor(Some(Cursor {
+            version: entry.number,
+            chain: chain_next(&cursor.chain, entry),
+            ..cursor
+        }));
+        true
+    }
+
+    /// Holds what was followed against the chain's hash that the server says, and notes the server's newest entry.
+    pub fn followed(&mut self, chain: &Hash, head: Version) {
+        let Some(cursor) = self.cursor else { return };
+        if cursor.chain != *chain {
+            return self.diverged();
+        }
+        if let Some(link) = &mut self.link {
+            link.head = link.head.max(head);
+            if !link.is_pulled && link.head <= cursor.version {
+                link.is_pulled = true;
+                self.pace.want();
+            }
+        }
+    }
+
+    /// The server's journal does not have what this device knew: it was put back to an older state.
+    pub fn put_back(&mut self) {
+        self.is_put_back = true;
+        self.diverged();
+    }
+
+    /// The server's journal is not the one that this device followed: both sides are united, and nothing is deleted.
+    pub fn diverged(&mut self) {
+        self.unite();
+        self.set_cursor(None);
+        self.tells.push(Tell::Diverged);
+        self.pull(None);
+    }
+
+    /// Forgets what both sides agreed on: the next plans unite them.
+    pub fn unite(&mut self) {
+        self.trees.forget_bases();
+        self.unsaved.forget_bases = true;
+        self.unsaved.synced.clear();
+        self.is_joining = true;
+        self.unsaved.facts = true;
+        let changes = self.outbox.drain();
+        self.release(&changes);
+    }
+
+    fn set_cursor(&mut self, cursor: Option<Cursor>) {
+        if self.cursor != cursor {
+            self.cursor = cursor;
+            self.unsaved.facts = true;
+        }
+    }
+}

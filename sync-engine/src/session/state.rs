@@ -1,0 +1,206 @@
+//! What state the session is in: what is asked of it, when it has to be woken, and whether all is synced.
+
+use super::{Session, WaiterId};
+use crate::chain::Cursor;
+use crate::plan::Brake;
+use crate::time::Instant;
+use crate::{Block, NodeId, Trees, Version};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+/// All is synced, and proven to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Synced {
+    /// The journal's number up to which it is.
+    pub version: Version,
+    /// Whether this was not said before.
+    pub is_new: bool,
+    /// Those who wait for it.
+    pub waiters: Vec<WaiterId>,
+}
+
+impl Session {
+    /// The three trees.
+    #[must_use]
+    pub fn trees(&self) -> &Trees {
+        &self.trees
+    }
+
+    /// Where in the journal the remote tree stands; nothing before the first snapshot.
+    #[must_use]
+    pub fn cursor(&self) -> Option<Cursor> {
+        self.cursor
+    }
+
+    /// The number of the last entry that is in the remote tree.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.cursor.map_or(Version::ZERO, |cursor| cursor.version)
+    }
+
+    /// Whether the bases are forgotten and a union is still to be made.
+    #[must_use]
+    pub fn is_joining(&self) -> bool {
+        self.is_joining
+    }
+
+    /// Tells whether there is a connection.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.link.is_some()
+    }
+
+    /// Tells whether there is a connection and the remote tree is what the server had when it began.
+    #[must_use]
+    pub fn is_pulled(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.is_pulled)
+    }
+
+    /// Tells whether plans may be made now.
+    #[must_use]
+    pub fn works(&self) -> bool {
+        !self.is_halted && self.is_pulled()
+    }
+
+    /// The nodes that a step is being taken with.
+    #[must_use]
+    pub fn in_hand(&self) -> &BTreeSet<NodeId> {
+        &self.in_hand
+    }
+
+    /// The nodes whose content is on its way to the server.
+    #[must_use]
+    pub fn uploading(&self) -> &BTreeSet<NodeId> {
+        &self.uploading
+    }
+
+    /// The brake, if it holds something back.
+    #[must_use]
+    pub fn brake(&self) -> Option<Brake> {
+        self.brake
+    }
+
+    /// Everything that is blocked, with the reasons, whoever found it.
+    #[must_use]
+    pub fn blocked(&self) -> BTreeMap<NodeId, Block> {
+        let seen = self
+            .trees
+            .blocked()
+            .iter()
+            .map(|(id, block)| (*id, block.clone()));
+        let planned = self.unplaceable.iter().cloned();
+        let failing = self.holds.blocked().map(|(id, block)| (id, block.clone()));
+        seen.chain(planned).chain(failing).collect()
+    }
+
+    /// How many nodes are not settled and not among the blocked ones.
+    #[must_use]
+    pub fn n_pending(&self, blocked: &BTreeMap<NodeId, Block>) -> u64 {
+        let unsettled = self.trees.unsettled();
+        let n_blocked = blocked.keys().filter(|id| unsettled.contains(id)).count();
+        (unsettled.len() - n_blocked) as u64
+    }
+
+    /// When something is due although nothing happens.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        let due = [
+            self.holds.next_due(),
+            self.proof.next_due(),
+            self.removals.next_due(),
+            self.pace.next_due().filter(|_| self.works()),
+        ];
+        due.into_iter().flatten().min()
+    }
+
+    /// Lets go on what was due by now.
+    pub fn wake(&mut self, now: Instant) {
+        if self.holds.wake(now) || self.removals.next_due().is_some_and(|due| due <= now) {
+            self.removals.now(now);
+            self.pace.want();
+        }
+    }
+
+    /// Tells whether nothing is under way in either direction, as far as is known. `eyes_idle` says that nothing is to be
+    /// looked at or read.
+    fn is_quiet(&self, now: Instant, eyes_idle: bool) -> bool {
+        eyes_idle
+            && self.works()
+            && self.pace.is_done()
+            && self.has_looked
+            && self.brake.is_none()
+            && self.outbox.is_empty()
+            && self.holds.n_busy() == 0
+            && !self.removals.waits(now)
+            && self.holds.all_hopeless()
+    }
+
+    /// Begins a proof that all is synced, if there is reason to. Its number has to go to the server as a ping
+    /// ([`Session::pong`]), and the eyes' cookie has to be named with [`Session::expect_cookie`].
+    pub fn probe(&mut self, now: Instant, eyes_idle: bool) -> Option<u64> {
+        if self.is_quiet(now, eyes_idle) {
+            self.proof.begin()
+        } else {
+            None
+        }
+    }
+
+    /// Notes that the proof's ping could not be sent: another proof is begun when there is room for it.
+    pub fn probe_lost(&mut self) {
+        self.proof.give_up();
+    }
+
+    /// Notes which cookie the proof waits for.
+    pub fn expect_cookie(&mut self, token: u64) {
+        self.proof.expect_cookie(token);
+    }
+
+    /// A cookie came back: all that was written before it has been looked at.
+    pub fn caught_up(&mut self, token: u64) {
+        self.proof.caught_up(token);
+    }
+
+    /// The server has answered a proof's ping with its newest entry.
+    pub fn pong(&mut self, number: u64, head: Version) {
+        self.proof.pong(number, head);
+    }
+
+    /// Says that all is synced, if it is proven and still holds.
+    pub fn synced(&mut self, now: Instant, eyes_idle: bool) -> Option<Synced> {
+        let version = self.version();
+        if !self.is_quiet(now, eyes_idle) || !self.proof.proven(version) {
+            return None;
+        }
+        let is_new = self.proof.announce(version);
+        if is_new {
+            self.is_joining = false;
+            self.unsaved.facts = true;
+            self.removals.forget_confirmation();
+            self.on_server.clear();
+            self.looked_back.clear();
+        }
+        Some(Synced {
+            version,
+            is_new,
+            waiters: self.proof.answered(),
+        })
+    }
+
+    /// Tells whether 'synced' was said and still holds.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.proof.is_announced()
+    }
+
+    /// Adds somebody who waits for 'synced', with the time when he gives up.
+    pub fn wait(&mut self, deadline: Option<Instant>) -> WaiterId {
+        self.proof.wait(deadline)
+    }
+
+    /// Takes those whose time is over, and those who would wait for ever: for a person, or for space.
+    pub fn overdue(&mut self, now: Instant) -> Vec<WaiterId> {
+        let stopped = self.brake.is_some() || self.holds.all_stuck() && !self.holds.all_hopeless();
+        let is_halted = stopped && self.works() && self.pace.is_done() && self.holds.n_busy() == 0;
+        self.proof.overdue(now, is_halted)
+    }
+}

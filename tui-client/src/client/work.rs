@@ -1,0 +1,262 @@
+//! A client at work: the parts that are made of what it works with, and the driver that brings them together. What it
+//! works with is this computer's, or a simulated one's.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use common::message::Auth;
+use common::offload;
+use sync_engine::plan::Folding;
+use sync_engine::{Hash, NodeId, Trees};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Account, Config};
+use crate::control::{Answer, Ask};
+use crate::disk::{FolderId, FolderLock, Root};
+use crate::driver::memory::Memory;
+use crate::driver::touched::print_of_bytes;
+use crate::driver::{Asked, Driver, Setup, applier};
+use crate::fault::{Exit, Fault};
+use crate::net::control::Patience;
+use crate::net::{Control, Endpoint, Presence};
+use crate::notice::Notice;
+use crate::observer::{Event, Observer, Start as Look, Watch, Worker};
+use crate::rules::Rules;
+use crate::socket::Socket;
+use crate::state::{Loaded, Store};
+
+/// How many questions wait for the driver at most.
+const ASKS_WAITING_MAX: usize = 64;
+/// How many notices a listener may lag behind before it loses some.
+const NOTICES_MAX: usize = 4096;
+/// How many failures to save wait for the driver at most.
+const SAVE_FAILURES_MAX: usize = 4;
+
+/// What a client works with.
+pub struct Ground {
+    /// The folder, opened and locked.
+    pub root: Root,
+    /// The folder as the user named it.
+    pub folder: PathBuf,
+    /// The folder's own id.
+    pub folder_id: FolderId,
+    /// Where the account is kept.
+    pub config: Config,
+    /// Account, device and server.
+    pub account: Account,
+    /// How to reach the server.
+    pub endpoint: Endpoint,
+    /// How the device introduces itself at first.
+    pub auth: Auth,
+    /// How long to go on when the server cannot be reached.
+    pub patience: Patience,
+    /// Where the memory is kept.
+    pub store: Box<dyn Store>,
+    /// What was remembered.
+    pub loaded: Loaded,
+    /// The source of hints where to look.
+    pub watch: Box<dyn Watch>,
+    /// The longest time between two full looks.
+    pub interval: Duration,
+}
+
+/// A client at work. Dropping it does not end it; [`Running::stop`] does.
+pub struct Running {
+    /// Takes questions and orders.
+    pub asks: mpsc::Sender<Asked>,
+    /// Subscribe here to hear what happens.
+    pub notices: broadcast::Sender<Notice>,
+    /// Becomes an exit code when the client can do nothing more by itself.
+    pub failed: watch::Receiver<Option<Exit>>,
+    first: broadcast::Receiver<Notice>,
+    stop: CancellationToken,
+    done: CancellationToken,
+    _kept: Option<(Socket, FolderLock)>,
+}
+
+impl Running {
+    /// Keeps what other programs ask through, and what keeps a second client off, as long as the client is at work.
+    #[must_use]
+    pub(super) fn keep(self, socket: Socket, lock: FolderLock) -> Self {
+        let _kept = Some((socket, lock));
+        Self { _kept, ..self }
+    }
+
+    /// Returns the notices from the very first on. Only the first call does; later ones hear from now on.
+    pub fn listen(&mut self) -> broadcast::Receiver<Notice> {
+        std::mem::replace(&mut self.first, self.notices.subscribe())
+    }
+
+    /// Asks the driver and waits for the answer; nothing when the client has ended.
+    pub async fn ask(&self, ask: Ask) -> Option<Answer> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.send((ask, reply)).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// Ends the client in good order.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.done.cancelled().await;
+    }
+
+    /// Tells the client to end, and does not wait for it.
+    pub fn abandon(self) {
+        self.stop.cancel();
+    }
+
+    /// Waits until the client ends by itself, because somebody asked it to.
+    pub async fn ended(&self) {
+        self.done.cancelled().await;
+    }
+}
+
+/// Begins to work.
+///
+/// # Errors
+/// When something on the ground cannot be used.
+pub fn begin(ground: Ground) -> Result<Running, Fault> {
+    let Ground {
+        root,
+        folder,
+        folder_id,
+        config,
+        account,
+        endpoint,
+        auth,
+        patience,
+        store,
+        loaded,
+        watch,
+        interval,
+    } = ground;
+    recover(&root, &loaded.trees)?;
+    let joining = loaded.lost();
+    let folding = folding(&root)?;
+    let (observer, seen, workers) = observe(&root, &loaded.prints, watch, interval)?;
+    let presence = Presence {
+        auth,
+        generation: loaded.facts.generation,
+    };
+    let (asks, asked) = mpsc::channel(ASKS_WAITING_MAX);
+    let (notices, first) = broadcast::channel(NOTICES_MAX);
+    let (failing, failed) = watch::channel(None);
+    let (failures, save_failures) = mpsc::channel(SAVE_FAILURES_MAX);
+    let (hand, handling) = applier::hand(root.clone());
+    let (memory, remembering) = Memory::new(store, failures);
+    offload::start("hand", handling).map_err(|error| no_thread(&error))?;
+    offload::start("memory", remembering).map_err(|error| no_thread(&error))?;
+    for worker in workers {
+        offload::start(worker.name(), worker.run()).map_err(|error| no_thread(&error))?;
+    }
+    let stop = CancellationToken::new();
+    let setup = Setup {
+        root,
+        folder,
+        folder_id,
+        config,
+        account,
+        control: Control::start(endpoint.clone(), presence, patience),
+        endpoint,
+        folding,
+        trees: loaded.trees,
+        facts: loaded.facts,
+        observer,
+        seen,
+        hand,
+        memory,
+        failures: save_failures,
+        asks: asked,
+        notices: notices.clone(),
+        failing,
+        interval,
+        joining,
+    };
+    let done = drive(Driver::new(setup, stop.clone()));
+    Ok(Running {
+        asks,
+        notices,
+        failed,
+        first,
+        stop,
+        done,
+        _kept: None,
+    })
+}
+
+fn no_thread(error: &std::io::Error) -> Fault {
+    Fault::failed(
+        format!("cannot start a thread: {error}"),
+        "nothing was changed",
+        "end some other programs and try again",
+    )
+}
+
+/// Puts the private directory in order after whatever ended the last run.
+fn recover(root: &Root, trees: &Trees) -> Result<(), Fault> {
+    let wanted = wanted_contents(trees);
+    let recovered = root.recover(&|hash| wanted.contains(hash))?;
+    tracing::debug!(?recovered, "the private directory is in order");
+    Ok(())
+}
+
+/// Lets the driver run. Returns what is cancelled when it has ended, for whatever reason.
+fn drive(driver: Driver) -> CancellationToken {
+    let done = CancellationToken::new();
+    let is_done = done.clone().drop_guard();
+    tokio::spawn(async move {
+        // Dropped also when the driver panics.
+        let _is_done = is_done;
+        driver.run().await;
+    });
+    done
+}
+
+/// Finds out which names are one name to the folder's disk.
+fn folding(root: &Root) -> Result<Folding, Fault> {
+    let folds = root.folds()?;
+    Ok(match (folds.case, folds.form) {
+        (false, false) => Folding::None,
+        (true, false) => Folding::Case,
+        (_, true) => Folding::CaseAndForm,
+    })
+}
+
+/// Begins to look at the folder.
+fn observe(
+    root: &Root,
+    prints: &[(NodeId, Vec<u8>)],
+    watch: Box<dyn Watch>,
+    rescan_interval: Duration,
+) -> Result<(Observer, mpsc::Receiver<Event>, [Worker; 3]), Fault> {
+    let (rules, complaints) = Rules::load(root)?;
+    complaints
+        .iter()
+        .for_each(|complaint| tracing::warn!(%complaint, "a rule is passed over"));
+    let prints = prints
+        .iter()
+        .filter_map(|(id, bytes)| Some((*id, print_of_bytes(bytes)?)))
+        .collect();
+    let look = Look {
+        root: root.clone(),
+        rules,
+        prints,
+        new_id: Box::new(random_id),
+        rescan_interval,
+    };
+    Ok(Observer::with_workers(look, watch))
+}
+
+/// The contents whose transfer may have been cut off.
+fn wanted_contents(trees: &Trees) -> BTreeSet<Hash> {
+    let content = |id: &NodeId| Some(trees.remote().node(*id)?.kind.file()?.content.hash);
+    trees.unsettled().iter().filter_map(content).collect()
+}
+
+fn random_id() -> NodeId {
+    let mut id = [0; 16];
+    common::entropy::fill(&mut id).expect("the system has random numbers");
+    NodeId(id)
+}
