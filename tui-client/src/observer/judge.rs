@@ -169,6 +169,13 @@ impl Observer {
         }
         self.n_misfits = 0;
         for (id, print) in prints {
+            if let Some(known) = self.known.get(*id) {
+                let is_same = print.is_some_and(|print| identity(&print) == identity(known));
+                if !is_same {
+                    // Whatever was done to the file by this name is reported for no other.
+                    self.look_at_other_names(scene, *id, known);
+                }
+            }
             self.known.set(*id, *print);
             self.changes.note(Spot::Node(*id));
         }
