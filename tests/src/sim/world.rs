@@ -289,16 +289,16 @@ fn weather_of(weather: LineWeather) -> Weather {
 fn disk_of(seed: u64, kind: u64) -> Options {
     Options {
         granularity_ns: [1, 1, 4_000_000, 1_000_000_000, 2_000_000_000][(kind % 5) as usize],
-        tells_birth: kind / 5 % 4 != 0,
-        can_exchange: kind / 20 % 3 != 0,
-        is_choppy: kind / 60 % 3 == 0,
+        tells_birth: !(kind / 5).is_multiple_of(4),
+        can_exchange: !(kind / 20).is_multiple_of(3),
+        is_choppy: (kind / 60).is_multiple_of(3),
         ..Options::new(seed)
     }
 }
 
 fn watch_of(kind: u64) -> WatchOptions {
     WatchOptions {
-        waiting_max: [16_384, 16][(kind / 180 % 4 == 0) as usize],
+        waiting_max: [16_384, 16][usize::from((kind / 180).is_multiple_of(4))],
         repeat_one_in: [0, 5][(kind / 720 % 2) as usize],
         ..WatchOptions::default()
     }

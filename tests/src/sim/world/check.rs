@@ -1,7 +1,7 @@
 //! What must be true when all has come to rest.
 
 use super::{REST_MAX, World};
-use crate::sim::client::{FOLDER, Weather};
+use crate::sim::client::{FOLDER, SimClient, Weather};
 use crate::sim::disk::{Crash, Shown};
 use crate::sim::ledger::contents;
 use crate::sim::person;
@@ -64,7 +64,7 @@ impl World {
             .iter()
             .map(|client| comparable(&person::tree(&client.disk)));
         let first = trees.next();
-        trees.all(|tree| Some(tree) == first) && self.clients.iter().all(|client| client.is_running())
+        trees.all(|tree| Some(tree) == first) && self.clients.iter().all(SimClient::is_running)
     }
 
     fn differences(&self) -> String {
