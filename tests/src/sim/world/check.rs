@@ -7,7 +7,9 @@ use crate::sim::ledger::contents;
 use crate::sim::person;
 use anyhow::{Result, bail, ensure};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use sync_engine::Hash;
+use tokio::time::sleep;
 
 /// So many rounds of waiting are enough for all to have seen what the others sent.
 const ROUNDS_MAX: usize = 8;
@@ -19,6 +21,8 @@ impl World {
         for _ in 0..ROUNDS_MAX {
             self.wait().await?;
             if self.is_agreed() {
+                // What is tidied up in passing has time for that.
+                sleep(Duration::from_secs(1)).await;
                 return self.look();
             }
         }
