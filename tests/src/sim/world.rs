@@ -18,7 +18,7 @@ use std::time::Duration;
 use sync_engine::Hash;
 
 /// All must come to rest within this time once everything is mended.
-const REST_MAX: Duration = Duration::from_secs(1800);
+const REST_MAX: Duration = Duration::from_secs(600);
 
 /// How a run ended.
 #[derive(Debug)]
