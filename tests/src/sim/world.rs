@@ -275,7 +275,7 @@ impl World {
         };
         self.server.put_back(backup, how)?;
         let left = self.everything()?;
-        self.ledger.put_back(&left);
+        self.ledger.put_back(&left, &self.server.contents()?);
         Ok(())
     }
 
