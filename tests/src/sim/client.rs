@@ -212,10 +212,10 @@ impl SimClient {
     }
 
     /// Waits until the client says that all is synced; otherwise says how it stands.
-    pub async fn wait_synced(&self, timeout: Duration) -> Result<(), Option<Box<Status>>> {
+    pub async fn wait_synced(&self, timeout: Duration) -> Result<Box<Status>, Option<Box<Status>>> {
         let timeout_ms = u64::try_from(timeout.as_millis()).ok();
         match self.ask(Ask::Wait { timeout_ms }).await {
-            Some(Answer::Status(_)) => Ok(()),
+            Some(Answer::Status(status)) => Ok(Box::new(status)),
             Some(Answer::TimedOut(status)) => Err(Some(Box::new(status))),
             Some(_) | None => Err(None),
         }

@@ -6,7 +6,17 @@ use std::collections::BTreeMap;
 use std::io;
 
 /// The names that people give; few, so that they meet.
-const NAMES: [&str; 7] = ["a", "b", "c", "notes.txt", "Ä", "d e", "x.tar.gz"];
+const NAMES: [&str; 9] = [
+    "a",
+    "b",
+    "c",
+    "notes.txt",
+    "Ä",
+    "d e",
+    "x.tar.gz",
+    "A",
+    "A\u{308}",
+];
 /// A file of more than one chunk has this length, in bytes.
 const LARGE_LEN: usize = 200_000;
 

@@ -5,7 +5,7 @@ mod check;
 
 use crate::noise::Noise;
 use crate::sim::act::{Act, LineWeather, Wildness, story};
-use crate::sim::client::{SimClient, Weather};
+use crate::sim::client::{FOLDER, SimClient, Weather};
 use crate::sim::disk::{Crash, Options, WatchOptions};
 use crate::sim::ledger::{Ledger, contents};
 use crate::sim::person::{self, Contents};
@@ -128,6 +128,10 @@ struct World {
     contents: Contents,
     ledger: Ledger,
     backup: Option<Backup>,
+    /// What a device has said to be blocked, when all were last asked.
+    blocked: Vec<String>,
+    /// Who was not at rest, when all were last asked, and how that stood.
+    restless: Option<String>,
     said: Vec<String>,
 }
 
@@ -155,6 +159,8 @@ impl World {
             contents: Contents::default(),
             ledger: Ledger::default(),
             backup: None,
+            blocked: Vec::new(),
+            restless: None,
             said: Vec::new(),
         };
         for client in &mut world.clients {
@@ -195,6 +201,19 @@ impl World {
                 }
             }
             Act::Overflow { device } => self.client(device).disk.overflow(),
+            Act::Space { device, left } => {
+                let disk = &self.client(device).disk;
+                disk.set_space((left > 0).then(|| disk.used_bytes() + u64::from(left)));
+            }
+            Act::Refuse {
+                device,
+                which,
+                is_damaged,
+            } => self.refuse(device, which, is_damaged),
+            Act::Mend { device } => self.client(device).disk.mend(),
+            Act::ServerSpace { left } => {
+                self.server.set_room((left > 0).then_some(u64::from(left)));
+            }
             Act::Clock { device, hours } => {
                 let clock = self.client(device).disk.clock();
                 clock.jump(i64::from(hours) * 3_600_000_000_000);
@@ -219,6 +238,21 @@ impl World {
         let name = self.clients[n].name();
         self.ledger.changed(&before, &after, &format!("{name}, {what}"));
         self.said.push(format!("{name}: {what}"));
+    }
+
+    fn refuse(&mut self, device: u8, which: u16, is_damaged: bool) {
+        let disk = self.client(device).disk.clone();
+        let paths: Vec<Vec<u8>> = person::tree(&disk).into_keys().collect();
+        let Some(path) = paths.get(usize::from(which) % paths.len().max(1)) else {
+            return;
+        };
+        let path = format!("{FOLDER}/{}", String::from_utf8_lossy(path));
+        // If it is not there any more, nothing refuses.
+        let _ = match is_damaged {
+            true => disk.damage(&path, true),
+            false => disk.deny(&path, true),
+        };
+        self.said.push(format!("{path} cannot be read"));
     }
 
     fn crash(&mut self, device: u8, is_power_cut: bool, after: u16) {
@@ -310,6 +344,8 @@ fn disk_of(seed: u64, kind: u64) -> Options {
         tells_birth: !(kind / 5).is_multiple_of(4),
         can_exchange: !(kind / 20).is_multiple_of(3),
         is_choppy: (kind / 60).is_multiple_of(3),
+        folds_case: (kind / 1440).is_multiple_of(6),
+        folds_form: (kind / 1440).is_multiple_of(12),
         ..Options::new(seed)
     }
 }
@@ -318,6 +354,7 @@ fn watch_of(kind: u64) -> WatchOptions {
     WatchOptions {
         waiting_max: [16_384, 16][usize::from((kind / 180).is_multiple_of(4))],
         repeat_one_in: [0, 5][(kind / 720 % 2) as usize],
+        lose_one_in: [0, 0, 0, 6][(kind / 20_000 % 4) as usize],
         ..WatchOptions::default()
     }
 }

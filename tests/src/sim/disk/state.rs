@@ -158,15 +158,16 @@ impl State {
     /// Returns how much is free, in bytes.
     pub(super) fn free_bytes(&self) -> Option<u64> {
         let space = self.options.space_bytes?;
-        let used: u64 = self
-            .nodes
-            .values()
-            .map(|node| match &node.body {
-                Body::File(bytes) => NODE_LEN + bytes.len() as u64,
-                Body::Dir(_) | Body::Symlink(_) => NODE_LEN,
-            })
-            .sum();
-        Some(space.saturating_sub(used))
+        Some(space.saturating_sub(self.used_bytes()))
+    }
+
+    /// Returns how much is in use, in bytes.
+    pub(super) fn used_bytes(&self) -> u64 {
+        let len = |node: &Node| match &node.body {
+            Body::File(bytes) => NODE_LEN + bytes.len() as u64,
+            Body::Dir(_) | Body::Symlink(_) => NODE_LEN,
+        };
+        self.nodes.values().map(len).sum()
     }
 
     /// Fails when there is no space for another node.
