@@ -63,6 +63,9 @@ fn a_damaged_database_is_put_aside_and_rebuilt() -> Result<()> {
 #[test]
 fn a_server_put_back_to_an_older_store_heals_and_deletes_nothing() -> Result<()> {
     let (mut world, first, second, mut tokens) = two_with_files()?;
+    // The newest thing in the backup is not changed later; so it shows how far the two histories are one.
+    tokens.write(&first.path("newest.txt"))?;
+    settle(&[&first, &second])?;
     world.server.terminate()?;
     let backup = world.home().join("backup");
     copy_dir(&world.server.data(), &backup)?;
