@@ -11,6 +11,7 @@ mod damage;
 mod device_name;
 mod engine;
 mod feed;
+pub mod fuzzing;
 mod gate;
 mod house;
 mod journal;
