@@ -8,6 +8,7 @@ mod chunk;
 mod connection;
 mod content;
 mod damage;
+mod descriptors;
 mod device_name;
 mod engine;
 mod feed;
