@@ -15,6 +15,7 @@ mod joining;
 mod live;
 mod names;
 mod places;
+mod rogue;
 mod rules;
 mod safety;
 mod screen;
