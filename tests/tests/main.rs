@@ -11,6 +11,7 @@ mod edits;
 mod fuzz;
 mod harness;
 mod history;
+mod hostile;
 mod joining;
 mod live;
 mod names;

@@ -1,7 +1,9 @@
 //! The rules of the repository, checked like everything else. A rule that is in the way is changed here, with a reason,
 //! and not passed over.
 
+mod guests;
 mod links;
+mod threats;
 
 use anyhow::{Context as _, Result};
 use std::fs;
