@@ -85,9 +85,32 @@ fn above(
 
 /// Notes which lists are whole again, once nothing is damaged any more.
 pub(crate) fn complete(draft: &dyn Draft, blobs: &dyn Blobs, account: AccountKey) -> Result<(), StoreError> {
-    if !draft.chunks_in(account, ChunkState::Damaged)?.is_empty() {
-        return Ok(());
+    if draft.chunks_in(account, ChunkState::Damaged)?.is_empty() {
+        settle(draft, blobs, account)?;
     }
+    Ok(())
+}
+
+/// Takes chunks that were noted as damaged for whole, since their bytes were found to be right after all: a disk may
+/// have been away for a while.
+pub(crate) fn absolve(
+    draft: &dyn Draft,
+    blobs: &dyn Blobs,
+    account: AccountKey,
+    rows: &[ChunkRow],
+) -> Result<(), StoreError> {
+    for row in rows {
+        let state = match row.depth {
+            0 => ChunkState::Whole,
+            _ => ChunkState::Incomplete,
+        };
+        draft.set_chunk_state(account, row, state)?;
+    }
+    settle(draft, blobs, account)
+}
+
+/// Notes which incomplete lists are whole, the lowest first.
+fn settle(draft: &dyn Draft, blobs: &dyn Blobs, account: AccountKey) -> Result<(), StoreError> {
     for row in draft.chunks_in(account, ChunkState::Incomplete)? {
         let Some(parts) = read_parts(blobs, account, &row) else {
             draft.set_chunk_state(account, &row, ChunkState::Damaged)?;

@@ -7,9 +7,9 @@ use common::message::{Attachment, Outcome, RequestId, Role};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use sync_engine::{DeviceId, Entry, Hash, Version};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::beacon::{Beacon, Watcher};
 use crate::store::{AccountKey, StoredEntry};
 
 /// What is kept of the newest entries of an account, with their contents, in bytes.
@@ -75,8 +75,8 @@ impl Feeds {
         live.retain(|_, feed| feed.strong_count() != 0);
         let feed = Arc::new(Feed {
             account,
-            head: watch::Sender::new(Version::ZERO),
-            lacking: watch::Sender::default(),
+            head: Beacon::new(Version::ZERO),
+            lacking: Beacon::new(Arc::default()),
             recent: Mutex::default(),
             connections: Mutex::default(),
         });
@@ -97,10 +97,10 @@ pub(crate) struct Feed {
     account: AccountKey,
     /// The newest entry, as far as is known here; it only grows. Connections wait for it to change; they may miss
     /// values, but never the last.
-    head: watch::Sender<Version>,
+    head: Beacon<Version>,
     /// What the account should have and lacks, as far as was noticed. Connections tell their devices when it changes;
     /// they may miss values, but never the last.
-    lacking: watch::Sender<Arc<Vec<Hash>>>,
+    lacking: Beacon<Arc<Vec<Hash>>>,
     recent: Mutex<RecentEntries>,
     connections: Mutex<Connections>,
 }
@@ -131,18 +131,23 @@ impl Feed {
     }
 
     /// Waits for new entries by this.
-    pub(crate) fn watch(&self) -> watch::Receiver<Version> {
-        self.head.subscribe()
+    pub(crate) fn watch(&self) -> Watcher<Version> {
+        self.head.watch()
+    }
+
+    /// Returns the newest entry, as far as is known here.
+    pub(crate) fn head(&self) -> Version {
+        self.head.get()
     }
 
     /// Waits by this until something else is lacking.
-    pub(crate) fn watch_lacking(&self) -> watch::Receiver<Arc<Vec<Hash>>> {
-        self.lacking.subscribe()
+    pub(crate) fn watch_lacking(&self) -> Watcher<Arc<Vec<Hash>>> {
+        self.lacking.watch()
     }
 
     /// Notes what the account should have and lacks.
     pub(crate) fn lack(&self, hashes: Vec<Hash>) {
-        self.lacking.send_if_modified(|known| {
+        self.lacking.change(|known| {
             let is_new = **known != hashes;
             if is_new {
                 *known = Arc::new(hashes);
@@ -153,7 +158,7 @@ impl Feed {
 
     /// Notes that the journal is at least this long.
     pub(crate) fn raise(&self, head: Version) {
-        self.head.send_if_modified(|known| {
+        self.head.change(|known| {
             let is_new = *known < head;
             if is_new {
                 *known = head;

@@ -4,6 +4,7 @@
 
 mod admin;
 mod arguments;
+mod beacon;
 mod chunk;
 mod connection;
 mod content;

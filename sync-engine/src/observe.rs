@@ -5,6 +5,9 @@
 //! identity, and that node's own place does not keep it. So a file that is written anew and renamed over the old one
 //! stays the same node, and so does one whose old bytes were put aside under another name; names that are swapped or
 //! rotated are moves. What could not be looked at is unknown, and unknown is never gone.
+//!
+//! What is missed may also be inside a directory that came to stand in another's place, where nothing could look by the
+//! tree's names. So before anything is said to be gone, such a directory is looked into, under a parent of its own.
 
 use crate::plan::Place;
 use crate::{Block, Kind, Name, NodeId, Tree};
@@ -57,6 +60,9 @@ pub enum Seen {
         node_type: NodeType,
         /// Its identity; nothing where it proves nothing, as for a file with several names.
         identity: Option<Identity>,
+        /// The parent of the places in it, if this set has looks at all that is inside: the directory's own node where
+        /// its identity has one, and else the node that it becomes if it is new.
+        inside: Option<NodeId>,
     },
     /// Nothing, but the way there no longer leads through the directory: the place keeps no node, and yet nothing is
     /// known to be gone before the directory is found.
@@ -100,6 +106,8 @@ pub struct Observation {
     pub need_look: Vec<Place>,
     /// The places of this set that could not be judged. If `need_look` is empty, look at them when all has settled.
     pub undecided: Vec<Place>,
+    /// Those of them where a directory is that has to be looked into as well, in the same set, when all has settled.
+    pub need_inside: Vec<Place>,
 }
 
 /// Whether all that moved lately must be in sight.
@@ -122,24 +130,48 @@ pub fn observe(tree: &Tree, identities: &impl Identities, looks: &Looks, moment:
     };
     let (claims, unlooked) = scene.claims();
     let moves = scene.moves(&claims);
-    let mut undecided: BTreeSet<Place> = unlooked.iter().map(|(at, _)| (*at).clone()).collect();
     let mut verdicts = Vec::new();
+    let (mut losses, mut replaced) = (BTreeSet::new(), BTreeSet::new());
     for (place, seen) in looks {
         let first = verdicts.len();
         scene.judge(place, seen, &moves, &mut verdicts);
-        let is_loss = verdicts[first..]
-            .iter()
-            .any(|(_, verdict)| scene.is_loss(seen, verdict));
-        if is_loss && moment == Moment::Fleeting {
-            undecided.insert(place.clone());
+        for (_, verdict) in &verdicts[first..] {
+            match verdict {
+                Verdict::Gone(_) => drop(losses.insert(place)),
+                Verdict::Stays(id) if scene.is_other(*id, seen) => drop(replaced.insert(place)),
+                Verdict::Stays(_)
+                | Verdict::Moved(..)
+                | Verdict::New(..)
+                | Verdict::Blocked(..)
+                | Verdict::Odd(..) => (),
+            }
         }
     }
-    scene.spread(&claims, &mut undecided);
-    verdicts.retain(|(place, _)| !undecided.contains(*place));
+    let strangers = scene.strangers();
+    let is_explored = moment == Moment::Settled && strangers.values().all(Option::is_some);
+    let mut undecided: BTreeSet<&Place> = unlooked.iter().map(|(at, _)| *at).collect();
+    if !is_explored || !replaced.is_empty() {
+        undecided.extend(losses.iter().chain(&replaced));
+    }
+    scene.spread(&claims, &strangers, &mut undecided);
+    if is_explored {
+        // What was missed is not inside these, so they are what stood there. What is inside them has places by that,
+        // and the rest is judged when it was looked at there.
+        undecided.retain(|place| !replaced.contains(place));
+    }
+    verdicts.retain(|(place, _)| !undecided.contains(place));
+    let need_inside = undecided
+        .iter()
+        .copied()
+        .filter(|place| strangers.contains_key(place));
     Observation {
         verdicts: verdicts.into_iter().map(|(_, verdict)| verdict).collect(),
+        need_inside: match moment {
+            Moment::Fleeting => Vec::new(),
+            Moment::Settled => need_inside.cloned().collect(),
+        },
         need_look: unlooked.into_iter().map(|(_, own)| own).collect(),
-        undecided: undecided.into_iter().collect(),
+        undecided: undecided.into_iter().cloned().collect(),
     }
 }
 
@@ -169,6 +201,10 @@ type Claims<'a> = BTreeMap<NodeId, &'a Place>;
 /// Places that show the identity of a node whose own place was not looked at, with that.
 type Unlooked<'a> = Vec<(&'a Place, Place)>;
 
+/// Places where a directory is that is not the one of the tree, with the parent of the places in it if it was looked
+/// into.
+type Strangers<'a> = BTreeMap<&'a Place, Option<NodeId>>;
+
 impl<'a, I: Identities> Scene<'a, I> {
     fn occupant(&self, place: &Place) -> Option<NodeId> {
         self.tree.child(place.parent, &place.name)
@@ -187,7 +223,10 @@ impl<'a, I: Identities> Scene<'a, I> {
 
     /// Returns the node of the same type whose identity is shown.
     fn shown(&self, seen: &Seen) -> Option<NodeId> {
-        let Seen::Present { node_type, identity } = seen else {
+        let Seen::Present {
+            node_type, identity, ..
+        } = seen
+        else {
             return None;
         };
         let owner = self.identities.owner((*identity)?)?;
@@ -262,41 +301,58 @@ impl<'a, I: Identities> Scene<'a, I> {
         !same_type || self.tree.is_dir(to) || moves.contains_key(&occupant)
     }
 
-    /// Tells whether a verdict would be another if the node were found elsewhere.
-    fn is_loss(&self, seen: &Seen, verdict: &Verdict) -> bool {
-        match verdict {
-            Verdict::Gone(_) => true,
-            // Another directory stands in its place.
-            Verdict::Stays(id) => {
-                let has_identity = matches!(
-                    seen,
-                    Seen::Present {
-                        identity: Some(_),
-                        ..
-                    }
-                );
-                has_identity && self.tree.is_dir(*id) && self.shown(seen) != Some(*id)
+    /// Tells whether another directory stands in a directory's place.
+    fn is_other(&self, id: NodeId, seen: &Seen) -> bool {
+        let has_identity = matches!(
+            seen,
+            Seen::Present {
+                identity: Some(_),
+                ..
             }
-            Verdict::Moved(..) | Verdict::New(..) | Verdict::Blocked(..) | Verdict::Odd(..) => false,
-        }
+        );
+        has_identity && self.tree.is_dir(id) && self.shown(seen) != Some(id)
     }
 
-    /// Enters all places that hang together with an undecided one by a possible move.
-    fn spread(&self, claims: &Claims<'a>, undecided: &mut BTreeSet<Place>) {
+    /// Finds the directories that are not at their places of the tree.
+    fn strangers(&self) -> Strangers<'a> {
+        let stranger = |(place, seen): (&'a Place, &'a Seen)| match seen {
+            Seen::Present {
+                node_type: NodeType::Dir,
+                identity: Some(_),
+                inside,
+            } => {
+                let shown = self.shown(seen);
+                (shown.is_none() || shown != self.occupant(place)).then_some((place, *inside))
+            }
+            Seen::Present { .. } | Seen::Absent | Seen::Unreachable | Seen::Unknown(_) => None,
+        };
+        self.looks.iter().filter_map(stranger).collect()
+    }
+
+    /// Enters all places that hang together with an undecided one, by a possible move or by being inside it.
+    fn spread(&self, claims: &Claims<'a>, strangers: &Strangers<'a>, undecided: &mut BTreeSet<&'a Place>) {
         if undecided.is_empty() {
             return;
         }
-        let mut joined: BTreeMap<Place, Vec<Place>> = BTreeMap::new();
-        for (id, &to) in claims {
-            if let Some(own) = self.own_place(*id) {
-                joined.entry(own.clone()).or_default().push(to.clone());
-                joined.entry(to.clone()).or_default().push(own);
-            }
+        let own = |id: &NodeId| self.own_place(*id).and_then(|own| self.looks.get_key_value(&own));
+        let by_claim = claims.iter().filter_map(|(id, to)| Some((own(id)?.0, *to)));
+        let insides: BTreeMap<NodeId, &Place> = strangers
+            .iter()
+            .filter_map(|(place, inside)| Some(((*inside)?, *place)))
+            .collect();
+        let by_parent = self
+            .looks
+            .keys()
+            .filter_map(|place| Some((*insides.get(&place.parent)?, place)));
+        let mut joined: BTreeMap<&Place, Vec<&Place>> = BTreeMap::new();
+        for (one, other) in by_claim.chain(by_parent) {
+            joined.entry(one).or_default().push(other);
+            joined.entry(other).or_default().push(one);
         }
-        let mut pending: Vec<Place> = undecided.iter().cloned().collect();
+        let mut pending: Vec<&Place> = undecided.iter().copied().collect();
         while let Some(place) = pending.pop() {
-            for other in joined.remove(&place).into_iter().flatten() {
-                if undecided.insert(other.clone()) {
+            for other in joined.remove(place).into_iter().flatten() {
+                if undecided.insert(other) {
                     pending.push(other);
                 }
             }

@@ -47,10 +47,6 @@ impl Disk {
         inode == dir || children.any(|child| self.is_inside(inode, *child))
     }
 
-    fn is_alive(&self, inode: u64) -> bool {
-        self.is_inside(inode, ROOT)
-    }
-
     fn unlink(&mut self, dir: u64, name: u8) {
         let mut pending: Vec<u64> = self
             .dirs
@@ -188,6 +184,21 @@ fn kind(node_type: NodeType) -> Kind {
     }
 }
 
+fn present(disk: &Disk, inode: u64) -> Seen {
+    Seen::Present {
+        node_type: disk.type_of(inode),
+        identity: identity(inode),
+        inside: None,
+    }
+}
+
+fn inside_of(seen: &Seen) -> Option<NodeId> {
+    match seen {
+        Seen::Present { inside, .. } => *inside,
+        Seen::Absent | Seen::Unreachable | Seen::Unknown(_) => None,
+    }
+}
+
 impl Client {
     fn owner_of(&self, inode: u64) -> Option<NodeId> {
         let mut owners = self.inodes.iter().filter(|(_, other)| **other == inode);
@@ -196,17 +207,21 @@ impl Client {
 
     /// Looks at all of the disk, as far as its directories are known, until there is nothing new.
     fn look(&mut self, disk: &Disk) {
-        let mut moment = Moment::Fleeting;
-        for _ in 0..40 {
-            let looks = self.looks(disk);
+        let (mut moment, mut inside) = (Moment::Fleeting, Vec::new());
+        for _ in 0..60 {
+            let mut looks = self.looks(disk);
+            self.explore(disk, inside, &mut looks);
             let observation = observe(&self.tree, self, &looks, moment);
             assert!(observation.need_look.is_empty(), "all was looked at");
+            inside = observation.need_inside.clone();
             let before = (self.tree.clone(), self.inodes.clone());
             self.enter(&looks, observation);
-            moment = match (moment, (&self.tree, &self.inodes) == (&before.0, &before.1)) {
-                (_, false) => Moment::Fleeting,
-                (Moment::Fleeting, true) => Moment::Settled,
-                (Moment::Settled, true) => return,
+            let is_same = (&self.tree, &self.inodes) == (&before.0, &before.1);
+            moment = match moment {
+                _ if !inside.is_empty() => Moment::Settled,
+                _ if !is_same => Moment::Fleeting,
+                Moment::Fleeting => Moment::Settled,
+                Moment::Settled => return,
             };
         }
         panic!("it does not come to an end");
@@ -224,10 +239,7 @@ impl Client {
             let names = self.reach(disk, parent).and_then(|inode| disk.dirs.get(&inode));
             for byte in 0..4 {
                 let seen = match names.map(|names| names.get(&byte)) {
-                    Some(Some(inode)) => Seen::Present {
-                        node_type: disk.type_of(*inode),
-                        identity: identity(*inode),
-                    },
+                    Some(Some(inode)) => present(disk, *inode),
                     Some(None) => Seen::Absent,
                     None => Seen::Unreachable,
                 };
@@ -236,6 +248,36 @@ impl Client {
             }
         }
         looks
+    }
+
+    /// Looks at all that is inside the directories that are at these places.
+    fn explore(&mut self, disk: &Disk, mut pending: Vec<Place>, looks: &mut Looks) {
+        while let Some(place) = pending.pop() {
+            let Some(Seen::Present { identity, inside, .. }) = looks.get_mut(&place) else {
+                continue;
+            };
+            let inode = identity.unwrap().inode;
+            let parent = self.owner_of(inode).unwrap_or_else(|| self.new_id());
+            *inside = Some(parent);
+            for (byte, inode) in &disk.dirs[&inode] {
+                let name = name(*byte);
+                looks.insert(
+                    Place {
+                        parent,
+                        name: name.clone(),
+                    },
+                    present(disk, *inode),
+                );
+                if disk.type_of(*inode) == NodeType::Dir {
+                    pending.push(Place { parent, name });
+                }
+            }
+        }
+    }
+
+    fn new_id(&mut self) -> NodeId {
+        self.n_made += 1;
+        NodeId(u128::from(self.n_made).to_be_bytes())
     }
 
     /// Goes the way to a directory; nothing if it does not lead there.
@@ -263,8 +305,8 @@ impl Client {
                 }
                 Verdict::Moved(id, place) => (id, place),
                 Verdict::New(place, _) => {
-                    self.n_made += 1;
-                    (NodeId(u128::from(self.n_made).to_be_bytes()), place)
+                    let id = inside_of(&looks[&place]).unwrap_or_else(|| self.new_id());
+                    (id, place)
                 }
                 Verdict::Gone(id) => {
                     self.remove(id, &moved, &mut edits);
@@ -272,7 +314,10 @@ impl Client {
                 }
                 Verdict::Blocked(..) | Verdict::Odd(..) => unreachable!("everything can be seen"),
             };
-            let Seen::Present { node_type, identity } = &looks[&place] else {
+            let Seen::Present {
+                node_type, identity, ..
+            } = &looks[&place]
+            else {
                 panic!("it was seen")
             };
             inodes.push((id, identity.unwrap().inode));
@@ -360,25 +405,14 @@ proptest! {
         let (before, known) = (client.tree.clone(), client.inodes.clone());
         client.look(&disk);
         client.assert_equals(&disk);
-        let place = |tree: &Tree, inodes: &BTreeMap<NodeId, u64>, id: NodeId| {
-            let node = tree.node(id).unwrap();
-            (inodes.get(&node.parent).copied().unwrap_or(ROOT), node.name.clone())
-        };
-        let has_moved = |(id, inode): (&NodeId, &u64)| {
-            let owner = client.owner_of(*inode);
-            let now = owner.map(|owner| place(&client.tree, &client.inodes, owner));
-            now.is_some_and(|now| now != place(&before, &known, *id))
-        };
-        // Where several nodes move at once, into each other or into what took their places, a directory may be taken for a
-        // new one: nothing is lost by it.
-        let is_tangled = 1 < known.iter().filter(|pair| has_moved(*pair)).count();
         for (&id, &inode) in &known {
             let Some(owner) = client.owner_of(inode) else { continue };
-            // A directory that lives is the same node wherever it is, and what is where it was is what it was.
-            let is_at_home = before.node(id).unwrap().same_place(client.tree.node(owner).unwrap());
-            let is_inside_new = client.tree.ancestors(owner).any(|at| known.get(&at) != client.inodes.get(&at));
-            let is_tangled = owner != id && (is_tangled || is_inside_new || client.tree.is_within(owner, id));
-            if before.is_dir(id) && disk.is_alive(inode) && !is_tangled || is_at_home {
+            let (then, now) = (before.node(id).unwrap(), client.tree.node(owner).unwrap());
+            // What is where it was is what it was, and a directory that lives is the same wherever it is. A file that has
+            // moved may have been put aside by whoever writes it anew, or have replaced another one.
+            let is_put_aside = client.tree.child(then.parent, &then.name).is_some_and(|at| !client.tree.is_dir(at));
+            let is_over_another = before.child(now.parent, &now.name).is_some_and(|at| !before.is_dir(at));
+            if before.is_dir(id) || then.same_place(now) || !is_put_aside && !is_over_another {
                 prop_assert_eq!(owner, id);
             }
         }

@@ -9,6 +9,7 @@
 
 mod bell;
 mod draft;
+mod explore;
 mod finding;
 mod freshness;
 mod judge;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use sync_engine::{Node, NodeId, Version};
 
 use crate::chunk;
-use crate::damage::{Damage, all_here};
+use crate::damage::{self, Damage, all_here};
 use crate::program::print_line;
 use crate::store::{
     AccountKey, AccountRow, Blobs, ChunkRow, ChunkState, Durability, Metadata, Records, Store, StoreError,
@@ -25,6 +25,8 @@ pub(super) struct Found {
     n_entries: u64,
     /// Chunks whose bytes are not what they should be, by account.
     broken: BTreeMap<AccountKey, Vec<ChunkRow>>,
+    /// Chunks that were noted as damaged, and whose bytes are right, by account.
+    absolved: BTreeMap<AccountKey, Vec<ChunkRow>>,
 }
 
 /// Reads everything.
@@ -47,7 +49,15 @@ pub(super) fn look(store: &Store) -> Result<Found, StoreError> {
 
 /// Verifies a store.
 pub(super) fn verify(store: &Store) -> Result<(), Trouble> {
-    let found = look(store).map_err(Trouble::from)?;
+    let mut found = look(store).map_err(Trouble::from)?;
+    let n_absolved: usize = found.absolved.values().map(Vec::len).sum();
+    if n_absolved != 0 {
+        absolve(store, &found.absolved).map_err(Trouble::from)?;
+        print_line(&format!(
+            "sound again: {n_absolved} chunks that were noted as damaged"
+        ))?;
+        found = look(store).map_err(Trouble::from)?;
+    }
     for damage in &found.damages {
         print_line(&format!("damaged: {damage}"))?;
     }
@@ -57,6 +67,7 @@ pub(super) fn verify(store: &Store) -> Result<(), Trouble> {
         n_chunks,
         n_entries,
         broken,
+        ..
     } = found;
     print_line(&format!(
         "verified accounts={n_accounts} entries={n_entries} chunks={n_chunks} damages={}",
@@ -98,27 +109,42 @@ fn note(store: &Store, broken: BTreeMap<AccountKey, Vec<ChunkRow>>) -> Result<()
     Ok(())
 }
 
+/// Takes chunks for whole that were noted as damaged and are not.
+fn absolve(store: &Store, absolved: &BTreeMap<AccountKey, Vec<ChunkRow>>) -> Result<(), StoreError> {
+    store.metadata.write(Durability::Flushed, |draft| {
+        absolved
+            .iter()
+            .try_for_each(|(account, rows)| damage::absolve(draft, &store.packs, *account, rows))
+    })
+}
+
 fn verify_chunks(store: &Store, records: &dyn Records, found: &mut Found) -> Result<(), StoreError> {
     records.chunks_behind(crate::store::blobs::Mark::default(), &mut |account, row| {
         found.n_chunks += 1;
-        let stored = match (row.state, store.packs.read(account, &row.hash, row.place)) {
+        let read = store.packs.read(account, &row.hash, row.place);
+        let is_right = read.as_ref().is_ok_and(|stored| is_right(&row, stored));
+        // What cannot be read for another reason may be readable the next time.
+        let is_broken = match &read {
+            Ok(_) => !is_right,
+            Err(StoreError::File { source, .. }) => source.kind() == std::io::ErrorKind::NotFound,
+            Err(error) => matches!(error, StoreError::Damaged { .. }),
+        };
+        let problem = match (row.state, read) {
             // Nothing needs it any more.
             (ChunkState::Condemned, _) => return,
-            (ChunkState::Damaged, _) => Err("was found damaged before".to_owned()),
-            (ChunkState::Incomplete, _) => Err("something that the list names is damaged".to_owned()),
-            (ChunkState::Whole, Ok(bytes)) if is_right(&row, &bytes) => Ok(bytes),
-            (ChunkState::Whole, Ok(_)) => Err("the bytes are not what the name says".to_owned()),
-            (ChunkState::Whole, Err(error)) => Err(crate::trouble::with_reasons(&error)),
-        };
-        let problem = match stored {
-            Ok(bytes) => misses_parts(records, account, &row, &bytes),
-            Err(problem) => {
-                if row.is_here() {
-                    found.broken.entry(account).or_default().push(row);
-                }
-                Some(problem)
+            (ChunkState::Damaged, _) if is_right => {
+                found.absolved.entry(account).or_default().push(row);
+                return;
             }
+            (ChunkState::Damaged, _) => Some("was found damaged before".to_owned()),
+            (ChunkState::Incomplete, _) => Some("something that the list names is damaged".to_owned()),
+            (ChunkState::Whole, Ok(stored)) if is_right => misses_parts(records, account, &row, &stored),
+            (ChunkState::Whole, Ok(_)) => Some("the bytes are not what the name says".to_owned()),
+            (ChunkState::Whole, Err(error)) => Some(crate::trouble::with_reasons(&error)),
         };
+        if row.is_here() && is_broken {
+            found.broken.entry(account).or_default().push(row);
+        }
         if let Some(problem) = problem {
             found
                 .damages

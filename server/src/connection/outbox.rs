@@ -6,12 +6,13 @@ use common::limits::{ATTACHMENTS_MAX, FRAME_LEN_AIM, FRAME_LEN_MAX};
 use common::message::{Attachment, Cursor, Failure, Outcome, Pushed, Reply, UNASKED};
 use std::sync::Arc;
 use sync_engine::{Hash, Version};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use super::ConnectionError;
 use super::frames::FrameWriter;
 use super::session::{Pending, Who};
 use super::tree::{Part, tree_parts};
+use crate::beacon::Watcher;
 use crate::feed::{LACKING_MAX, OwnEntries, Recent};
 use crate::house::House;
 
@@ -27,9 +28,9 @@ pub(super) struct Outbox {
     pub(super) writer: FrameWriter,
     /// The last entry that was pushed; nothing before the device has asked for the first.
     pushed: Option<Version>,
-    head: watch::Receiver<Version>,
+    head: Watcher<Version>,
     /// What the account should have and lacks; the device is asked for it.
-    lacking: watch::Receiver<Arc<Vec<Hash>>>,
+    lacking: Watcher<Arc<Vec<Hash>>>,
 }
 
 impl Outbox {
@@ -53,12 +54,10 @@ impl Outbox {
         loop {
             tokio::select! {
                 biased;
-                changed = self.lacking.changed(), if self.pushed.is_some() => {
-                    changed.map_err(|_| ConnectionError::BrokenOff)?;
+                () = self.lacking.changed(), if self.pushed.is_some() => {
                     self.ask_for_lacking().await?;
                 }
-                changed = self.head.changed(), if self.pushed.is_some() => {
-                    changed.map_err(|_| ConnectionError::BrokenOff)?;
+                () = self.head.changed(), if self.pushed.is_some() => {
                     self.push().await?;
                     // However much others commit, an answer has its turn.
                     if let Ok(pending) = queue.try_recv() {
@@ -109,7 +108,7 @@ impl Outbox {
 
     /// Asks the device for what the account should have and lacks.
     async fn ask_for_lacking(&mut self) -> Result<(), ConnectionError> {
-        let hashes = self.lacking.borrow_and_update().to_vec();
+        let hashes = self.lacking.see().to_vec();
         if hashes.is_empty() {
             return Ok(());
         }
@@ -126,8 +125,7 @@ impl Outbox {
             tokio::select! {
                 biased;
                 answer = &mut answer => return answer.map_err(|_| ConnectionError::BrokenOff),
-                changed = self.head.changed(), if self.pushed.is_some() => {
-                    changed.map_err(|_| ConnectionError::BrokenOff)?;
+                () = self.head.changed(), if self.pushed.is_some() => {
                     self.push().await?;
                 }
             }
@@ -150,7 +148,7 @@ impl Outbox {
     /// Pushes what is new.
     async fn push(&mut self) -> Result<(), ConnectionError> {
         while let Some(after) = self.pushed {
-            let head = *self.head.borrow_and_update();
+            let head = self.head.see();
             if head <= after {
                 break;
             }

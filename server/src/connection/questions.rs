@@ -244,7 +244,7 @@ impl Outbox {
     }
 
     async fn ping(&mut self, request: RequestId) -> Result<(), ConnectionError> {
-        let head = *self.who.feed.watch().borrow();
+        let head = self.who.feed.head();
         self.writer.send(Reply::Pong { request, head }).await
     }
 

@@ -310,3 +310,17 @@ async fn harm_all(original: &Original) {
     }
     assert!(20 < n_served);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_only_away_is_sound_again_when_it_is_back() {
+    let original = original(End::Stopped).await;
+    let data = original.directory.path().join("data");
+    fs::rename(data.join("packs"), data.join("away")).unwrap();
+    fs::create_dir(data.join("packs")).unwrap();
+    assert!(!is_called_sound(&data, "without packs"));
+    assert!(!is_called_sound(&data, "without packs, again"));
+    fs::remove_dir(data.join("packs")).unwrap();
+    fs::rename(data.join("away"), data.join("packs")).unwrap();
+    assert!(is_called_sound(&data, "with packs"));
+    assert!(is_called_sound(&data, "with packs, again"));
+}

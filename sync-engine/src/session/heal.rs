@@ -40,3 +40,71 @@ impl Session {
         free
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Limits;
+    use super::*;
+    use crate::time::Instant;
+    use crate::{FileState, Kind, Name, Node, Trees};
+    use core::time::Duration;
+
+    fn session(content: Content) -> Session {
+        let file = FileState {
+            content,
+            exec: false,
+            mtime_ns: 0,
+        };
+        let node = Node {
+            parent: NodeId::ROOT,
+            name: Name::try_from("f").unwrap(),
+            kind: Kind::File(file),
+            mark: None,
+        };
+        let mut trees = Trees::new();
+        trees.edit_local([(ID, Some(node.into()))].into()).unwrap();
+        let limits = Limits {
+            inline_len_max: 0,
+            commit_len_aim: 1,
+            changes_aim: 1,
+        };
+        Session::new(trees, None, false, limits, Instant(Duration::ZERO))
+    }
+
+    const ID: NodeId = NodeId([1; 16]);
+
+    #[test]
+    fn what_the_server_has_lost_is_sent_once_by_who_has_it() {
+        let content = Content {
+            hash: Hash::of(b"x"),
+            size_bytes: 1,
+            depth: 0,
+        };
+        let mut session = session(content);
+        session.lacking(&[Hash::of(b"something else")].into());
+        assert_eq!(session.order_heals(), []);
+        session.lacking(&[content.hash].into());
+        assert_eq!(session.order_heals(), [(ID, content)]);
+        assert_eq!(session.order_heals(), [], "it is under way");
+        // It was cut into pieces first, and is ordered again.
+        session.upload_given_up(ID);
+        assert_eq!(session.order_heals(), [(ID, content)]);
+        session.uploaded(ID, content.hash);
+        assert_eq!(session.order_heals(), []);
+        assert!(session.uploading.is_empty());
+    }
+
+    #[test]
+    fn what_could_not_be_sent_waits_until_the_server_asks_again() {
+        let content = Content {
+            hash: Hash::of(b"x"),
+            size_bytes: 1,
+            depth: 0,
+        };
+        let mut session = session(content);
+        session.lacking(&[content.hash].into());
+        assert_eq!(session.order_heals().len(), 1);
+        session.upload_failed(ID, None, Instant(Duration::ZERO));
+        assert_eq!(session.order_heals(), []);
+    }
+}

@@ -2,11 +2,10 @@
 //! simulated disk, with a simulated memory, over a simulated line to the simulated server.
 
 mod memory;
-mod watch;
 mod wire;
 
 use crate::noise::Noise;
-use crate::sim::disk::{Crash, Options, SimClock, SimDisk, WatchOptions};
+use crate::sim::disk::{Crash, Options, SimClock, SimDisk, SimWatch, WatchOptions};
 use crate::sim::server::SimServer;
 use anyhow::{Context as _, Result};
 use common::identity::AccountId;
@@ -23,7 +22,6 @@ use tui_client::disk::FolderLock;
 use tui_client::net::Endpoint;
 use tui_client::net::control::Patience;
 use tui_client::notice::Notice;
-use watch::SimWatch;
 use wire::Wire;
 
 pub use wire::{SERVER_KEY, Weather};
@@ -133,7 +131,7 @@ impl SimClient {
             patience: Patience::Endless,
             store,
             loaded,
-            watch: Box::new(SimWatch::new(self.disk.clone(), FOLDER, self.watch)),
+            watch: Box::new(SimWatch::new(&self.disk, FOLDER, self.watch)),
             interval: INTERVAL,
         };
         let mut running = begin(ground).map_err(|fault| anyhow::anyhow!("{fault}"))?;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use sync_engine::observe::Moment;
 use sync_engine::{Block, Hash, RelPath};
 
+use super::explore::Inside;
 use super::freshness::Glance;
 use crate::chunker::Chunked;
 use crate::disk::{Listing, Print, RootLost, Sight};
@@ -68,6 +69,8 @@ pub(super) struct Look {
     pub(super) parent: Option<Print>,
     /// It is a directory whose contents are about to be listed.
     pub(super) is_walked: bool,
+    /// What is inside it, if it is a directory that was looked into.
+    pub(super) inside: Option<Inside>,
 }
 
 /// A file that was read whole, between two equal prints.

@@ -59,14 +59,16 @@ impl Observer {
                 sight,
                 parent,
                 is_walked,
+                inside,
             }) => {
                 let detail = Detail {
-                    path,
-                    sight,
-                    reading: None,
                     is_walked,
+                    ..Detail::of(path.clone(), sight)
                 };
                 self.enter(scene, detail, Through::Dir(parent));
+                if let Some(inside) = inside {
+                    self.enter_inside(scene, &path, inside);
+                }
             }
             Finding::Listing { dir, print, listing } => {
                 self.take_listing(scene, &dir, &print, listing, update);
@@ -167,6 +169,13 @@ impl Observer {
         }
         self.n_misfits = 0;
         for (id, print) in prints {
+            if let Some(known) = self.known.get(*id) {
+                let is_same = print.is_some_and(|print| identity(&print) == identity(known));
+                if !is_same {
+                    // Whatever was done to the file by this name is reported for no other.
+                    self.look_at_other_names(scene, *id, known);
+                }
+            }
             self.known.set(*id, *print);
             self.changes.note(Spot::Node(*id));
         }
@@ -181,20 +190,22 @@ impl Observer {
         if observation.undecided.is_empty() {
             return;
         }
-        let places = observation.undecided.iter().chain(&observation.need_look);
-        let paths: BTreeSet<RelPath> = places.filter_map(|place| scene.path_of(place)).collect();
-        if observation
-            .need_look
-            .iter()
-            .any(|place| scene.put_off.contains(place))
-        {
-            for path in paths {
+        let paths = |places: &[Place]| -> BTreeSet<RelPath> {
+            let paths = places.iter().filter_map(|place| scene.path_of(place));
+            paths.collect()
+        };
+        let (inside, mut open) = (paths(&observation.need_inside), paths(&observation.undecided));
+        open.extend(paths(&observation.need_look));
+        let is_put_off = |place| scene.put_off.contains(place);
+        if observation.need_look.iter().any(is_put_off) {
+            for path in open {
                 self.queue.hint(path, put_off(), Some(scene.epoch));
             }
-        } else if observation.need_look.is_empty() {
-            self.queue.look_late(paths, Some(scene.epoch));
+        } else if observation.need_look.is_empty() || !inside.is_empty() {
+            self.queue.look_late(open, Some(scene.epoch));
+            self.queue.look_inside(inside, Some(scene.epoch));
         } else {
-            self.queue.look_together(paths.into_iter().collect(), scene.epoch);
+            self.queue.look_together(open.into_iter().collect(), scene.epoch);
         }
     }
 
@@ -373,7 +384,7 @@ impl Observer {
             }
             (Sight::Other(_) | Sight::Absent | Sight::Unknown(_), _) => return,
         };
-        let id = (self.new_id)();
+        let id = scene.inside(place).unwrap_or_else(|| (self.new_id)());
         if kind.is_dir() && !detail.is_walked {
             self.queue.walk(detail.path, scene.epoch, Approach::Barrier);
         }

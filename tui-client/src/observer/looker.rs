@@ -1,14 +1,14 @@
 //! The worker that looks: takes hints that are due, walks directories, and tells the driver what it sees. It decides
 //! nothing but this: an absence that a hint led to is looked at again, after everything that may have moved there.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sync_engine::RelPath;
 use sync_engine::observe::Moment;
+use sync_engine::{Block, RelPath};
 use tokio::time::Instant;
 
+use super::explore::explore;
 use super::finding::{Event, Finding, Look};
 use super::freshness::{Clock, Glance};
 use super::queue::{Approach, Next, Queue, Task};
@@ -131,7 +131,7 @@ impl Looker {
         let rules = self.queue.rules();
         let (mut findings, mut done, mut dropped, mut walks) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for Due { path, epoch, fresh } in due {
+        for Due { path, epoch, deep } in due {
             if path.0.is_empty() {
                 self.check_root(&mut findings);
                 done.push(epoch);
@@ -152,9 +152,21 @@ impl Looker {
                 dropped.push(epoch);
                 continue;
             }
-            if fresh && matches!(look.sight, Sight::Dir(_)) && !rules.ignores(&look.path, true) {
-                look.is_walked = true;
-                walks.push((look.path.clone(), epoch));
+            match look.sight {
+                Sight::Dir(print) if deep && !rules.ignores(&look.path, true) => {
+                    if late {
+                        look_inside(&self.root, &rules, print, &mut look);
+                    } else {
+                        look.is_walked = true;
+                        walks.push((look.path.clone(), epoch));
+                    }
+                }
+                Sight::File(_)
+                | Sight::Dir(_)
+                | Sight::Symlink(..)
+                | Sight::Other(_)
+                | Sight::Absent
+                | Sight::Unknown(_) => (),
             }
             findings.push(Finding::Look(look));
             done.push(epoch);
@@ -290,8 +302,7 @@ impl Looker {
 
     /// Makes a token's file. Where nothing watches, a full walk takes its place.
     fn bake(&self, token: u64) {
-        let path = self.root.private_path(&cookie_name(token));
-        if self.deaf || make_and_remove(&path).is_err() {
+        if self.deaf || self.root.make_cookie(&cookie_name(token)).is_err() {
             self.queue.rescan(None);
             self.queue.cookie_seen(token);
         }
@@ -364,13 +375,18 @@ fn look(root: &Root, path: RelPath) -> Look {
     let same = before.map(|print| print.identity()) == after.map(|print| print.identity());
     Look {
         path,
-        sight: if same {
-            sight
-        } else {
-            Sight::Unknown(sync_engine::Block::Busy)
-        },
+        sight: if same { sight } else { Sight::Unknown(Block::Busy) },
         parent: before,
         is_walked: false,
+        inside: None,
+    }
+}
+
+/// Looks at what is inside a directory as well.
+fn look_inside(root: &Root, rules: &Rules, print: Print, look: &mut Look) {
+    look.inside = explore(root, rules, &look.path, &print);
+    if look.inside.is_none() {
+        look.sight = Sight::Unknown(Block::Busy);
     }
 }
 
@@ -378,11 +394,6 @@ fn look(root: &Root, path: RelPath) -> Look {
 pub(super) fn parent_print(root: &Root, path: &RelPath) -> Option<Print> {
     let (parent, _) = path.split_last().filter(|(parent, _)| !parent.0.is_empty())?;
     root.look(&parent).print().copied()
-}
-
-fn make_and_remove(path: &std::path::Path) -> io::Result<()> {
-    std::fs::File::create(path)?;
-    std::fs::remove_file(path)
 }
 
 fn shown(trouble: &WatchTrouble) -> Trouble {

@@ -64,7 +64,7 @@ pub(super) enum Approach {
 /// What the worker that looks is to do next.
 #[derive(Debug)]
 pub(super) enum Task {
-    /// Look at these, and judge them together. Absent ones of `late` are believed.
+    /// Look at these, and judge them together. Absent ones of `late` are believed, and deep ones looked into.
     Look {
         /// The paths.
         due: Vec<Due>,
@@ -179,11 +179,20 @@ impl Queue {
 
     /// Adds absences that are to be looked at again when all else has been.
     pub(super) fn look_late(&self, paths: impl IntoIterator<Item = RelPath>, epoch: Option<u64>) {
+        self.push_late(paths, false, epoch);
+    }
+
+    /// Adds directories that are to be looked at then together with all that is inside them.
+    pub(super) fn look_inside(&self, paths: impl IntoIterator<Item = RelPath>, epoch: Option<u64>) {
+        self.push_late(paths, true, epoch);
+    }
+
+    fn push_late(&self, paths: impl IntoIterator<Item = RelPath>, deep: bool, epoch: Option<u64>) {
         let mut state = self.lock();
         let epoch = epoch.unwrap_or(state.ledger.epoch());
         let now = Instant::now();
         for path in paths {
-            let before = state.late.push_late(path, now, epoch);
+            let before = state.late.push_late(path, deep, now, epoch);
             state.ledger.reopen(epoch, before);
         }
         self.looker.ring();
@@ -381,7 +390,7 @@ impl State {
             let due = paths.into_iter().map(|path| Due {
                 path,
                 epoch,
-                fresh: false,
+                deep: false,
             });
             let due = due.collect();
             let moment = Moment::Fleeting;

@@ -33,6 +33,18 @@ pub(super) struct Detail {
     pub(super) is_walked: bool,
 }
 
+impl Detail {
+    /// Returns what a look alone says.
+    pub(super) fn of(path: RelPath, sight: Sight) -> Self {
+        Self {
+            path,
+            sight,
+            reading: None,
+            is_walked: false,
+        }
+    }
+}
+
 /// See the module's page.
 pub(super) struct Scene<'a> {
     pub(super) trees: &'a Trees,
@@ -64,6 +76,14 @@ impl Scene<'_> {
     /// Returns the path of a place of the local tree.
     pub(super) fn path_of(&self, place: &Place) -> Option<RelPath> {
         Some(self.trees.local().path(place.parent)?.join(&place.name))
+    }
+
+    /// Returns the parent under which there are looks inside a new directory.
+    pub(super) fn inside(&self, place: &Place) -> Option<NodeId> {
+        match self.looks.get(place)? {
+            Seen::Present { inside, .. } => inside.filter(|id| self.trees.local().node(*id).is_none()),
+            Seen::Absent | Seen::Unreachable | Seen::Unknown(_) => None,
+        }
     }
 }
 
@@ -99,7 +119,7 @@ impl Observer {
             }
             Seen::Unknown(Block::Ignored)
         } else {
-            self.seen(&detail.sight)
+            self.seen(&detail.sight, None)
         };
         if !self.oddities.is_empty() && !matches!(seen, Seen::Unknown(_)) {
             let is_absent = seen == Seen::Absent;
@@ -117,19 +137,19 @@ impl Observer {
         let is_blocked = above.any(|id| scene.trees.blocked().contains_key(&id));
         // What is below a blocked directory stays as it is until that is seen again, and walked.
         let again = (!is_blocked).then_some(detail.path);
+        // Whatever the path shows, it is not in that directory. What is known of the place otherwise stands.
+        scene.looks.entry(place).or_insert(Seen::Unreachable);
         if detail.sight == Sight::Absent {
             // Nothing presses, and whatever asked for this look may be waiting for things to settle.
             self.queue.look_late(
                 again.into_iter().chain([dir]).collect::<Vec<_>>(),
                 Some(scene.epoch),
             );
-            scene.looks.insert(place, Seen::Unreachable);
         } else {
             self.queue.hint(dir, Urgency::Now, Some(scene.epoch));
             if let Some(path) = again {
                 self.queue.hint(path, put_off(), Some(scene.epoch));
             }
-            scene.put_off.insert(place);
         }
     }
 
@@ -147,7 +167,7 @@ impl Observer {
     }
 
     /// Tells how a place is to be looked at again, if it is to be left alone now.
-    fn put_off(&self, scene: &Scene<'_>, place: &Place, detail: &Detail) -> Option<Urgency> {
+    pub(super) fn put_off(&self, scene: &Scene<'_>, place: &Place, detail: &Detail) -> Option<Urgency> {
         if detail.sight == Sight::Unknown(Block::Busy) {
             return Some(Urgency::After(RESTLESS_DELAY));
         }
@@ -191,10 +211,12 @@ impl Observer {
             || ids.iter().any(|id| is_after(&Spot::Node(*id)) && !is_known(id))
     }
 
-    fn seen(&self, sight: &Sight) -> Seen {
+    /// Returns what a sight is to the heart; `inside` is the parent of what was seen inside it.
+    pub(super) fn seen(&self, sight: &Sight, inside: Option<NodeId>) -> Seen {
         let present = |print: &Print, node_type| Seen::Present {
             node_type,
             identity: self.known.identity(print, node_type == NodeType::File),
+            inside,
         };
         match sight {
             Sight::Absent => Seen::Absent,

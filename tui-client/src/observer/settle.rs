@@ -36,7 +36,7 @@ struct Hint {
     /// When all hints of the same or an earlier epoch are done, what was written before the epoch's cookie is known.
     epoch: u64,
     urgent: bool,
-    fresh: bool,
+    deep: bool,
 }
 
 /// A path that is to be looked at now.
@@ -44,8 +44,8 @@ struct Hint {
 pub(super) struct Due {
     pub(super) path: RelPath,
     pub(super) epoch: u64,
-    /// If it is a directory, it is to be walked.
-    pub(super) fresh: bool,
+    /// If it is a directory, what is inside it is to be seen as well.
+    pub(super) deep: bool,
 }
 
 /// Paths, each with the time when it is to be looked at.
@@ -76,7 +76,7 @@ impl Hints {
             due,
             epoch: old.map_or(epoch, |old| old.epoch.min(epoch)),
             urgent: was_urgent || matches!(urgency, Urgency::Now | Urgency::Fresh),
-            fresh: old.is_some_and(|old| old.fresh)
+            deep: old.is_some_and(|old| old.deep)
                 || matches!(urgency, Urgency::Fresh | Urgency::FreshAfter(_)),
         };
         if let Some(old) = old {
@@ -87,8 +87,13 @@ impl Hints {
     }
 
     /// Enters an absence that is to be looked at again, and returns the epoch of the hint that the path had.
-    pub(super) fn push_late(&mut self, path: RelPath, now: Instant, epoch: u64) -> Option<u64> {
-        self.push(path, Urgency::After(LATE), now, epoch)
+    pub(super) fn push_late(&mut self, path: RelPath, deep: bool, now: Instant, epoch: u64) -> Option<u64> {
+        let urgency = if deep {
+            Urgency::FreshAfter(LATE)
+        } else {
+            Urgency::After(LATE)
+        };
+        self.push(path, urgency, now, epoch)
     }
 
     /// Takes what is due, the longest due first.
@@ -99,8 +104,8 @@ impl Hints {
                 break;
             };
             if let Some(hint) = self.by_path.remove(&path) {
-                let Hint { epoch, fresh, .. } = hint;
-                taken.push(Due { path, epoch, fresh });
+                let Hint { epoch, deep, .. } = hint;
+                taken.push(Due { path, epoch, deep });
             }
         }
         taken
@@ -170,7 +175,7 @@ mod tests {
         let (mut hints, now) = (Hints::default(), Instant::now());
         hints.push(path("a"), Urgency::Now, now, 0);
         hints.push(path("a"), Urgency::Quiet, now, 0);
-        hints.push_late(path("a"), now, 0);
+        hints.push_late(path("a"), false, now, 0);
         assert_eq!(hints.take_due(now, 9).len(), 1);
     }
 }

@@ -5,6 +5,7 @@
 mod eyes;
 mod meddling;
 mod own_steps;
+mod tangles;
 mod tasks;
 #[cfg(unix)]
 mod unix;

@@ -1,7 +1,11 @@
 //! Whatever is done to a folder, in whatever order.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use sync_engine::NodeId;
+use tui_client::disk::Identity;
 
 use crate::eyes::Eyes;
 
@@ -38,6 +42,14 @@ fn meddle(folder: &Path, dice: &mut Dice) {
     };
 }
 
+/// Returns the directories by what the disk calls them. What moves while nobody looks keeps its id, whatever is done.
+fn dirs(eyes: &Eyes) -> BTreeMap<Identity, NodeId> {
+    let local = eyes.trees.local();
+    let dirs = local.iter().map(|(id, _)| id).filter(|id| local.is_dir(*id));
+    dirs.filter_map(|id| Some((eyes.observer.print(id)?.identity(), id)))
+        .collect()
+}
+
 #[tokio::test]
 async fn whatever_is_done_to_a_folder_the_tree_comes_to_equal_it() {
     let mut dice = Dice(0x2545_f491_4f6c_dd1d);
@@ -52,9 +64,17 @@ async fn whatever_is_done_to_a_folder_the_tree_comes_to_equal_it() {
         }
         eyes.settle().await;
         if round % 10 == 9 {
+            let before = dirs(&eyes);
             let mut away = Dice(dice.roll(u64::MAX) | 1);
             eyes.while_away(|folder| (0..20).for_each(|_| meddle(folder, &mut away)))
                 .await;
+            for (identity, id) in dirs(&eyes) {
+                let known = before.get(&identity);
+                assert!(
+                    known.is_none_or(|known| *known == id),
+                    "round {round}, {identity:?}"
+                );
+            }
         }
     }
 }

@@ -94,3 +94,14 @@ async fn a_change_of_mode_is_an_edit_without_new_bytes() {
     assert!(eyes.trees.local().node(a).unwrap().kind.file().unwrap().exec);
     assert_eq!(eyes.n_contents, n_contents);
 }
+
+#[tokio::test]
+async fn what_was_written_by_a_name_that_is_gone_is_seen_by_the_other_names() {
+    let mut eyes = Eyes::new().await;
+    eyes.write("a", "first");
+    fs::hard_link(eyes.path("a"), eyes.path("b")).unwrap();
+    eyes.settle().await;
+    eyes.write("b", "second");
+    fs::remove_file(eyes.path("b")).unwrap();
+    eyes.settle().await;
+}

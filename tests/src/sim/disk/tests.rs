@@ -144,7 +144,7 @@ fn a_flush_that_failed_is_not_made_good_by_another() {
 #[test]
 fn a_watcher_hears_of_what_anybody_does() {
     let disk = disk(Options::new(1));
-    let mut events = disk.subscribe("folder", WatchOptions::default()).unwrap();
+    let events = disk.subscribe("folder", WatchOptions::default()).unwrap();
     disk.write("folder/a", "x").unwrap();
     disk.rename("folder/a", "folder/b").unwrap();
     disk.mkdir_all("folder/dir/inner").unwrap();
@@ -180,7 +180,7 @@ fn a_cookie_is_heard_of_and_leaves_nothing() {
     let disk = disk(Options::new(1));
     let root = disk.root("folder").unwrap();
     root.create_private().unwrap();
-    let mut events = disk.subscribe("folder", WatchOptions::default()).unwrap();
+    let events = disk.subscribe("folder", WatchOptions::default()).unwrap();
     for _ in 0..2 {
         root.make_cookie("cookie").unwrap();
         let heard: Vec<SimEvent> = std::iter::from_fn(|| events.try_next()).collect();
@@ -198,7 +198,7 @@ fn a_full_queue_overflows_and_says_so() {
         waiting_max: 2,
         ..WatchOptions::default()
     };
-    let mut events = disk.subscribe("folder", options).unwrap();
+    let events = disk.subscribe("folder", options).unwrap();
     for name in ["folder/a", "folder/b", "folder/c", "folder/d"] {
         disk.mkdir(name).unwrap();
     }
@@ -300,3 +300,5 @@ fn one_seed_gives_one_run() {
     assert_eq!(run(3), run(3));
     assert_ne!(run(3), run(4));
 }
+
+mod observed;

@@ -111,6 +111,12 @@ impl Queue {
         self.notify.notify_one();
     }
 
+    fn end(&mut self) {
+        self.waiting.clear();
+        self.has_ended = true;
+        self.notify.notify_one();
+    }
+
     /// Tells whether a path is below a directory that the watcher has not heard of yet.
     fn is_below_new(&self, path: &[u8]) -> bool {
         self.options.is_blind_below_new
@@ -135,7 +141,7 @@ pub struct SimEvents {
 
 impl SimEvents {
     /// Returns the next event, if one waits.
-    pub fn try_next(&mut self) -> Option<SimEvent> {
+    pub fn try_next(&self) -> Option<SimEvent> {
         let watches = &mut self.disk.lock().watches;
         match watches.is_held_back {
             true => None,
@@ -143,14 +149,15 @@ impl SimEvents {
         }
     }
 
-    /// Returns what rings when an event waits, and when the client's life has ended.
-    #[must_use]
-    pub fn bell(&self) -> Arc<Notify> {
-        self.notify.clone()
+    /// Hears nothing any more.
+    pub(super) fn end(&self) {
+        if let Some(queue) = self.disk.lock().watches.queues.get_mut(self.at) {
+            queue.end();
+        }
     }
 
     /// Waits for the next event; nothing when the client's life has ended.
-    pub async fn next(&mut self) -> Option<SimEvent> {
+    pub async fn next(&self) -> Option<SimEvent> {
         loop {
             if let Some(event) = self.try_next() {
                 return Some(event);
@@ -211,9 +218,7 @@ impl Watches {
     /// Nobody hears anything any more.
     pub(super) fn end(&mut self) {
         for queue in &mut self.queues {
-            queue.waiting.clear();
-            queue.has_ended = true;
-            queue.notify.notify_one();
+            queue.end();
         }
     }
 

@@ -1,0 +1,114 @@
+//! The client's real observer on a simulated disk, in simulated time.
+
+use super::*;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use sync_engine::{NodeId, RelPath, Trees};
+use tokio::sync::mpsc;
+use tui_client::observer::{Event, Observer, Start};
+use tui_client::rules::Rules;
+
+struct Observed {
+    disk: SimDisk,
+    observer: Observer,
+    events: mpsc::Receiver<Event>,
+    trees: Trees,
+    n_notices: usize,
+}
+
+impl Observed {
+    fn new(options: Options, watch: WatchOptions) -> Self {
+        let disk = SimDisk::new(options, SimClock::of_runtime());
+        disk.mkdir("folder").unwrap();
+        let root = disk.root("folder").unwrap();
+        root.create_private().unwrap();
+        root.marker().unwrap();
+        let made = std::sync::atomic::AtomicU64::new(1);
+        let new_id = move || {
+            let number = made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            NodeId(u128::from(number).to_be_bytes())
+        };
+        let start = Start {
+            root,
+            rules: Rules::default(),
+            prints: Vec::new(),
+            new_id: Box::new(new_id),
+            rescan_interval: Duration::from_secs(3600),
+        };
+        let watch = Box::new(SimWatch::new(&disk, "folder", watch));
+        let (observer, events, workers) = Observer::with_workers(start, watch);
+        for worker in workers {
+            tokio::spawn(worker.run());
+        }
+        Self {
+            disk,
+            observer,
+            events,
+            trees: Trees::new(),
+            n_notices: 0,
+        }
+    }
+
+    /// Waits until all that was done so far has been seen, and compares the tree with the disk.
+    async fn settle(&mut self) {
+        let token = self.observer.sync();
+        loop {
+            let event = self.events.recv().await.unwrap();
+            let update = self.observer.handle(event, &self.trees, &BTreeSet::new());
+            self.trees.edit_local(update.edits).unwrap();
+            self.n_notices += update.notices.len();
+            if Some(token) <= update.caught_up {
+                break;
+            }
+        }
+        let shown = |path: &RelPath| path.to_bytes();
+        let local = self.trees.local();
+        let mut seen: Vec<Vec<u8>> = local
+            .iter()
+            .filter_map(|(id, _)| Some(shown(&local.path(id)?)))
+            .collect();
+        seen.sort_unstable();
+        let mut there: Vec<Vec<u8>> = self.disk.tree("folder").unwrap().into_keys().collect();
+        there.retain(|path| !path.starts_with(b".holdfast"));
+        assert_eq!(seen, there);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_observer_sees_at_once_what_the_watcher_tells() {
+    let mut observed = Observed::new(Options::new(1), WatchOptions::default());
+    observed.settle().await;
+    let begun = tokio::time::Instant::now();
+    let disk = observed.disk.clone();
+    disk.mkdir_all("folder/a/b/c").unwrap();
+    disk.write("folder/a/b/c/file", "x").unwrap();
+    observed.settle().await;
+    disk.rename("folder/a/b", "folder/b").unwrap();
+    disk.symlink("b", "folder/link").unwrap();
+    observed.settle().await;
+    disk.remove_all("folder/b").unwrap();
+    observed.settle().await;
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert_eq!(observed.n_notices, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_observer_sees_what_a_bad_watcher_does_not_tell_when_it_looks_again() {
+    let options = Options {
+        is_choppy: true,
+        granularity_ns: 4_000_000,
+        ..Options::new(2)
+    };
+    let watch = WatchOptions {
+        waiting_max: 8,
+        ..WatchOptions::default()
+    };
+    let mut observed = Observed::new(options, watch);
+    observed.settle().await;
+    let disk = observed.disk.clone();
+    for number in 0..40 {
+        disk.mkdir(format!("folder/{number}")).unwrap();
+        disk.write(format!("folder/{number}/file"), "x").unwrap();
+    }
+    observed.settle().await;
+}
