@@ -5,10 +5,12 @@
 pub mod binaries;
 pub mod device;
 pub mod events;
+pub mod fuzz;
 pub mod lines;
 pub mod noise;
 pub mod process;
 pub mod proxy;
+pub mod rogue;
 pub mod server_process;
 pub mod settle;
 pub mod sim;

@@ -16,6 +16,8 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct ServerOptions {
     /// More arguments of its command line.
     pub args: Vec<String>,
+    /// Variables of its environment.
+    pub env: Vec<(String, String)>,
 }
 
 /// A server process; ended when dropped. Its store outlives it, so that it can be started again.
@@ -60,6 +62,7 @@ impl ServerProcess {
             .arg("--certs")
             .arg(self.certs())
             .args(&self.options.args)
+            .envs(self.options.env.iter().cloned())
             .current_dir(&self.home);
         let process = Process::start("the server", &mut command)?;
         let ready = process.stdout.wait(0, READY_TIMEOUT, Ready::parse);
