@@ -334,14 +334,21 @@ impl Observer {
         draft: &mut Draft,
     ) -> FileState {
         if let Some(reading) = detail.reading {
+            let before = self.known.get(id).copied();
+            // A disk may round the time that it is given; what it then tells is no other time.
+            let is_same_time = before.is_some_and(|before| before.mtime_ns == print.mtime_ns);
             let state = FileState {
                 content: reading.chunked.content,
                 exec: exec(&print, old.exec),
-                mtime_ns: print.mtime_ns,
+                mtime_ns: if is_same_time {
+                    old.mtime_ns
+                } else {
+                    print.mtime_ns
+                },
             };
             self.lift(scene.trees, id, &mut draft.update);
             self.doubted.settle(id);
-            draft.note(id, self.known.get(id).copied(), &print);
+            draft.note(id, before, &print);
             if state.content != old.content {
                 draft.content(id, reading);
                 self.look_at_other_names(scene, id, &print);
