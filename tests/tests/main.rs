@@ -20,6 +20,7 @@ mod rogue;
 mod rules;
 mod safety;
 mod screen;
+mod stamps;
 mod store;
 mod support;
 mod transfers;
