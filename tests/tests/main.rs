@@ -14,6 +14,7 @@ mod joining;
 mod live;
 mod names;
 mod places;
+mod power;
 mod rules;
 mod safety;
 mod screen;
