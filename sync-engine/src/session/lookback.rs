@@ -6,7 +6,6 @@
 use super::Session;
 use crate::plan::{MoveCause, Record, Step};
 use crate::{Change, Entry, Kind, NodeId, Version};
-use alloc::vec;
 use alloc::vec::Vec;
 
 /// So many answers about one node are read at most; what is older than that is not recognized.
@@ -117,7 +116,8 @@ impl Session {
         };
         let mut newer = entries.iter().take_while(|entry| suspect.base < entry.number);
         if let Some(entry) = newer.find(had) {
-            self.recognize(&suspect, entry.number);
+            let version = entry.number;
+            self.recognize(suspect, version);
             return None;
         }
         let oldest = entries.last().map(|entry| entry.number);
@@ -147,26 +147,27 @@ impl Session {
         self.pace.want();
     }
 
-    fn recognize(&mut self, suspect: &Suspect, version: Version) {
-        let Suspect { local, of, .. } = *suspect;
-        self.holds.release(local);
-        self.pace.want();
+    fn recognize(&mut self, suspect: Suspect, version: Version) {
+        let Suspect { local, of, .. } = suspect;
         let is_same = self
             .trees
             .local()
             .node(local)
             .is_some_and(|now| now.kind.same_content(&suspect.kind));
         if !is_same || self.base_version(local) != suspect.base || self.in_hand.contains(&local) {
-            return;
+            // It is something else by now, and is planned as that.
+            return self.not_asked(&suspect);
         }
-        let mut records = vec![Record::Recognize { id: of, version }];
-        if local != of {
-            if !self.is_only_here(local) || self.trees.local().node(of).is_some() {
-                return;
-            }
-            records.insert(0, Record::Reidentify { from: local, to: of });
+        let is_free = local == of || self.is_only_here(local) && self.trees.local().node(of).is_none();
+        let reidentify = (local != of).then_some(Record::Reidentify { from: local, to: of });
+        let mut records = reidentify
+            .into_iter()
+            .chain([Record::Recognize { id: of, version }]);
+        if is_free && records.all(|record| self.record(&record)) {
+            self.not_asked(&suspect);
+        } else {
+            // It may be a copy that somebody made of an old version: that is somebody's work.
+            self.not_answered(suspect);
         }
-        // A correction that comes too late is not needed any more.
-        let _ = records.iter().all(|record| self.record(record));
     }
 }

@@ -105,7 +105,7 @@ impl Wildness {
     #[must_use]
     pub fn of(seed: u64) -> Self {
         Self {
-            n_devices: 2 + (seed % 5 == 0) as u8,
+            n_devices: if seed.is_multiple_of(5) { 3 } else { 2 },
             n_acts: 20 + (seed % 7) as usize * 10,
         }
     }
@@ -115,10 +115,10 @@ impl Wildness {
 #[must_use]
 pub fn story(dice: &mut Noise, wildness: Wildness) -> Vec<Act> {
     // Some stories have no crashes, some no broken lines, and so on: what is always wild hides what needs quiet.
-    let has = |dice: &mut Noise| dice.number() % 3 != 0;
+    let has = |dice: &mut Noise| !dice.number().is_multiple_of(3);
     let (has_crashes, has_lines, has_server_crashes) = (has(dice), has(dice), has(dice));
-    let has_put_back = dice.number() % 6 == 0;
-    let has_loss = dice.number() % 4 == 0;
+    let has_put_back = dice.number().is_multiple_of(6);
+    let has_loss = dice.number().is_multiple_of(4);
     let mut acts = Vec::with_capacity(wildness.n_acts + 1);
     while acts.len() < wildness.n_acts {
         let device = (dice.number() % u64::from(wildness.n_devices)) as u8;
@@ -128,12 +128,12 @@ pub fn story(dice: &mut Noise, wildness: Wildness) -> Vec<Act> {
             66..72 if has_lines => line(dice, device),
             72..77 if has_crashes => Act::Crash {
                 device,
-                is_power_cut: dice.number() % 2 == 0,
+                is_power_cut: dice.number().is_multiple_of(2),
                 after: (dice.number() % 60) as u16,
             },
             77..84 if has_crashes => Act::Start { device },
             84..86 if has_server_crashes => Act::CrashServer {
-                is_power_cut: dice.number() % 2 == 0,
+                is_power_cut: dice.number().is_multiple_of(2),
                 after: (dice.number() % 30) as u16,
             },
             86..90 if has_server_crashes => Act::StartServer,
@@ -145,7 +145,7 @@ pub fn story(dice: &mut Noise, wildness: Wildness) -> Vec<Act> {
             },
             93 if has_put_back => Act::Backup,
             94 if has_put_back => Act::PutBack {
-                has_new_epoch: dice.number() % 2 == 0,
+                has_new_epoch: dice.number().is_multiple_of(2),
             },
             95 => Act::Settle,
             _ => pass(dice),

@@ -67,9 +67,9 @@ impl Ledger {
     }
 
     /// The server's store was put back: what is neither there nor on any disk is lost with the server's blessing.
-    pub(super) fn put_back(&mut self, left: &BTreeSet<Hash>) {
+    pub(super) fn put_back(&mut self, left: &BTreeSet<Hash>, on_server: &BTreeSet<Hash>) {
         self.owed.retain(|content, _| left.contains(content));
-        self.acknowledged.retain(|content| left.contains(content));
+        self.acknowledged.retain(|content| on_server.contains(content));
     }
 
     /// Returns what is owed and not there, with where it was seen first.

@@ -88,7 +88,7 @@ impl Edit<'_> {
             target,
         } = self;
         match (how % 20, file, dir, any) {
-            (0 | 1 | 2, ..) | (_, None, None, None) => {
+            (0..=2, ..) | (_, None, None, None) => {
                 (format!("write {target}"), disk.write(&target, contents.next()))
             }
             (3 | 4, Some(file), ..) => (format!("overwrite {file}"), disk.write(&file, contents.next())),
@@ -118,7 +118,7 @@ impl Edit<'_> {
                 format!("write much to {target}"),
                 disk.write(&target, contents.large()),
             ),
-            (_, ..) => (format!("write {target}"), disk.write(&target, contents.next())),
+            _ => (format!("write {target}"), disk.write(&target, contents.next())),
         }
     }
 }
@@ -132,7 +132,7 @@ fn save(disk: &SimDisk, file: &str, contents: &mut Contents) -> io::Result<()> {
 
 /// Saves as other editors do: the old file keeps its bytes under another name.
 fn save_with_backup(disk: &SimDisk, file: &str, contents: &mut Contents) -> io::Result<()> {
-    disk.rename(file, &format!("{file}~"))?;
+    disk.rename(file, format!("{file}~"))?;
     disk.write(file, contents.next())
 }
 
@@ -143,8 +143,8 @@ fn append(disk: &SimDisk, file: &str, contents: &mut Contents) -> io::Result<()>
 }
 
 fn make_deep(disk: &SimDisk, dir: &str, contents: &mut Contents) -> io::Result<()> {
-    disk.mkdir_all(&format!("{dir}/b/c"))?;
-    disk.write(&format!("{dir}/b/c/deep"), contents.next())
+    disk.mkdir_all(format!("{dir}/b/c"))?;
+    disk.write(format!("{dir}/b/c/deep"), contents.next())
 }
 
 fn copy(disk: &SimDisk, file: &str, target: &str) -> io::Result<()> {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use sync_engine::Hash;
 
 /// All must come to rest within this time once everything is mended.
-const REST_MAX: Duration = Duration::from_secs(1800);
+const REST_MAX: Duration = Duration::from_secs(600);
 
 /// How a run ended.
 #[derive(Debug)]
@@ -67,10 +67,15 @@ pub fn run_acts(seed: u64, wildness: Wildness, acts: &[Act]) -> Run {
     })
 }
 
-/// Returns the shortest part of a failing story that was found to fail too. It takes up to so many runs.
+/// Returns the shortest part of a failing story that was found to fail in the same way. It takes up to so many runs.
 #[must_use]
-pub fn shorten(seed: u64, wildness: Wildness, acts: &[Act], n_runs_max: usize) -> Vec<Act> {
+pub fn shorten(seed: u64, wildness: Wildness, acts: &[Act], failure: &str, n_runs_max: usize) -> Vec<Act> {
     let (mut acts, mut n_runs) = (acts.to_vec(), 0);
+    let fails = |acts: &[Act]| {
+        let run = run_acts(seed, wildness, acts);
+        run.failure
+            .is_some_and(|other| kind_of(&other) == kind_of(failure))
+    };
     let mut len = acts.len() / 2;
     while len > 0 && n_runs < n_runs_max {
         let mut from = 0;
@@ -80,7 +85,7 @@ pub fn shorten(seed: u64, wildness: Wildness, acts: &[Act], n_runs_max: usize) -
             let to = (from + len).min(acts.len() - 1);
             shorter.drain(from..to.max(from));
             n_runs += 1;
-            if shorter.len() < acts.len() && run_acts(seed, wildness, &shorter).failure.is_some() {
+            if shorter.len() < acts.len() && fails(&shorter) {
                 acts = shorter;
             } else {
                 from += len;
@@ -89,6 +94,19 @@ pub fn shorten(seed: u64, wildness: Wildness, acts: &[Act], n_runs_max: usize) -
         len /= 2;
     }
     acts
+}
+
+/// The words of a failure that say what is wrong, without where and with what.
+fn kind_of(failure: &str) -> String {
+    let what = failure
+        .split(": ")
+        .filter(|part| !part.starts_with("at act"))
+        .nth(1);
+    what.unwrap_or(failure)
+        .chars()
+        .filter(|c| !c.is_ascii_digit())
+        .take(24)
+        .collect()
 }
 
 async fn tell_story(seed: u64, wildness: Wildness, acts: &[Act], told: &mut Vec<String>) -> Result<()> {
@@ -257,7 +275,7 @@ impl World {
         };
         self.server.put_back(backup, how)?;
         let left = self.everything()?;
-        self.ledger.put_back(&left);
+        self.ledger.put_back(&left, &self.server.contents()?);
         Ok(())
     }
 
@@ -289,16 +307,16 @@ fn weather_of(weather: LineWeather) -> Weather {
 fn disk_of(seed: u64, kind: u64) -> Options {
     Options {
         granularity_ns: [1, 1, 4_000_000, 1_000_000_000, 2_000_000_000][(kind % 5) as usize],
-        tells_birth: kind / 5 % 4 != 0,
-        can_exchange: kind / 20 % 3 != 0,
-        is_choppy: kind / 60 % 3 == 0,
+        tells_birth: !(kind / 5).is_multiple_of(4),
+        can_exchange: !(kind / 20).is_multiple_of(3),
+        is_choppy: (kind / 60).is_multiple_of(3),
         ..Options::new(seed)
     }
 }
 
 fn watch_of(kind: u64) -> WatchOptions {
     WatchOptions {
-        waiting_max: [16_384, 16][(kind / 180 % 4 == 0) as usize],
+        waiting_max: [16_384, 16][usize::from((kind / 180).is_multiple_of(4))],
         repeat_one_in: [0, 5][(kind / 720 % 2) as usize],
         ..WatchOptions::default()
     }

@@ -154,6 +154,18 @@ impl Place<'_> {
         }
     }
 
+    /// Looks after something was moved here that was `before` when it was moved, and is surprised unless that is here.
+    /// Returns what is known of it from now on: what it is now. But a file that was edited since it was expected, or just
+    /// now, is still known as it was expected to be: so the next look sees the edit. The move itself may hide that, since
+    /// it changes `ctime_ns`.
+    pub(super) fn expect_moved(&self, expect: &Print, before: &Print) -> Result<Print, HandError> {
+        let after = self.expect_identity(expect)?;
+        let is_dir = matches!(self.look()?, Sight::Dir(_));
+        let is_edited =
+            !before.same_file_state(expect) || !after.same_stamp(before) || after.mode != before.mode;
+        Ok(if is_edited && !is_dir { *expect } else { after })
+    }
+
     /// Looks, and is surprised unless the expected symbolic link is there.
     pub(super) fn expect_symlink(&self, expect: &Print, target: &Target) -> Result<(), HandError> {
         match self.look()? {
@@ -226,7 +238,8 @@ impl Root {
         sealed.moved().map_err(failed("look at the new file"))
     }
 
-    /// Renames or moves a file, directory or symbolic link to a free name. It may have been edited meanwhile.
+    /// Renames or moves a file, directory or symbolic link to a free name. It may have been edited meanwhile; then the
+    /// print that comes back is the one expected, so that the edit is seen by the next look.
     ///
     /// # Errors
     /// [`HandError::Taken`] when the new name is; a surprise when another file is there. One that a program saved over
@@ -234,7 +247,7 @@ impl Root {
     pub fn rename(&self, from: &RelPath, expect: &Print, to: &RelPath) -> Result<Print, HandError> {
         refuse_into_itself(from, to)?;
         let (source, target) = (self.place(from)?, self.place(to)?);
-        source.expect_identity(expect)?;
+        let before = source.expect_identity(expect)?;
         match target.dir.rename_new(&source.dir, source.name, target.name) {
             Ok(()) => (),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_same_entry(&target, expect) => {
@@ -245,7 +258,7 @@ impl Root {
             }
             Err(error) => return Err(failed("rename it")(error)),
         }
-        target.expect_identity(expect)
+        target.expect_moved(expect, &before)
     }
 
     /// Removes a directory, which must be empty.

@@ -71,6 +71,22 @@ impl Root {
         self.locked(file, name, true)
     }
 
+    /// Removes the files in staging that were begun under a key, but for those that are open: nobody will go on with them.
+    ///
+    /// # Errors
+    /// When staging cannot be listed.
+    pub fn drop_begun(&self) -> Result<(), DiskError> {
+        let names = self.private()?.staging.names().map_err(failed("list"))?;
+        let key = |name: Vec<u8>| std::str::from_utf8(&name).ok()?.strip_prefix(NAMED)?.parse().ok();
+        for key in names.into_iter().filter_map(key) {
+            // One that is open is being gone on with.
+            if let Ok(begun) = self.stage_named(&key) {
+                begun.discard();
+            }
+        }
+        Ok(())
+    }
+
     fn create_staged(&self, name: String, is_kept: bool) -> Result<Staged, DiskError> {
         let staging = &self.private()?.staging;
         let file = staging

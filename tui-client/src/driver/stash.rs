@@ -67,6 +67,16 @@ impl Driver {
         });
     }
 
+    /// Removes downloads that were begun and are not needed any more, when all is synced.
+    pub(super) fn drop_begun(&self) {
+        let root = self.root.clone();
+        tokio::spawn(offload::run(move || {
+            if let Err(error) = root.drop_begun() {
+                tracing::warn!(%error, "what was begun to be downloaded could not be removed");
+            }
+        }));
+    }
+
     /// Brings back what was changed after it was taken away.
     pub(super) fn bring_back(&mut self, stashed: &Stashed, name: &dyn Fn(&Name, u32) -> Name) {
         let Some((dir, lost)) = stashed.path.as_ref().and_then(RelPath::split_last) else {

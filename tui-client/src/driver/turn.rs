@@ -214,6 +214,7 @@ impl Driver {
             let version = synced.version;
             self.tell(Notice::Synced { version });
             self.clear_stash(false);
+            self.drop_begun();
         }
         for waiter in synced.waiters {
             let status = self.status();

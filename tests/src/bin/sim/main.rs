@@ -52,11 +52,13 @@ fn main() -> ExitCode {
         }
     };
     // What the parts say to their logs, if it is asked for: RUST_LOG=tui_client=debug cargo sim ...
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .with_writer(std::io::stderr)
-        .without_time()
-        .init();
+    if std::env::var_os("RUST_LOG").is_some() {
+        tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+            .with_writer(std::io::stderr)
+            .without_time()
+            .init();
+    }
     let began = Instant::now();
     let next = AtomicU64::new(args.from);
     let failures = Mutex::new(Vec::new());
@@ -106,7 +108,7 @@ fn try_seed(seed: u64, tells: bool) -> Option<String> {
     }
     let failure = first.failure?;
     let acts = story_of(seed, wildness);
-    let shortest = shorten(seed, wildness, &acts, SHORTENING_RUNS_MAX);
+    let shortest = shorten(seed, wildness, &acts, &failure, SHORTENING_RUNS_MAX);
     let lines: Vec<String> = shortest.iter().map(|act| format!("  {act}")).collect();
     Some(format!("{failure}\n{}", lines.join("\n")))
 }

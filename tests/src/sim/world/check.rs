@@ -1,13 +1,15 @@
 //! What must be true when all has come to rest.
 
 use super::{REST_MAX, World};
-use crate::sim::client::{FOLDER, Weather};
+use crate::sim::client::{FOLDER, SimClient, Weather};
 use crate::sim::disk::{Crash, Shown};
 use crate::sim::ledger::contents;
 use crate::sim::person;
 use anyhow::{Result, bail, ensure};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use sync_engine::Hash;
+use tokio::time::sleep;
 
 /// So many rounds of waiting are enough for all to have seen what the others sent.
 const ROUNDS_MAX: usize = 8;
@@ -19,6 +21,8 @@ impl World {
         for _ in 0..ROUNDS_MAX {
             self.wait().await?;
             if self.is_agreed() {
+                // What is tidied up in passing has time for that.
+                sleep(Duration::from_secs(1)).await;
                 return self.look();
             }
         }
@@ -43,6 +47,11 @@ impl World {
         for n in 0..self.clients.len() {
             let before = contents(&person::tree(&self.clients[n].disk));
             if let Err(status) = self.clients[n].wait_synced(REST_MAX).await {
+                if !self.server.is_running() {
+                    // The crash that was to come has come.
+                    self.server.start()?;
+                    continue;
+                }
                 if self.clients[n].is_running() {
                     bail!("{} does not come to rest: {status:?}", self.clients[n].name());
                 }
@@ -64,7 +73,7 @@ impl World {
             .iter()
             .map(|client| comparable(&person::tree(&client.disk)));
         let first = trees.next();
-        trees.all(|tree| Some(tree) == first) && self.clients.iter().all(|client| client.is_running())
+        trees.all(|tree| Some(tree) == first) && self.clients.iter().all(SimClient::is_running)
     }
 
     fn differences(&self) -> String {

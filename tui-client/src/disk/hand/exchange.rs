@@ -8,7 +8,8 @@ use std::io;
 use sync_engine::RelPath;
 
 impl Root {
-    /// Lets what is at `a` and what is at `b` change places; returns the prints of what was at `a` and at `b`.
+    /// Lets what is at `a` and what is at `b` change places; returns the prints of what was at `a` and at `b`,
+    /// or the ones that were expected of files that were edited meanwhile.
     ///
     /// On a disk that cannot exchange, three renames do it over a visible name beside `a`; a crash in between leaves
     /// that name, under which the next scan finds the node again.
@@ -26,8 +27,8 @@ impl Root {
         refuse_into_itself(a, b)?;
         refuse_into_itself(b, a)?;
         let (at_a, at_b) = (self.place(a)?, self.place(b)?);
-        at_a.expect_identity(expect_a)?;
-        at_b.expect_identity(expect_b)?;
+        let before_a = at_a.expect_identity(expect_a)?;
+        let before_b = at_b.expect_identity(expect_b)?;
         let swapped = match self.can_exchange() {
             true => at_b.dir.exchange(&at_a.dir, at_a.name, at_b.name),
             false => Err(platform::unsupported()),
@@ -37,10 +38,8 @@ impl Root {
             Err(error) if platform::is_unsupported(&error) => rotate(&at_a, &at_b)?,
             Err(error) => return Err(failed("exchange them")(error)),
         }
-        match (at_b.expect_identity(expect_a), at_a.expect_identity(expect_b)) {
-            (Ok(print_a), Ok(print_b)) => Ok((print_a, print_b)),
-            (Err(error), _) | (_, Err(error)) => Err(error),
-        }
+        let after_a = at_b.expect_moved(expect_a, &before_a)?;
+        Ok((after_a, at_a.expect_moved(expect_b, &before_b)?))
     }
 }
 
