@@ -16,6 +16,7 @@ mod joining;
 mod live;
 mod names;
 mod places;
+mod power;
 mod rogue;
 mod rules;
 mod safety;

@@ -52,6 +52,8 @@ impl Eyes {
             root: root.clone(),
             rules: Rules::default(),
             prints: Vec::new(),
+            unsure: BTreeSet::new(),
+            was_restarted: false,
             new_id: Box::new(|| ID),
             rescan_interval: Duration::from_secs(3600),
         };
