@@ -22,7 +22,7 @@ use crate::driver::{Asked, Driver, Setup, applier};
 use crate::fault::{Exit, Fault};
 use crate::net::control::Patience;
 use crate::net::{Control, Endpoint, Presence};
-use crate::notice::Notice;
+use crate::notice::{Notice, Trouble};
 use crate::observer::{Event, Observer, Start as Look, Watch, Worker};
 use crate::rules::Rules;
 use crate::socket::Socket;
@@ -73,7 +73,7 @@ pub struct Running {
     pub failed: watch::Receiver<Option<Exit>>,
     first: broadcast::Receiver<Notice>,
     stop: CancellationToken,
-    done: CancellationToken,
+    done: watch::Receiver<Option<Exit>>,
     _kept: Option<(Socket, FolderLock)>,
 }
 
@@ -100,7 +100,7 @@ impl Running {
     /// Ends the client in good order.
     pub async fn stop(self) {
         self.stop.cancel();
-        self.done.cancelled().await;
+        self.ended().await;
     }
 
     /// Tells the client to end, and does not wait for it.
@@ -108,9 +108,11 @@ impl Running {
         self.stop.cancel();
     }
 
-    /// Waits until the client ends by itself, because somebody asked it to.
-    pub async fn ended(&self) {
-        self.done.cancelled().await;
+    /// Waits until the client has ended, because somebody asked it to or because of a fault of its own.
+    pub async fn ended(&self) -> Exit {
+        let mut done = self.done.clone();
+        let ended = done.wait_for(Option::is_some).await;
+        ended.ok().and_then(|exit| *exit).unwrap_or(Exit::Failed)
     }
 }
 
@@ -177,7 +179,7 @@ pub fn begin(ground: Ground) -> Result<Running, Fault> {
         interval,
         joining,
     };
-    let done = drive(Driver::new(setup, stop.clone()));
+    let done = drive(Driver::new(setup, stop.clone()), notices.clone());
     Ok(Running {
         asks,
         notices,
@@ -219,14 +221,23 @@ fn remember(root: &Root, loaded: &Loaded, is_flushed: bool) -> (Firmness, Rememb
     )
 }
 
-/// Lets the driver run. Returns what is cancelled when it has ended, for whatever reason.
-fn drive(driver: Driver) -> CancellationToken {
-    let done = CancellationToken::new();
-    let is_done = done.clone().drop_guard();
+/// Lets the driver run. Returns what is told how it ended: in good order, or by a fault of its own.
+fn drive(driver: Driver, notices: broadcast::Sender<Notice>) -> watch::Receiver<Option<Exit>> {
+    let (ended, done) = watch::channel(None);
     tokio::spawn(async move {
-        // Dropped also when the driver panics.
-        let _is_done = is_done;
-        driver.run().await;
+        let exit = match tokio::spawn(driver.run()).await {
+            Ok(()) => Exit::Done,
+            Err(error) => {
+                // That nobody listens is no failure.
+                let _ = notices.send(Notice::Error(Trouble {
+                    what: format!("the client has a fault and stopped: {error}"),
+                    done: "nothing was taken away; what was under way is looked at anew at the next start".into(),
+                    todo: "start the client again, and report this with what is in the log".into(),
+                }));
+                Exit::Failed
+            }
+        };
+        ended.send_replace(Some(exit));
     });
     done
 }
