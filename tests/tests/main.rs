@@ -17,6 +17,7 @@ mod places;
 mod rules;
 mod safety;
 mod screen;
+mod stamps;
 mod store;
 mod support;
 mod transfers;

@@ -8,10 +8,12 @@
 //! dropped.
 
 mod bell;
+mod doubt;
 mod draft;
 mod explore;
 mod finding;
 mod freshness;
+mod jobs;
 mod judge;
 mod known;
 mod ledger;
@@ -41,6 +43,7 @@ pub use worker::Worker;
 
 use crate::disk::{Print, Root};
 use crate::rules::Rules;
+use doubt::Doubted;
 use freshness::{Changes, Spot};
 use known::Known;
 use looker::Looker;
@@ -69,6 +72,7 @@ pub struct Observer {
     queue: Arc<Queue>,
     known: Known,
     changes: Changes,
+    doubted: Doubted,
     new_id: Box<dyn FnMut() -> NodeId + Send>,
     oddities: BTreeMap<RelPath, Block>,
     /// Where the driver is putting something, with how often it said so.
@@ -118,6 +122,7 @@ impl Observer {
             queue: Arc::clone(&queue),
             known: Known::new(prints),
             changes: Changes::default(),
+            doubted: Doubted::default(),
             new_id,
             oddities: BTreeMap::new(),
             reserved: BTreeMap::new(),
@@ -138,6 +143,9 @@ impl Observer {
     /// Tells the print that a node has since a step of the driver's own, so that it is not read again; nothing forgets
     /// it. Law: it is told before the node leaves `busy`.
     pub fn note(&mut self, id: NodeId, print: Option<Print>) {
+        if print.is_none() {
+            self.doubted.settle(id);
+        }
         self.known.set(id, print);
         self.changes.note(Spot::Node(id));
     }

@@ -236,13 +236,18 @@ impl Driver {
     }
 
     /// Lets the eyes look at what surprised the hand.
-    fn look_again(&self, step: &Step, error: &HandError) {
+    fn look_again(&mut self, step: &Step, error: &HandError) {
         if matches!(error, HandError::NoSpace) {
             return;
         }
         for id in step.ids() {
-            if let Some(path) = self.trees().local().path(id) {
-                self.observer.look(&path);
+            let Some(path) = self.session.trees().local().path(id) else {
+                continue;
+            };
+            match error {
+                // It may have found other bytes under an equal print.
+                HandError::Surprise { .. } => self.observer.reread(id, &path),
+                _ => self.observer.look(&path),
             }
         }
         if let Some(path) = target_of(step).and_then(|place| self.path_of_place(place.parent, &place.name)) {
@@ -357,7 +362,7 @@ impl Driver {
         if matches!(error, UploadError::Changed | UploadError::Unreadable(_))
             && let Some(path) = self.trees().local().path(id)
         {
-            self.observer.look(&path);
+            self.observer.reread(id, &path);
         }
         let now = self.now();
         self.session.upload_failed(id, block, now);

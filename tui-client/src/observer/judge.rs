@@ -8,6 +8,7 @@ use sync_engine::observe::{Moment, Observation, Verdict, observe, unlisted};
 use sync_engine::{Block, FileState, Kind, Name, Node, NodeId, RelPath, Trees};
 
 use super::Observer;
+use super::doubt::Doubt;
 use super::draft::Draft;
 use super::finding::{Event, Finding, Look};
 use super::freshness::Spot;
@@ -58,10 +59,12 @@ impl Observer {
                 path,
                 sight,
                 parent,
+                doubt,
                 is_walked,
                 inside,
             }) => {
                 let detail = Detail {
+                    doubt,
                     is_walked,
                     ..Detail::of(path.clone(), sight)
                 };
@@ -70,19 +73,20 @@ impl Observer {
                     self.enter_inside(scene, &path, inside);
                 }
             }
-            Finding::Listing { dir, print, listing } => {
-                self.take_listing(scene, &dir, &print, listing, update);
-            }
+            Finding::Listing {
+                dir,
+                print,
+                listing,
+                doubted,
+            } => self.take_listing(scene, &dir, &print, (listing, &doubted), update),
             Finding::Reading { path, parent, result } => {
                 let (sight, reading) = match result {
                     Ok(reading) => (Sight::File(reading.print), Some(reading)),
                     Err(block) => return self.take_failure(scene, path, block, update),
                 };
                 let detail = Detail {
-                    path,
-                    sight,
                     reading,
-                    is_walked: false,
+                    ..Detail::of(path, sight)
                 };
                 self.enter(scene, detail, Through::Dir(parent));
             }
@@ -98,7 +102,7 @@ impl Observer {
         scene: &mut Scene<'_>,
         dir: &RelPath,
         print: &Print,
-        listing: Listing,
+        (listing, doubted): (Listing, &BTreeSet<Name>),
         update: &mut LocalUpdate,
     ) {
         let local = scene.trees.local();
@@ -119,11 +123,15 @@ impl Observer {
         self.queue
             .look_late(missing.collect::<Vec<_>>(), Some(scene.epoch));
         for (name, sight) in listing.entries {
+            let doubt = if doubted.contains(&name) {
+                Doubt::Full
+            } else {
+                Doubt::None
+            };
             let detail = Detail {
-                path: dir.join(&name),
-                sight,
-                reading: None,
+                doubt,
                 is_walked: true,
+                ..Detail::of(dir.join(&name), sight)
             };
             self.enter(scene, detail, Through::Checked);
         }
@@ -178,6 +186,9 @@ impl Observer {
             }
             self.known.set(*id, *print);
             self.changes.note(Spot::Node(*id));
+            if print.is_none() {
+                self.doubted.settle(*id);
+            }
         }
         let mut update = draft.update;
         update.edits = draft.nodes.into_iter().collect();
@@ -313,7 +324,7 @@ impl Observer {
         reason = "each is another thing that the answer depends on"
     )]
     fn file(
-        &self,
+        &mut self,
         scene: &Scene<'_>,
         id: NodeId,
         known: Option<Print>,
@@ -329,6 +340,7 @@ impl Observer {
                 mtime_ns: print.mtime_ns,
             };
             self.lift(scene.trees, id, &mut draft.update);
+            self.doubted.settle(id);
             draft.note(id, self.known.get(id).copied(), &print);
             if state.content != old.content {
                 draft.content(id, reading);
@@ -341,7 +353,7 @@ impl Observer {
             return old;
         };
         // Size and time of modification are the same, so the bytes are believed to be until they are read again.
-        if known.same_file_state(&print) {
+        if known.same_file_state(&print) && !self.doubted.contains(id) {
             draft.note(id, Some(known), &print);
         } else {
             self.queue.read(detail.path, print.size_bytes, scene.epoch);
