@@ -113,9 +113,9 @@ fn serve(arguments: &ServeArguments) -> Result<(), Trouble> {
             )
         })?;
     runtime.block_on(async {
-        let running = Server::start(arguments.options())
-            .await
-            .map_err(|error| error.trouble())?;
+        let mut options = arguments.options();
+        options.limits.connections_max = crate::descriptors::connections_max(options.limits.connections_max);
+        let running = Server::start(options).await.map_err(|error| error.trouble())?;
         let stop = stop_requests();
         print_line(&format!(
             "ready addr={} fingerprint={}",

@@ -5,6 +5,7 @@
 pub mod binaries;
 pub mod device;
 pub mod events;
+pub mod fuzz;
 pub mod lines;
 pub mod noise;
 pub mod process;

@@ -8,6 +8,7 @@ mod damage;
 mod directories;
 mod disk;
 mod edits;
+mod fuzz;
 mod harness;
 mod history;
 mod joining;

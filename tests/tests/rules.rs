@@ -72,11 +72,14 @@ pub(crate) fn texts() -> Result<Vec<Text>> {
     Ok(texts)
 }
 
-/// Tells what git leaves out too: what is built, and keys.
+/// Tells what git leaves out too: what is built, and keys. What is hostile on purpose follows no rule.
 fn is_left_out(path: &Path) -> bool {
     let first = path.iter().next().unwrap_or_default().to_string_lossy();
     first == ".git"
         || first.starts_with("target")
+        || ["target", "artifacts", "coverage", "corpus"]
+            .iter()
+            .any(|name| path == Path::new("fuzz").join(name))
         || (path.parent() == Some(Path::new("certs")) && !path.ends_with("README.md"))
 }
 

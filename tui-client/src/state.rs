@@ -16,7 +16,7 @@ mod error;
 mod file;
 mod load;
 mod pieces;
-mod row;
+pub(crate) mod row;
 mod save;
 #[cfg(test)]
 mod tests;
