@@ -2,12 +2,15 @@
 //! binary, so that the programs are built once.
 
 mod chaos;
+mod clocks;
 mod conflicts;
 mod contents;
 mod damage;
 mod directories;
 mod disk;
+mod editors;
 mod edits;
+mod full;
 mod fuzz;
 mod harness;
 mod history;
@@ -23,3 +26,4 @@ mod store;
 mod support;
 mod transfers;
 mod trust;
+mod unreadable;

@@ -1,6 +1,7 @@
 //! The rules of the repository, checked like everything else. A rule that is in the way is changed here, with a reason,
 //! and not passed over.
 
+mod invariants;
 mod links;
 
 use anyhow::{Context as _, Result};
