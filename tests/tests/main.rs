@@ -8,6 +8,7 @@ mod contents;
 mod damage;
 mod directories;
 mod disk;
+mod doctor;
 mod editors;
 mod edits;
 mod full;
