@@ -19,6 +19,7 @@ mod joining;
 mod live;
 mod names;
 mod places;
+mod power;
 mod rules;
 mod safety;
 mod screen;

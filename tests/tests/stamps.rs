@@ -1,6 +1,8 @@
 //! What a time stamp cannot tell: files that are written within one tick of the disk's stamps. The real observer watches
 //! a simulated disk that knows every second second only.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at once")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +52,8 @@ impl Eyes {
             root: root.clone(),
             rules: Rules::default(),
             prints: Vec::new(),
+            unsure: BTreeSet::new(),
+            was_restarted: false,
             new_id: Box::new(|| ID),
             rescan_interval: Duration::from_secs(3600),
         };
@@ -100,18 +104,23 @@ impl Eyes {
 
     /// Puts the file there as the hand does, changed now, and says so.
     fn install(&mut self, bytes: &str) {
-        let mut staged = self.root.stage().unwrap();
-        std::io::Write::write_all(staged.file(), bytes.as_bytes()).unwrap();
-        let sealed = staged.seal(false, self.disk.clock().now_ns()).unwrap();
-        let print = self.root.install(sealed, &path()).unwrap();
-        self.know(bytes, print);
+        let now_ns = self.disk.clock().now_ns();
+        self.install_with_time(bytes, now_ns);
     }
 
-    fn know(&mut self, bytes: &str, print: Print) {
+    fn install_with_time(&mut self, bytes: &str, mtime_ns: i64) {
+        let mut staged = self.root.stage().unwrap();
+        std::io::Write::write_all(staged.file(), bytes.as_bytes()).unwrap();
+        let sealed = staged.seal(false, mtime_ns).unwrap();
+        let print = self.root.install(sealed, &path()).unwrap();
+        self.know(bytes, mtime_ns, print);
+    }
+
+    fn know(&mut self, bytes: &str, mtime_ns: i64, print: Print) {
         let state = FileState {
             content: content(bytes),
             exec: false,
-            mtime_ns: print.mtime_ns,
+            mtime_ns,
         };
         let node = Node {
             parent: NodeId::ROOT,
@@ -186,11 +195,23 @@ async fn a_file_that_was_found_to_be_another_is_read_although_it_looks_the_same(
     eyes.tick().await;
     // As if it had been another when it was read.
     let print = eyes.prints[&ID];
-    eyes.know("ours", print);
+    eyes.know("ours", print.mtime_ns, print);
     eyes.observer.look(&path());
     eyes.settle().await;
     assert_eq!(eyes.file().content, content("ours"));
     eyes.observer.reread(ID, &path());
     eyes.settle().await;
     assert_eq!(eyes.file().content, content("mine"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_that_the_disk_rounds_is_not_taken_for_another() {
+    let mut eyes = Eyes::on_coarse_disk().await;
+    eyes.install_with_time("ours", 1_234_567_891);
+    eyes.observer.reread(ID, &path());
+    eyes.settle().await;
+    assert_eq!(eyes.file().mtime_ns, 1_234_567_891);
+    eyes.disk.set_mtime(FILE, 8_000_000_000).unwrap();
+    eyes.settle().await;
+    assert_eq!(eyes.file().mtime_ns, 8_000_000_000);
 }

@@ -26,7 +26,7 @@ mod update;
 mod watch;
 mod worker;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -61,6 +61,10 @@ pub struct Start {
     pub rules: Rules,
     /// What was known when the client last ran.
     pub prints: Vec<(NodeId, Print)>,
+    /// The nodes whose prints prove nothing.
+    pub unsure: BTreeSet<NodeId>,
+    /// Whether the computer was started anew since then, so that those may be missing or spoiled by a crash.
+    pub was_restarted: bool,
     /// Makes the id of a new node; random, so that no two devices ever make the same.
     pub new_id: Box<dyn FnMut() -> NodeId + Send>,
     /// The longest time between two full walks.
@@ -112,6 +116,8 @@ impl Observer {
             root,
             rules,
             prints,
+            unsure,
+            was_restarted,
             new_id,
             rescan_interval,
         } = start;
@@ -122,7 +128,7 @@ impl Observer {
             queue: Arc::clone(&queue),
             known: Known::new(prints),
             changes: Changes::default(),
-            doubted: Doubted::default(),
+            doubted: Doubted::at_start(unsure, was_restarted),
             new_id,
             oddities: BTreeMap::new(),
             reserved: BTreeMap::new(),

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Account, Config};
 use crate::control::{Answer, Ask};
 use crate::disk::{FolderId, FolderLock, Root};
+use crate::driver::firm::{Firmness, Remembered};
 use crate::driver::memory::Memory;
 use crate::driver::touched::print_of_bytes;
 use crate::driver::{Asked, Driver, Setup, applier};
@@ -132,10 +133,11 @@ pub fn begin(ground: Ground) -> Result<Running, Fault> {
         watch,
         interval,
     } = ground;
-    recover(&root, &loaded.trees)?;
+    let is_flushed = recover(&root, &loaded.trees)?;
+    let (firmness, remembered) = remember(&root, &loaded, is_flushed);
     let joining = loaded.lost();
     let folding = folding(&root)?;
-    let (observer, seen, workers) = observe(&root, &loaded.prints, watch, interval)?;
+    let (observer, seen, workers) = observe(&root, remembered, watch, interval)?;
     let presence = Presence {
         auth,
         generation: loaded.facts.generation,
@@ -163,6 +165,7 @@ pub fn begin(ground: Ground) -> Result<Running, Fault> {
         folding,
         trees: loaded.trees,
         facts: loaded.facts,
+        firmness,
         observer,
         seen,
         hand,
@@ -194,12 +197,26 @@ fn no_thread(error: &std::io::Error) -> Fault {
     )
 }
 
-/// Puts the private directory in order after whatever ended the last run.
-fn recover(root: &Root, trees: &Trees) -> Result<(), Fault> {
+/// Puts the private directory in order after whatever ended the last run. Tells whether the disk is flushed.
+fn recover(root: &Root, trees: &Trees) -> Result<bool, Fault> {
     let wanted = wanted_contents(trees);
     let recovered = root.recover(&|hash| wanted.contains(hash))?;
     tracing::debug!(?recovered, "the private directory is in order");
-    Ok(())
+    Ok(recovered.is_flushed)
+}
+
+/// Finds out what of the prints that were remembered is to be believed.
+fn remember(root: &Root, loaded: &Loaded, is_flushed: bool) -> (Firmness, Remembered) {
+    let numbered = loaded.prints.iter().filter_map(|(id, bytes)| {
+        let (print, number) = print_of_bytes(bytes)?;
+        Some((*id, print, number))
+    });
+    Firmness::begin(
+        &numbered.collect::<Vec<_>>(),
+        &loaded.facts,
+        root.boot(),
+        is_flushed,
+    )
 }
 
 /// Lets the driver run. Returns what is cancelled when it has ended, for whatever reason.
@@ -227,7 +244,7 @@ fn folding(root: &Root) -> Result<Folding, Fault> {
 /// Begins to look at the folder.
 fn observe(
     root: &Root,
-    prints: &[(NodeId, Vec<u8>)],
+    remembered: Remembered,
     watch: Box<dyn Watch>,
     rescan_interval: Duration,
 ) -> Result<(Observer, mpsc::Receiver<Event>, [Worker; 3]), Fault> {
@@ -235,14 +252,17 @@ fn observe(
     complaints
         .iter()
         .for_each(|complaint| tracing::warn!(%complaint, "a rule is passed over"));
-    let prints = prints
-        .iter()
-        .filter_map(|(id, bytes)| Some((*id, print_of_bytes(bytes)?)))
-        .collect();
+    let Remembered {
+        prints,
+        unsure,
+        was_restarted,
+    } = remembered;
     let look = Look {
         root: root.clone(),
         rules,
         prints,
+        unsure,
+        was_restarted,
         new_id: Box::new(random_id),
         rescan_interval,
     };

@@ -278,7 +278,8 @@ impl Root {
     }
 
     /// Flushes the names in these directories. One that is gone meanwhile is passed over, since whoever moved it owns
-    /// what is in it now.
+    /// what is in it now. When one cannot be flushed, its whole file system is: names that were flushed neither way come
+    /// back after a power cut as what they were before, which would look like somebody's work.
     ///
     /// # Errors
     /// When something could not be written.
@@ -292,7 +293,11 @@ impl Root {
         for path in paths {
             match self.dir().descend_to_read(&path.0) {
                 Err(error) if is_gone(&error) => (),
-                result => result.and_then(|dir| dir.flush()).map_err(failed)?,
+                result => match result.and_then(|dir| dir.flush()) {
+                    Ok(()) => (),
+                    Err(_) if self.dir().flush_file_system().map_err(failed)? => return Ok(()),
+                    Err(error) => return Err(failed(error)),
+                },
             }
         }
         Ok(())

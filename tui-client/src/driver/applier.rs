@@ -231,15 +231,6 @@ fn known<'a>(node: NodeId, print: &'a Print, content: &'a Content) -> Known<'a> 
     Known { node, print, content }
 }
 
-/// Returns the print after a move of what may have been edited just before: it does not stand for bytes that nobody read.
-fn as_read(expect: &Print, moved: Print) -> Print {
-    Print {
-        size_bytes: expect.size_bytes,
-        mtime_ns: expect.mtime_ns,
-        ..moved
-    }
-}
-
 fn carry_out(root: &Root, step: &Step, deed: Deed) -> Result<Vec<(NodeId, Print)>, HandError> {
     let mut ids = step.ids();
     let id = ids.next().unwrap_or(NodeId::ROOT);
@@ -264,16 +255,10 @@ fn carry_out(root: &Root, step: &Step, deed: Deed) -> Result<Vec<(NodeId, Print)
             root.set_attributes(&path, &known, file.exec, file.mtime_ns, &content_of)
                 .map(one)
         }
-        Deed::Move(from, expect, to) => {
-            let print = root.rename(&from, &expect, &to)?;
-            Ok(one(as_read(&expect, print)))
-        }
+        Deed::Move(from, expect, to) => root.rename(&from, &expect, &to).map(one),
         Deed::Exchange((a, expect_a), (b, expect_b)) => {
             let (print_a, print_b) = root.exchange(&a, &expect_a, &b, &expect_b)?;
-            Ok(vec![
-                (id, as_read(&expect_a, print_a)),
-                (other, as_read(&expect_b, print_b)),
-            ])
+            Ok(vec![(id, print_a), (other, print_b)])
         }
         Deed::RemoveFile(path, print, content) => {
             let known = known(id, &print, &content);

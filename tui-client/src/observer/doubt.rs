@@ -42,33 +42,62 @@ impl Doubt {
     }
 }
 
-/// The nodes whose files are to be read although their prints are equal.
+/// What is not believed of what is known.
 #[derive(Debug, Default)]
-pub(super) struct Doubted(BTreeSet<NodeId>);
+pub(super) struct Doubted {
+    /// The nodes whose files are to be read although their prints are equal.
+    unread: BTreeSet<NodeId>,
+    /// The nodes that a crash of the computer may have taken away or spoiled, until they are seen.
+    suspects: BTreeSet<NodeId>,
+}
 
 impl Doubted {
+    /// Doubts what was known when the client last ran.
+    pub(super) fn at_start(unsure: BTreeSet<NodeId>, was_restarted: bool) -> Self {
+        let suspects = if was_restarted {
+            unsure.clone()
+        } else {
+            BTreeSet::new()
+        };
+        Self {
+            unread: unsure,
+            suspects,
+        }
+    }
+
+    /// Tells whether a crash may have taken a node away or spoiled it.
+    pub(super) fn is_suspect(&self, id: NodeId) -> bool {
+        self.suspects.contains(&id)
+    }
+
     /// Tells whether an equal print of a node proves nothing.
     pub(super) fn contains(&self, id: NodeId) -> bool {
-        self.0.contains(&id)
+        self.unread.contains(&id)
     }
 
     /// Doubts the prints of those nodes that a file may be, and that it is equal to.
     pub(super) fn doubt(&mut self, ids: impl Iterator<Item = NodeId>, print: &Print, known: &Known) {
         let is_equal = |id: &NodeId| known.get(*id).is_some_and(|known| known.same_file_state(print));
-        self.0.extend(ids.filter(is_equal));
+        self.unread.extend(ids.filter(is_equal));
     }
 
-    /// Says that a node's file was read, or is no more.
+    /// Says that a node was seen, and read if it is a file, or is no more.
     pub(super) fn settle(&mut self, id: NodeId) {
-        self.0.remove(&id);
+        self.unread.remove(&id);
+        self.suspects.remove(&id);
     }
 }
 
 impl Observer {
     /// Looks at a node's file anew and reads it, although its print may be equal: its bytes were found to be others.
     pub fn reread(&mut self, id: NodeId, path: &RelPath) {
-        self.doubted.0.insert(id);
+        self.doubted.unread.insert(id);
         self.queue.hint(path.clone(), Urgency::Now, None);
+    }
+
+    /// Takes what is missing or spoiled from now on for the work of people: all of the folder was looked at.
+    pub fn trust(&mut self) {
+        self.doubted.suspects.clear();
     }
 }
 

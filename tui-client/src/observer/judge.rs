@@ -171,12 +171,15 @@ impl Observer {
         for verdict in observation.verdicts {
             self.apply(scene, verdict, &moved, &mut draft);
         }
-        let Draft { prints, .. } = &draft;
         if !draft.fits(scene.trees.local()) {
             return self.look_again(scene.epoch, paths, draft.update);
         }
         self.n_misfits = 0;
-        for (id, print) in prints {
+        let gone = draft.nodes.iter().filter(|(_, node)| node.is_none());
+        let lost = gone.map(|(id, _)| *id).filter(|id| self.doubted.is_suspect(*id));
+        draft.update.lost = lost.collect();
+        draft.seen.iter().for_each(|id| self.doubted.settle(*id));
+        for (id, print) in &draft.prints {
             if let Some(known) = self.known.get(*id) {
                 let is_same = print.is_some_and(|print| identity(&print) == identity(known));
                 if !is_same {
@@ -232,6 +235,7 @@ impl Observer {
         }
         LocalUpdate {
             blocks: Vec::new(),
+            spoiled: Vec::new(),
             chunked: Vec::new(),
             small: Vec::new(),
             ..update
@@ -288,6 +292,7 @@ impl Observer {
         let known = self.known.get(id).copied();
         match (&detail.sight, &old.kind) {
             (Sight::Dir(print), Kind::Dir) => {
+                draft.seen.push(id);
                 draft.note(id, known, print);
                 let is_other = known.is_some_and(|known| identity(&known) != identity(print));
                 let is_blocked = scene.trees.blocked().get(&id).is_some_and(is_of_sight);
@@ -302,6 +307,7 @@ impl Observer {
                 }
             }
             (Sight::Symlink(print, target), Kind::Symlink(_)) => {
+                draft.seen.push(id);
                 node.kind = Kind::Symlink(target.clone());
                 draft.note(id, known, print);
                 self.lift(scene.trees, id, &mut draft.update);
@@ -324,7 +330,7 @@ impl Observer {
         reason = "each is another thing that the answer depends on"
     )]
     fn file(
-        &mut self,
+        &self,
         scene: &Scene<'_>,
         id: NodeId,
         known: Option<Print>,
@@ -334,14 +340,24 @@ impl Observer {
         draft: &mut Draft,
     ) -> FileState {
         if let Some(reading) = detail.reading {
+            let before = self.known.get(id).copied();
+            // A disk may round the time that it is given; what it then tells is no other time.
+            let is_same_time = before.is_some_and(|before| before.mtime_ns == print.mtime_ns);
             let state = FileState {
                 content: reading.chunked.content,
                 exec: exec(&print, old.exec),
-                mtime_ns: print.mtime_ns,
+                mtime_ns: if is_same_time {
+                    old.mtime_ns
+                } else {
+                    print.mtime_ns
+                },
             };
             self.lift(scene.trees, id, &mut draft.update);
-            self.doubted.settle(id);
-            draft.note(id, self.known.get(id).copied(), &print);
+            if self.is_spoiled(id, before, &print) && state.content != old.content {
+                draft.update.spoiled.push((id, old.content));
+            }
+            draft.seen.push(id);
+            draft.note(id, before, &print);
             if state.content != old.content {
                 draft.content(id, reading);
                 self.look_at_other_names(scene, id, &print);
@@ -362,6 +378,14 @@ impl Observer {
             exec: exec(&print, old.exec),
             ..old
         }
+    }
+
+    /// Tells whether other bytes under such a print are of a crash's making: the stamps are those of before, and nothing
+    /// or anything may be under them.
+    fn is_spoiled(&self, id: NodeId, before: Option<Print>, print: &Print) -> bool {
+        let is_emptied = |before: &Print| print.size_bytes == 0 && before.mtime_ns == print.mtime_ns;
+        self.doubted.is_suspect(id)
+            && before.is_some_and(|before| before.same_stamp(print) || is_emptied(&before))
     }
 
     /// The system reports a change of a file with several names for one of them only.
