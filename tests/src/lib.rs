@@ -11,6 +11,7 @@ pub mod lines;
 pub mod noise;
 pub mod process;
 pub mod proxy;
+pub mod rogue;
 pub mod server_process;
 pub mod settle;
 pub mod sim;

@@ -18,6 +18,8 @@ pub struct ServerOptions {
     pub args: Vec<String>,
     /// The command line that it is run by, such as that of `env`; empty when it is run as it is.
     pub run_by: Vec<String>,
+    /// Variables of its environment.
+    pub env: Vec<(String, String)>,
 }
 
 /// A server process; ended when dropped. Its store outlives it, so that it can be started again.
@@ -65,6 +67,7 @@ impl ServerProcess {
             .arg("--certs")
             .arg(self.certs())
             .args(&self.options.args)
+            .envs(self.options.env.iter().cloned())
             .current_dir(&self.home);
         let process = Process::start("the server", &mut command)?;
         let ready = process.stdout.wait(0, READY_TIMEOUT, Ready::parse);

@@ -339,7 +339,7 @@ fn next_group(small: &mut VecDeque<(Step, Content)>) -> Vec<(Step, Content)> {
         && group.len() < GROUP_MAX
         && let Some((step, content)) = small.pop_front()
     {
-        len += content.size_bytes;
+        len = content.size_bytes.saturating_add(len);
         group.push((step, content));
     }
     group
