@@ -28,6 +28,8 @@ fn shifted(by: &str) -> Option<Vec<String>> {
         format!("FAKETIME={by}"),
         "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned(),
         "NO_FAKE_STAT=1".to_owned(),
+        // Nothing that outlives a killed program.
+        "FAKETIME_DISABLE_SHM=1".to_owned(),
     ];
     Some(settings.to_vec())
 }

@@ -32,6 +32,8 @@ impl Observed {
             root,
             rules: Rules::default(),
             prints: Vec::new(),
+            unsure: BTreeSet::new(),
+            was_restarted: false,
             new_id: Box::new(new_id),
             rescan_interval: Duration::from_secs(3600),
         };
