@@ -5,7 +5,7 @@ use clap::error::ErrorKind;
 use common::certificate::{Certificate, CertificateFiles};
 use common::file::IfExists;
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use crate::admin;
@@ -67,6 +67,7 @@ fn start_log() {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .try_init();
 }
 

@@ -2,6 +2,7 @@
 //! can be cut, and eyes on all of it. The demo and the end-to-end tests are written with it. It knows the programs only
 //! from outside: their commands, their output and the folders on disk.
 
+pub mod account;
 pub mod binaries;
 pub mod device;
 pub mod events;
@@ -18,6 +19,7 @@ pub mod tokens;
 pub mod tree;
 pub mod world;
 
+pub use account::account;
 pub use device::{Device, Join};
 pub use events::{Event, Events};
 pub use process::{Finished, Process};

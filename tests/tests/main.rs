@@ -2,12 +2,16 @@
 //! binary, so that the programs are built once.
 
 mod chaos;
+mod clocks;
 mod conflicts;
 mod contents;
 mod damage;
 mod directories;
 mod disk;
+mod doctor;
+mod editors;
 mod edits;
+mod full;
 mod fuzz;
 mod harness;
 mod history;
@@ -26,3 +30,4 @@ mod store;
 mod support;
 mod transfers;
 mod trust;
+mod unreadable;

@@ -2,6 +2,7 @@
 //! and not passed over.
 
 mod guests;
+mod invariants;
 mod links;
 mod threats;
 

@@ -471,7 +471,8 @@ fn is_of_sight(block: &Block) -> bool {
         | Block::NoSpace
         | Block::MissingContent
         | Block::Refused(_)
-        | Block::Quota => false,
+        | Block::Quota
+        | Block::NotEmpty => false,
     }
 }
 
