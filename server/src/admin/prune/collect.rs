@@ -2,7 +2,7 @@
 //! nobody waiting; what came since is looked at again in each short transaction that changes something.
 
 use std::collections::HashSet;
-use sync_engine::{Hash, Version};
+use sync_engine::{Bug, Hash, Version, planted};
 
 use super::retention::{Policy, retention};
 use crate::chunk;
@@ -152,11 +152,12 @@ fn look(
     records.chunks_behind(Mark::default(), &mut |of, row| {
         let is_kept = reach.hashes.contains(&row.hash);
         let is_condemned = row.state == ChunkState::Condemned;
-        let may_be_coming = pruned < row.end() && !of_old.hashes.contains(&row.hash);
+        let may_be_coming =
+            pruned < row.end() && !of_old.hashes.contains(&row.hash) && !planted(Bug::CollectsWhatComes);
         match (is_condemned, is_kept) {
             _ if of != account => (),
-            (true, true) => pardoned.push(row),
-            (true, false) => dropped.push(row),
+            (true, true) if !planted(Bug::NeverPardons) => pardoned.push(row),
+            (true, _) => dropped.push(row),
             (false, false) if !may_be_coming => condemned.push(row),
             (false, _) => (),
         }
@@ -185,6 +186,9 @@ impl Kept {
         blobs: &dyn Blobs,
         account: AccountKey,
     ) -> Result<(), StoreError> {
+        if planted(Bug::CollectsUnrefreshed) {
+            return Ok(());
+        }
         loop {
             let entries = records.entries(account, self.head, ENTRIES_MAX, ENTRIES_LEN)?;
             let Some(last) = entries.last() else { break };

@@ -1,0 +1,55 @@
+//! Which check is to find which bug. Another may find it as well; docs/reliability.md says more.
+
+use super::check::{CLIENT, CRASHES, HEART, SERVER, WORLDS};
+use sync_engine::Bug;
+
+/// Returns the name of the check that finds a bug.
+pub(super) fn home(bug: Bug) -> &'static str {
+    match bug {
+        Bug::MergeIgnoresBase
+        | Bug::ConflictForgotten
+        | Bug::ConflictNameTaken
+        | Bug::DeleteBeatsRemoteEdit
+        | Bug::DeleteBeatsLocalEdit
+        | Bug::BlockedNotFrozen
+        | Bug::BrakeOff
+        | Bug::BrakeOneTooSoon
+        | Bug::BaseNotTaken
+        | Bug::RewindDeletes
+        | Bug::GoneAtFirstGlance
+        | Bug::EpochIgnored
+        | Bug::NumberIgnored
+        | Bug::ChainIgnored
+        | Bug::CookieNotAwaited
+        | Bug::HeadIgnored
+        | Bug::SyncedUnproven
+        | Bug::AdmitStale
+        | Bug::AdmitDeleteFull
+        | Bug::AdmitTakenName
+        | Bug::AdmitCycle
+        | Bug::AdmitTooDeep
+        | Bug::AdmitMissingContent
+        | Bug::AdmitUsedId => HEART,
+        Bug::StagingNotFlushed
+        | Bug::DirsNotFlushed
+        | Bug::NoLookBefore
+        | Bug::NoLookAfter
+        | Bug::InstallOverwrites
+        | Bug::RemovedForGood
+        | Bug::PurgeUnasked
+        | Bug::MoveHidesEdit
+        | Bug::UnreadableTakenForGone
+        | Bug::WayIgnored
+        | Bug::TornRead
+        | Bug::YoungStampTrusted
+        | Bug::DownloadUnverified => CLIENT,
+        Bug::SurpriseIgnored => WORLDS,
+        Bug::PacksNotFlushed | Bug::PackNamesNotFlushed | Bug::AcknowledgedUnflushed => CRASHES,
+        Bug::ListWithoutParts
+        | Bug::CondemnedCounts
+        | Bug::ForeignChunks
+        | Bug::CollectsWhatComes
+        | Bug::CollectsUnrefreshed
+        | Bug::NeverPardons => SERVER,
+    }
+}
