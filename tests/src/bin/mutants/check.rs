@@ -11,12 +11,14 @@ use tests::binaries::repository;
 
 /// The heart's own tests.
 pub(super) const HEART: &str = "heart";
-/// The client's own tests, and those of its hand on disks.
+/// The client's hand and eyes on disks, most of them simulated.
+pub(super) const DISK: &str = "disk";
+/// The client's own tests.
 pub(super) const CLIENT: &str = "client";
 /// The server's own tests.
 pub(super) const SERVER: &str = "server";
-/// The simulated server and its simulated disk.
-pub(super) const CRASHES: &str = "crashes";
+/// A server that crashes, and an observer, on simulated disks.
+pub(super) const SIMULATED: &str = "simulated";
 /// The simulated worlds.
 pub(super) const WORLDS: &str = "worlds";
 
@@ -69,7 +71,7 @@ pub(super) fn build(is_heart_only: bool, n_seeds: u64) -> Result<Vec<Check>> {
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok())
         .collect();
-    let checks = [HEART, CLIENT, SERVER, CRASHES, WORLDS].into_iter();
+    let checks = [HEART, DISK, CLIENT, SERVER, SIMULATED, WORLDS].into_iter();
     let checks = checks.map(|name| Check {
         name,
         programs: built
@@ -102,8 +104,8 @@ fn program(check: &str, built: &Value, n_seeds: u64) -> Option<Program> {
         (HEART, "sync-engine", _) | (CLIENT, "tui-client", _) | (SERVER, "server", _) if is_test => {
             Vec::new()
         }
-        (CLIENT, "tests", "main") => vec!["disk::".into()],
-        (CRASHES, "tests", "tests") if is_test => vec!["sim::".into()],
+        (DISK, "tests", "main") => vec!["disk::".into(), "stamps::".into()],
+        (SIMULATED, "tests", "tests") if is_test => vec!["sim::".into()],
         (WORLDS, "tests", "sim") if !is_test => {
             vec!["--first".into(), "--seeds".into(), n_seeds.to_string()]
         }

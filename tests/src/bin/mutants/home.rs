@@ -1,6 +1,6 @@
 //! Which check is to find which bug. Another may find it as well; docs/reliability.md says more.
 
-use super::check::{CLIENT, CRASHES, HEART, SERVER, WORLDS};
+use super::check::{CLIENT, DISK, HEART, SERVER, SIMULATED, WORLDS};
 use sync_engine::Bug;
 
 /// Returns the name of the check that finds a bug.
@@ -28,7 +28,6 @@ pub(super) fn home(bug: Bug) -> &'static str {
         | Bug::AdmitTakenName
         | Bug::AdmitCycle
         | Bug::AdmitTooDeep
-        | Bug::AdmitMissingContent
         | Bug::AdmitUsedId => HEART,
         Bug::StagingNotFlushed
         | Bug::DirsNotFlushed
@@ -38,13 +37,14 @@ pub(super) fn home(bug: Bug) -> &'static str {
         | Bug::RemovedForGood
         | Bug::PurgeUnasked
         | Bug::MoveHidesEdit
-        | Bug::UnreadableTakenForGone
-        | Bug::WayIgnored
-        | Bug::TornRead
-        | Bug::YoungStampTrusted
-        | Bug::DownloadUnverified => CLIENT,
+        | Bug::YoungStampTrusted => DISK,
+        Bug::WayIgnored | Bug::TornRead | Bug::DownloadUnverified => CLIENT,
         Bug::SurpriseIgnored => WORLDS,
-        Bug::PacksNotFlushed | Bug::PackNamesNotFlushed | Bug::AcknowledgedUnflushed => CRASHES,
+        Bug::UnreadableTakenForGone
+        | Bug::AdmitMissingContent
+        | Bug::PacksNotFlushed
+        | Bug::PackNamesNotFlushed
+        | Bug::AcknowledgedUnflushed => SIMULATED,
         Bug::ListWithoutParts
         | Bug::CondemnedCounts
         | Bug::ForeignChunks

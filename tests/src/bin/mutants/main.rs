@@ -93,19 +93,12 @@ fn run(args: &Args) -> Result<bool> {
                 }
             }
         }
-        println!(
-            "{}: {}",
-            bug.name(),
-            if finders.is_empty() {
-                "NOT FOUND".into()
-            } else {
-                finders.join(", ")
-            }
-        );
         if finders.is_empty() {
             missed.push(bug.name());
+            finders.push(format!("NOT FOUND; {}", bug.what()));
         }
+        println!("{}: {}", bug.name(), finders.join(", "));
     }
-    println!("bugs={} missed={}", args.bugs.len(), missed.len());
+    println!("bugs={} missed={}", args.bugs.len(), missed.join(","));
     Ok(missed.is_empty())
 }

@@ -56,6 +56,9 @@ impl Observed {
             let event = self.events.recv().await.unwrap();
             let update = self.observer.handle(event, &self.trees, &BTreeSet::new());
             self.trees.edit_local(update.edits).unwrap();
+            for (id, block) in update.blocks {
+                self.trees.set_block(id, block);
+            }
             self.n_notices += update.notices.len();
             if Some(token) <= update.caught_up {
                 break;
@@ -90,6 +93,24 @@ async fn the_observer_sees_at_once_what_the_watcher_tells() {
     observed.settle().await;
     assert!(begun.elapsed() < Duration::from_secs(1));
     assert_eq!(observed.n_notices, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_looked_into_is_blocked_and_nothing_in_it_is_gone() {
+    let mut observed = Observed::new(Options::new(3), WatchOptions::default());
+    let disk = observed.disk.clone();
+    disk.mkdir("folder/dir").unwrap();
+    disk.write("folder/dir/file", "x").unwrap();
+    observed.settle().await;
+    disk.deny("folder/dir", true).unwrap();
+    disk.overflow();
+    observed.settle().await;
+    let dir = observed.trees.local().lookup(&RelPath::parse(b"dir").unwrap());
+    assert!(observed.trees.blocked().keys().eq(dir.iter()));
+    disk.deny("folder/dir", false).unwrap();
+    disk.overflow();
+    observed.settle().await;
+    assert!(observed.trees.blocked().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
