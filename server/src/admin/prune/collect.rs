@@ -52,7 +52,7 @@ pub(super) struct Collected {
 }
 
 /// What is to be done, as one view of the store has it.
-struct Finding {
+pub(super) struct Finding {
     kept: Kept,
     given_up: Vec<Hash>,
     n_given_up: usize,
@@ -76,10 +76,29 @@ pub(super) fn collect(
     account: AccountKey,
     policy: &Policy,
 ) -> Result<Option<Collected>, StoreError> {
-    let found = store
+    let found = find(store, account, policy)?;
+    found
+        .map(|finding| carry_out(store, account, finding))
+        .transpose()
+}
+
+/// Finds what is to be done; nothing if something that is kept is damaged.
+pub(super) fn find(
+    store: &Store,
+    account: AccountKey,
+    policy: &Policy,
+) -> Result<Option<Finding>, StoreError> {
+    store
         .metadata
-        .read(|records| look(records, &store.packs, account, policy))?;
-    let Some(mut finding) = found else { return Ok(None) };
+        .read(|records| look(records, &store.packs, account, policy))
+}
+
+/// Does what is to be done, as far as nothing that came since speaks against it.
+pub(super) fn carry_out(
+    store: &Store,
+    account: AccountKey,
+    mut finding: Finding,
+) -> Result<Collected, StoreError> {
     let mut collected = Collected {
         n_given_up: finding.n_given_up,
         n_pardoned: finding.pardoned.len(),
@@ -120,7 +139,7 @@ pub(super) fn collect(
         collected.condemned.n_chunks += sum.n_chunks;
         collected.condemned.len_bytes += sum.len_bytes;
     }
-    Ok(Some(collected))
+    Ok(collected)
 }
 
 fn look(
