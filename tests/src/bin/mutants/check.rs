@@ -22,8 +22,6 @@ pub(super) const SIMULATED: &str = "simulated";
 /// The simulated worlds.
 pub(super) const WORLDS: &str = "worlds";
 
-/// A check that takes longer with a bug has found it: something does not end any more.
-const TIME_MAX: Duration = Duration::from_secs(300);
 /// How often it is looked whether a program has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -119,11 +117,12 @@ fn program(check: &str, built: &Value, n_seeds: u64) -> Option<Program> {
 }
 
 impl Check {
-    /// Runs its programs until one fails.
-    pub(super) fn run(&self, bug: Option<Bug>) -> Result<Found> {
+    /// Runs its programs until one fails. One that takes longer than `time_max` has found the bug as well: something
+    /// does not end any more.
+    pub(super) fn run(&self, bug: Option<Bug>, time_max: Duration) -> Result<Found> {
         let began = Instant::now();
         for program in &self.programs {
-            if let Some(what) = program.run(bug)? {
+            if let Some(what) = program.run(bug, time_max)? {
                 return Ok(Found::Bug(what, began.elapsed()));
             }
         }
@@ -133,7 +132,7 @@ impl Check {
 
 impl Program {
     /// Runs to its end; returns what failed.
-    fn run(&self, bug: Option<Bug>) -> Result<Option<String>> {
+    fn run(&self, bug: Option<Bug>, time_max: Duration) -> Result<Option<String>> {
         let said = tempfile::NamedTempFile::new()?;
         let mut command = Command::new(&self.path);
         command.args(&self.args).current_dir(&self.directory);
@@ -153,7 +152,7 @@ impl Program {
             if let Some(status) = child.try_wait()? {
                 break status;
             }
-            if TIME_MAX < began.elapsed() {
+            if time_max < began.elapsed() {
                 child.kill()?;
                 child.wait()?;
                 return Ok(Some("it does not end".into()));

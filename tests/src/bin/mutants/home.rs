@@ -38,9 +38,10 @@ pub(super) fn home(bug: Bug) -> &'static str {
         | Bug::PurgeUnasked
         | Bug::MoveHidesEdit
         | Bug::YoungStampTrusted => DISK,
-        Bug::WayIgnored | Bug::TornRead | Bug::DownloadUnverified => CLIENT,
+        Bug::WayIgnored | Bug::DownloadUnverified => CLIENT,
         Bug::SurpriseIgnored => WORLDS,
         Bug::UnreadableTakenForGone
+        | Bug::TornRead
         | Bug::AdmitMissingContent
         | Bug::PacksNotFlushed
         | Bug::PackNamesNotFlushed

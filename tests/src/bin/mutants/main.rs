@@ -14,6 +14,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 use sync_engine::Bug;
 
+/// No check takes longer than this without a bug.
+const TIME_MAX: Duration = Duration::from_secs(600);
+/// With a bug a check may take so many times what it takes without one, and a little more.
+const TIMES: u32 = 3;
+/// So much more.
+const GRACE: Duration = Duration::from_secs(20);
+
 /// What was asked for.
 struct Args {
     bugs: Vec<Bug>,
@@ -26,7 +33,7 @@ const USAGE: &str = "usage: cargo mutants-check [--heart] [--part K/N] [--all] [
 
 fn args() -> Result<Args> {
     let (mut bugs, mut part) = (Vec::new(), (0, 1));
-    let (mut is_heart_only, mut runs_all, mut n_seeds) = (false, false, 150);
+    let (mut is_heart_only, mut runs_all, mut n_seeds) = (false, false, 30);
     let mut given = std::env::args().skip(1);
     while let Some(arg) = given.next() {
         match arg.as_str() {
@@ -73,7 +80,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<bool> {
     let mut checks: Vec<(Check, Duration)> = Vec::new();
     for check in check::build(args.is_heart_only, args.n_seeds)? {
-        match check.run(None)? {
+        match check.run(None, TIME_MAX)? {
             Found::Nothing(took) => checks.push((check, took)),
             Found::Bug(what, _) => bail!("{} fails without a bug: {what}", check.name),
         }
@@ -85,8 +92,8 @@ fn run(args: &Args) -> Result<bool> {
         let first = checks.iter().filter(own);
         let others = checks.iter().filter(|one| !own(one));
         let mut finders = Vec::new();
-        for (check, _) in first.chain(others) {
-            if let Found::Bug(what, took) = check.run(Some(bug))? {
+        for (check, usual) in first.chain(others) {
+            if let Found::Bug(what, took) = check.run(Some(bug), *usual * TIMES + GRACE)? {
                 finders.push(format!("{} ({what}; {:.1} s)", check.name, took.as_secs_f64()));
                 if !args.runs_all {
                     break;
