@@ -301,6 +301,29 @@ fn the_commands_of_the_readme_are_what_the_gate_runs() -> Result<()> {
 }
 
 #[test]
+fn the_page_on_reliability_tells_of_every_bug_that_can_be_planted() -> Result<()> {
+    let page = fs::read_to_string(repository().join("docs/reliability.md"))?;
+    let names = sync_engine::Bug::ALL.iter().map(|bug| bug.name());
+    let missing: Vec<String> = names
+        .filter(|name| !page.contains(&format!("| `{name}` |")))
+        .map(str::to_owned)
+        .collect();
+    nothing_breaks("docs/reliability.md does not tell of", &missing);
+    Ok(())
+}
+
+#[test]
+fn nothing_can_be_planted_unless_it_is_asked_for() -> Result<()> {
+    for text in texts()?.iter().filter(|text| text.path.ends_with("Cargo.toml")) {
+        let is_heart = text.path == "sync-engine/Cargo.toml";
+        let named = text.content.lines().filter(|line| line.contains("mutants"));
+        let expected: &[&str] = if is_heart { &["mutants = []"] } else { &[] };
+        assert!(named.eq(expected.iter().copied()), "{} turns bugs on", text.path);
+    }
+    Ok(())
+}
+
+#[test]
 fn the_protocols_page_tells_of_every_message() -> Result<()> {
     let messages = fs::read_to_string(repository().join("common/src/message.rs"))?;
     let page = fs::read_to_string(repository().join("docs/protocol.md"))?;

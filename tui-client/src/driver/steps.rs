@@ -2,7 +2,7 @@
 //! each step enters the trees.
 
 use sync_engine::plan::{Place, Step};
-use sync_engine::{Block, Content, FileState, Kind, Node, NodeId, RelPath};
+use sync_engine::{Block, Bug, Content, FileState, Kind, Node, NodeId, RelPath, planted};
 
 use super::Driver;
 use super::applier::{Applied, Body, Deed, Job, block_of};
@@ -198,6 +198,7 @@ impl Driver {
             self.hand_len = self.hand_len.saturating_sub(small_len(&step));
             match outcome {
                 Ok(prints) => self.step_done(&step, prints),
+                Err(_) if planted(Bug::SurpriseIgnored) => self.step_done(&step, Vec::new()),
                 Err(error) => {
                     tracing::debug!(%error, ?step, "a step was not taken");
                     self.look_again(&step, &error);

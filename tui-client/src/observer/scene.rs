@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sync_engine::Place;
 use sync_engine::observe::{Identities, Looks, NodeType, Seen};
-use sync_engine::{Block, NodeId, RelPath, Trees};
+use sync_engine::{Block, Bug, NodeId, RelPath, Trees, planted};
 
 use super::Observer;
 use super::doubt::Doubt;
@@ -167,6 +167,7 @@ impl Observer {
     pub(super) fn leads_to(&self, parent: NodeId, through: Through) -> bool {
         match through {
             Through::Checked => true,
+            Through::Dir(_) if planted(Bug::WayIgnored) => true,
             Through::Dir(_) if parent == NodeId::ROOT => true,
             Through::Dir(None) => false,
             Through::Dir(Some(print)) => self
@@ -230,6 +231,7 @@ impl Observer {
         };
         match sight {
             Sight::Absent => Seen::Absent,
+            Sight::Unknown(_) if planted(Bug::UnreadableTakenForGone) => Seen::Absent,
             Sight::Unknown(block) => Seen::Unknown(block.clone()),
             Sight::Other(_) => Seen::Unknown(Block::UnsupportedType),
             Sight::File(print) => present(print, NodeType::File),

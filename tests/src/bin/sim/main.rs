@@ -1,5 +1,6 @@
 //! `cargo sim --seeds N [--from SEED]`: runs simulated worlds, each seed twice, on all cores, and ends with one line of
-//! what came of it. A seed that fails is told, with the shortest story that was found to fail in the same world.
+//! what came of it. A seed that fails is told, with the shortest story that was found to fail in the same world. With
+//! `--first` the first one that fails is the last, and its story stays as long as it is.
 
 use anyhow::{Context as _, Result, bail};
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ struct Args {
     n_seeds: u64,
     from: u64,
     tells: bool,
+    ends_at_first: bool,
 }
 
 fn args() -> Result<Args> {
@@ -24,6 +26,7 @@ fn args() -> Result<Args> {
         n_seeds: 100,
         from: 0,
         tells: false,
+        ends_at_first: false,
     };
     let mut given = std::env::args().skip(1);
     while let Some(arg) = given.next() {
@@ -37,7 +40,8 @@ fn args() -> Result<Args> {
             "--seeds" => args.n_seeds = number()?,
             "--from" => args.from = number()?,
             "--tell" => args.tells = true,
-            _ => bail!("unknown option {arg}; usage: cargo sim [--seeds N] [--from SEED] [--tell]"),
+            "--first" => args.ends_at_first = true,
+            _ => bail!("unknown option {arg}; usage: cargo sim [--seeds N] [--from SEED] [--tell] [--first]"),
         }
     }
     Ok(args)
@@ -71,7 +75,10 @@ fn main() -> ExitCode {
                     if args.from + args.n_seeds <= seed {
                         return;
                     }
-                    if let Some(failure) = try_seed(seed, args.tells) {
+                    if let Some(failure) = try_seed(seed, &args) {
+                        if args.ends_at_first {
+                            next.store(u64::MAX / 2, Ordering::Relaxed);
+                        }
                         println!("seed {seed}: {failure}");
                         failures.lock().expect("no thread panics with it").push(seed);
                     }
@@ -90,10 +97,10 @@ fn main() -> ExitCode {
 }
 
 /// Runs a seed twice; returns what was wrong.
-fn try_seed(seed: u64, tells: bool) -> Option<String> {
+fn try_seed(seed: u64, args: &Args) -> Option<String> {
     let wildness = Wildness::of(seed);
     let first = run(seed, wildness);
-    if tells {
+    if args.tells {
         first.told.iter().for_each(|line| println!("{line}"));
     }
     let second = run(seed, wildness);
@@ -107,6 +114,9 @@ fn try_seed(seed: u64, tells: bool) -> Option<String> {
         ));
     }
     let failure = first.failure?;
+    if args.ends_at_first {
+        return Some(failure);
+    }
     let acts = story_of(seed, wildness);
     let shortest = shorten(seed, wildness, &acts, &failure, SHORTENING_RUNS_MAX);
     let lines: Vec<String> = shortest.iter().map(|act| format!("  {act}")).collect();

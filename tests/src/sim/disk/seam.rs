@@ -283,6 +283,8 @@ impl OpenFile for SimFile {
         let mut place = self.0.place.lock().unwrap_or_else(PoisonError::into_inner);
         let len = self.read_at(bytes, *place)?;
         *place += len as u64;
+        drop(place);
+        self.0.held.was_read();
         Ok(len)
     }
 

@@ -5,6 +5,7 @@ use super::crash::Armed;
 use super::durable::Durable;
 use super::fail::Fail;
 use super::handle::Owner;
+use super::meddle::Meddler;
 use super::node::{Attributes, Body, Id, Node, TOP, Troubles};
 use super::options::Options;
 use super::watch::{Happened, Watches};
@@ -39,6 +40,8 @@ pub(super) struct State {
     pub(super) locks: BTreeMap<Id, u64>,
     /// The last number given to an open file or directory.
     pub(super) last_serial: u64,
+    /// What is to happen as soon as the client has read a part of a file.
+    pub(super) meddler: Meddler,
     /// When the system last flushed everything by itself, by the time that has passed, in nanoseconds.
     pub(super) synced_ns: i64,
     next_id: u64,
@@ -62,6 +65,7 @@ impl State {
             armed: Armed::default(),
             locks: BTreeMap::new(),
             last_serial: 0,
+            meddler: Meddler::default(),
             synced_ns: 0,
             next_id: 0,
             last_number: 1,
