@@ -18,6 +18,7 @@ mod places;
 mod rules;
 mod safety;
 mod screen;
+mod simulation;
 mod stamps;
 mod store;
 mod support;
