@@ -89,10 +89,8 @@ fn no_decoder_fails_on_hostile_bytes() -> Result<()> {
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..n_threads).map(|_| scope.spawn(work)).collect();
-        let ended = workers.into_iter().map(std::thread::ScopedJoinHandle::join);
-        ended
-            .map(|ended| ended.expect("a worker catches panics"))
-            .collect()
+        let mut ended = workers.into_iter().map(std::thread::ScopedJoinHandle::join);
+        ended.try_for_each(|ended| ended.expect("a worker catches panics"))
     })
 }
 

@@ -1,6 +1,8 @@
 //! What a time stamp cannot tell: files that are written within one tick of the disk's stamps. The real observer watches
 //! a simulated disk that knows every second second only.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
