@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod binaries;
+pub mod chaos;
 pub mod device;
 pub mod events;
 pub mod fuzz;

@@ -25,6 +25,7 @@ mod rogue;
 mod rules;
 mod safety;
 mod screen;
+mod simulation;
 mod stamps;
 mod store;
 mod support;

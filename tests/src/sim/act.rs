@@ -229,8 +229,10 @@ fn line(dice: &mut Noise, device: u8) -> Act {
     Act::Line { device, weather }
 }
 
+/// As it is written in the code, so that a story can be kept as a test.
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        let act = format!("{self:?}").replace("weather: ", "weather: LineWeather::");
+        write!(f, "Act::{act}")
     }
 }

@@ -163,6 +163,23 @@ impl SimClient {
         });
     }
 
+    /// Lets the client, or the computer, crash right after it has remembered so many more things.
+    pub fn kill_after_saves(&mut self, n_saves: u64, crash: Crash) {
+        self.armed = Some(crash);
+        let (disk, wire, memory) = (self.disk.clone(), self.wire.clone(), self.memory.clone());
+        self.memory.tell_after(n_saves, move || {
+            disk.crash(crash);
+            wire.hang_up();
+            memory.end();
+        });
+    }
+
+    /// Returns how often the client has saved what it remembers, in all its lives.
+    #[must_use]
+    pub fn n_saves(&self) -> u64 {
+        self.memory.n_saves()
+    }
+
     /// Ends what is left of a client that has crashed.
     fn bury(&mut self) {
         self.wire.hang_up();
