@@ -24,7 +24,9 @@ fn nothing_is_lost_in_simulated_worlds() -> Result<()> {
         }
     };
     let seeds: Vec<u64> = seeds.collect();
-    let findings = on_all_cores(&seeds, |seed| try_seed(*seed, true).1.map(|found| found.to_string()));
+    let findings = on_all_cores(&seeds, |seed| {
+        try_seed(*seed, true).1.map(|found| found.to_string())
+    });
     let findings: Vec<String> = findings.into_iter().flatten().collect();
     assert!(findings.is_empty(), "{}", findings.join("\n"));
     Ok(())

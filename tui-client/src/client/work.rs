@@ -231,7 +231,8 @@ fn drive(driver: Driver, notices: broadcast::Sender<Notice>) -> watch::Receiver<
                 // That nobody listens is no failure.
                 let _ = notices.send(Notice::Error(Trouble {
                     what: format!("the client has a fault and stopped: {error}"),
-                    done: "nothing was taken away; what was under way is looked at anew at the next start".into(),
+                    done: "nothing was taken away; what was under way is looked at anew at the next start"
+                        .into(),
                     todo: "start the client again, and report this with what is in the log".into(),
                 }));
                 Exit::Failed

@@ -13,7 +13,8 @@ use tests::sim::search::{on_all_cores, try_seed};
 use tests::sim::world::sweep::sweep;
 
 /// How the program is called.
-const USAGE: &str = "cargo sim [--seeds N] [--from SEED] [--tell] [--first] | --sweep [--from SEED] [--stride N]";
+const USAGE: &str =
+    "cargo sim [--seeds N] [--from SEED] [--tell] [--first] | --sweep [--from SEED] [--stride N]";
 
 /// What was asked for.
 struct Args {
