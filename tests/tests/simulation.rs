@@ -119,18 +119,46 @@ fn a_copy_of_an_old_version_comes_to_rest_after_a_loss_of_memory() {
 /// Once a download that was begun, and not wanted any more, was left in staging.
 #[test]
 fn a_download_that_is_not_wanted_any_more_leaves_nothing_behind() {
-    let mut acts = vec![edit(0, 0, 0, 8)];
-    for n_bytes in [2_000, 20_000, 60_000] {
-        acts.extend([
-            edit(0, 19, 0, 0),
-            Act::Pass(30),
-            line(1, LineWeather::BreaksAfter(n_bytes)),
-            Act::Pass(300),
-            edit(0, 3, 0, 0),
-            Act::Settle,
-        ]);
-    }
-    check(2, &acts);
+    let acts = [
+        edit(0, 117, 56772, 29560),
+        Act::Pass(23),
+        edit(1, 39, 29510, 59359),
+        Act::Pass(182),
+        line(0, LineWeather::Fair(181)),
+        edit(1, 246, 42826, 27607),
+        Act::Pass(96),
+        edit(0, 189, 45414, 62138),
+        edit(1, 174, 60739, 60823),
+        Act::Settle,
+        Act::Pass(10),
+        edit(1, 152, 5556, 31498),
+        edit(0, 113, 62257, 64724),
+        edit(1, 63, 22239, 40083),
+        edit(0, 254, 25593, 49159),
+        Act::Pass(2642),
+        edit(0, 1, 46355, 37163),
+        Act::Pass(2),
+        line(0, LineWeather::Fair(197)),
+        Act::Pass(1),
+        edit(0, 170, 42718, 59721),
+        edit(0, 80, 40766, 7988),
+        edit(0, 75, 30856, 2902),
+        Act::Pass(78),
+        Act::Pass(60),
+        Act::Pass(241),
+        line(1, LineWeather::Fair(149)),
+        edit(1, 38, 42739, 65094),
+        edit(0, 115, 50254, 21759),
+        Act::Pass(6553),
+        edit(0, 126, 34869, 46315),
+        Act::Pass(631),
+        edit(1, 138, 58149, 65535),
+        line(1, LineWeather::Silent),
+        Act::Pass(109),
+        edit(0, 212, 13080, 30291),
+        Act::Settle,
+    ];
+    check(33, &acts);
 }
 
 /// The line breaks and the computer with it, again and again, while a large file is replaced.
