@@ -359,8 +359,6 @@ fn disk_of(seed: u64, kind: u64) -> Options {
         tells_birth: !(kind / 5).is_multiple_of(4),
         can_exchange: !(kind / 20).is_multiple_of(3),
         is_choppy: (kind / 60).is_multiple_of(3),
-        folds_case: (kind / 1440).is_multiple_of(6),
-        folds_form: (kind / 1440).is_multiple_of(12),
         ..Options::new(seed)
     }
 }
@@ -369,7 +367,6 @@ fn watch_of(kind: u64) -> WatchOptions {
     WatchOptions {
         waiting_max: [16_384, 16][usize::from((kind / 180).is_multiple_of(4))],
         repeat_one_in: [0, 5][(kind / 720 % 2) as usize],
-        lose_one_in: [0, 0, 0, 6][(kind / 20_000 % 4) as usize],
         ..WatchOptions::default()
     }
 }

@@ -37,9 +37,12 @@ impl World {
     }
 
     fn mend(&mut self) -> Result<()> {
+        self.server.set_room(None);
         self.start_server()?;
         for n in 0..self.clients.len() {
             self.clients[n].set_weather(Weather::Fair(2));
+            self.clients[n].disk.set_space(None);
+            self.clients[n].disk.mend();
             if !self.clients[n].is_running() {
                 self.end_client(n, Crash::Kill);
             }
