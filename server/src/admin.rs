@@ -5,7 +5,7 @@ mod backup;
 mod epoch;
 mod export;
 mod history;
-mod moment;
+pub(crate) mod moment;
 mod people;
 mod prune;
 mod restore;

@@ -77,10 +77,7 @@ impl Gate {
         let mut addresses = self.lock();
         let now = Instant::now();
         if ADDRESSES_MAX <= addresses.len() && !addresses.contains_key(&address) {
-            addresses.retain(|_, seen| !seen.strangers.is_empty() || now.duration_since(seen.since) < WINDOW);
-            if ADDRESSES_MAX <= addresses.len() {
-                return None;
-            }
+            make_room(&mut addresses, now);
         }
         let seen = addresses.entry(address).or_insert_with(|| Address::new(now));
         if self.limits.strangers_per_address_max <= seen.strangers.len()
@@ -102,7 +99,8 @@ impl Gate {
         ))
     }
 
-    /// Tells whether an address may try to be admitted, and counts a registration.
+    /// Tells whether an address may try to be admitted, and counts a registration. Too many of those keep nobody from
+    /// an account that there is.
     pub(crate) fn may_try(&self, address: IpAddr, is_registration: bool) -> bool {
         let mut addresses = self.lock();
         let Some(seen) = addresses.get_mut(&address) else {
@@ -112,8 +110,8 @@ impl Gate {
         if is_registration {
             seen.registrations += 1;
         }
-        seen.failures < self.limits.failures_per_minute_max
-            && seen.registrations <= self.limits.registrations_per_minute_max
+        let may_register = seen.registrations <= self.limits.registrations_per_minute_max;
+        seen.failures < self.limits.failures_per_minute_max && (may_register || !is_registration)
     }
 
     /// Counts a failure.
@@ -125,6 +123,16 @@ impl Gate {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Address>> {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Forgets addresses: first those whose attempts no longer count. If that is not enough, somebody comes from more
+/// addresses than a person has; then only those with a stranger at the door are kept, which the number of connections
+/// bounds. To turn new addresses away instead would lock everybody out.
+fn make_room(addresses: &mut HashMap<IpAddr, Address>, now: Instant) {
+    addresses.retain(|_, seen| !seen.strangers.is_empty() || now.duration_since(seen.since) < WINDOW);
+    if ADDRESSES_MAX <= addresses.len() {
+        addresses.retain(|_, seen| !seen.strangers.is_empty());
     }
 }
 
@@ -202,6 +210,20 @@ mod tests {
             gate.failed(here);
         }
         assert!(!gate.may_try(here, false));
+    }
+
+    #[test]
+    fn however_many_addresses_try_the_table_is_bounded_and_nobody_is_locked_out() {
+        let gate = Gate::new(Limits::default());
+        let staying = gate.enter("192.0.2.1".parse().unwrap()).unwrap();
+        for n in 0..100_000_u32 {
+            let address = IpAddr::V4(n.into());
+            let entered = gate.enter(address);
+            assert!(entered.is_some(), "{address} is locked out");
+            gate.failed(address);
+            assert!(gate.lock().len() <= ADDRESSES_MAX);
+        }
+        assert!(gate.lock().contains_key(&staying.1.address()));
     }
 
     #[test]

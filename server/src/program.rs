@@ -5,7 +5,7 @@ use clap::error::ErrorKind;
 use common::certificate::{Certificate, CertificateFiles};
 use common::file::IfExists;
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use crate::admin;
@@ -67,6 +67,7 @@ fn start_log() {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .try_init();
 }
 
@@ -113,9 +114,9 @@ fn serve(arguments: &ServeArguments) -> Result<(), Trouble> {
             )
         })?;
     runtime.block_on(async {
-        let running = Server::start(arguments.options())
-            .await
-            .map_err(|error| error.trouble())?;
+        let mut options = arguments.options();
+        options.limits.connections_max = crate::descriptors::connections_max(options.limits.connections_max);
+        let running = Server::start(options).await.map_err(|error| error.trouble())?;
         let stop = stop_requests();
         print_line(&format!(
             "ready addr={} fingerprint={}",

@@ -3,7 +3,7 @@
 //! over a tree in memory; it never writes. What it admits leaves a valid tree valid.
 
 use crate::name::DEPTH_MAX;
-use crate::{Change, Content, Hash, Kind, MoveTo, Name, Node, NodeId, Rejection, Version};
+use crate::{Bug, Change, Content, Hash, Kind, MoveTo, Name, Node, NodeId, Rejection, Version, planted};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -95,7 +95,8 @@ fn check<V: View>(view: &V, change: &Change) -> Result<Effects, Stop<V::Error>> 
         Change::Move { moves } => relocate(view, moves),
         Change::Delete { id, base } => {
             let node = current(view, *id, *base)?;
-            if node.kind.is_dir() && view.has_children(*id).map_err(Stop::View)? {
+            let is_full = node.kind.is_dir() && view.has_children(*id).map_err(Stop::View)?;
+            if is_full && !planted(Bug::AdmitDeleteFull) {
                 return Err(Rejection::NotEmpty.into());
             }
             Ok([(*id, None)].into())
@@ -117,7 +118,7 @@ fn current<V: View>(view: &V, id: NodeId, base: Version) -> Result<Node, Stop<V:
         return Err(Rejection::Malformed.into());
     }
     match view.item(id).map_err(Stop::View)? {
-        Some((version, node)) if version == base => Ok(node),
+        Some((version, node)) if version == base || planted(Bug::AdmitStale) => Ok(node),
         Some((version, _)) => Err(Rejection::Stale(Some(version)).into()),
         None => Err(Rejection::Stale(None).into()),
     }
@@ -127,11 +128,13 @@ fn create<V: View>(view: &V, id: NodeId, node: &Node) -> Result<Effects, Stop<V:
     if id == NodeId::ROOT || node.mark.as_ref().is_some_and(|mark| mark.with == id) {
         return Err(Rejection::Malformed.into());
     }
-    if view.id_used(id).map_err(Stop::View)? {
+    if view.id_used(id).map_err(Stop::View)? && !planted(Bug::AdmitUsedId) {
         return Err(Rejection::IdUsed.into());
     }
     check_parent(view, node.parent)?;
-    if let Some(other) = view.child(node.parent, &node.name).map_err(Stop::View)? {
+    if let Some(other) = view.child(node.parent, &node.name).map_err(Stop::View)?
+        && !planted(Bug::AdmitTakenName)
+    {
         return Err(Rejection::NameTaken(other).into());
     }
     check_above(view, id, node.parent, &BTreeMap::new())?;
@@ -188,11 +191,14 @@ fn check_above<V: View>(
     moved: &BTreeMap<NodeId, NodeId>,
 ) -> Result<(), Stop<V::Error>> {
     let mut above = parent;
-    for _ in 0..DEPTH_MAX {
+    for _ in 0..DEPTH_MAX + usize::from(planted(Bug::AdmitTooDeep)) {
         if above == NodeId::ROOT {
             return Ok(());
         }
         if above == id {
+            if planted(Bug::AdmitCycle) {
+                return Ok(());
+            }
             return Err(Rejection::Cycle.into());
         }
         above = match moved.get(&above) {
@@ -218,7 +224,7 @@ fn check_content<V: View>(view: &V, kind: &Kind) -> Result<(), Stop<V::Error>> {
             Err(Rejection::Malformed.into())
         };
     }
-    if view.has_content(content).map_err(Stop::View)? {
+    if view.has_content(content).map_err(Stop::View)? || planted(Bug::AdmitMissingContent) {
         Ok(())
     } else {
         Err(Rejection::MissingContent(content.hash).into())

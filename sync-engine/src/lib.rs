@@ -15,6 +15,7 @@ pub mod name;
 pub mod node;
 pub mod observe;
 pub mod plan;
+pub mod planted;
 pub mod rejection;
 pub mod session;
 pub mod time;
@@ -31,6 +32,7 @@ pub use node::{ConflictMark, Content, FileState, Kind, Node, Target, TargetError
 pub use plan::{
     Brake, Folding, MoveCause, NameRules, Place, Plan, Policy, Record, Remark, Removals, Step, plan,
 };
+pub use planted::{Bug, planted};
 pub use rejection::{Reaction, react};
 pub use session::Session;
 pub use tree::{Tree, TreeError};

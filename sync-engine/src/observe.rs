@@ -10,7 +10,7 @@
 //! tree's names. So before anything is said to be gone, such a directory is looked into, under a parent of its own.
 
 use crate::plan::Place;
-use crate::{Block, Kind, Name, NodeId, Tree};
+use crate::{Block, Bug, Kind, Name, NodeId, Tree, planted};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
@@ -148,7 +148,8 @@ pub fn observe(tree: &Tree, identities: &impl Identities, looks: &Looks, moment:
         }
     }
     let strangers = scene.strangers();
-    let is_explored = moment == Moment::Settled && strangers.values().all(Option::is_some);
+    let is_settled = moment == Moment::Settled || planted(Bug::GoneAtFirstGlance);
+    let is_explored = is_settled && strangers.values().all(Option::is_some);
     let mut undecided: BTreeSet<&Place> = unlooked.iter().map(|(at, _)| *at).collect();
     if !is_explored || !replaced.is_empty() {
         undecided.extend(losses.iter().chain(&replaced));

@@ -16,6 +16,7 @@ mod heal;
 mod holds;
 mod journal;
 mod lookback;
+mod mishap;
 mod outbox;
 mod pace;
 mod proof;

@@ -47,6 +47,8 @@ pub enum Block {
     Refused(String),
     /// The account has as many bytes on the server as it may have.
     Quota,
+    /// It is a directory that was deleted elsewhere, and here something is in it that is not synchronised.
+    NotEmpty,
 }
 
 /// See the module's page.

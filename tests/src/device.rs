@@ -3,7 +3,7 @@
 
 use crate::binaries::binaries;
 use crate::events::{Event, Events};
-use crate::process::{END_TIMEOUT, Finished, Process, run};
+use crate::process::{END_TIMEOUT, Finished, Process, run, run_by};
 use crate::tree::{Tree, tree};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::fs;
@@ -58,8 +58,11 @@ pub struct Device {
     pub folder: PathBuf,
     /// Its configuration directory.
     pub config: PathBuf,
+    /// The command line that its programs are run by, such as that of `setpriv`; empty when they are run as they are.
+    pub run_by: Vec<String>,
     join: Join,
     process: Option<Process>,
+    ended: String,
 }
 
 impl Device {
@@ -72,8 +75,10 @@ impl Device {
             name: name.to_owned(),
             folder: home.join(name).join("folder"),
             config: home.join(name).join("config"),
+            run_by: Vec::new(),
             join,
             process: None,
+            ended: String::new(),
         };
         fs::create_dir_all(&device.folder)?;
         fs::create_dir_all(&device.config)?;
@@ -101,7 +106,7 @@ impl Device {
     /// # Errors
     /// When the program cannot be built.
     pub fn client(&self) -> Result<Command> {
-        let mut command = Command::new(&binaries()?.client);
+        let mut command = run_by(&self.run_by, &binaries()?.client);
         command
             .env("HOLDFAST_CONFIG_DIR", &self.config)
             .env_remove("RUST_BACKTRACE")
@@ -155,7 +160,7 @@ impl Device {
     pub fn stop(&mut self) -> Result<Finished> {
         let process = self.process.take().context("the client does not run")?;
         process.terminate();
-        process.finish(END_TIMEOUT)
+        self.keep(process.finish(END_TIMEOUT)?)
     }
 
     /// Ends the client at once, wherever it is.
@@ -165,7 +170,7 @@ impl Device {
     pub fn kill(&mut self) -> Result<Finished> {
         let process = self.process.take().context("the client does not run")?;
         process.kill();
-        process.finish(END_TIMEOUT)
+        self.keep(process.finish(END_TIMEOUT)?)
     }
 
     /// Waits until the client ends by itself.
@@ -174,7 +179,20 @@ impl Device {
     /// When it does not run or does not end in time.
     pub fn finish(&mut self) -> Result<Finished> {
         let process = self.process.take().context("the client does not run")?;
-        process.finish(PATIENCE)
+        self.keep(process.finish(PATIENCE)?)
+    }
+
+    /// Keeps the log of a client that has ended.
+    fn keep(&mut self, finished: Finished) -> Result<Finished> {
+        self.ended.push_str(&finished.stderr);
+        Ok(finished)
+    }
+
+    /// Returns the logs of this device's clients, those that have ended included.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let now = self.process.as_ref().map(|process| process.stderr.text());
+        self.ended.clone() + &now.unwrap_or_default()
     }
 
     /// Runs the client headless until it is synced or cannot go on, with further options.

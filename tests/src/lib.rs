@@ -2,13 +2,17 @@
 //! can be cut, and eyes on all of it. The demo and the end-to-end tests are written with it. It knows the programs only
 //! from outside: their commands, their output and the folders on disk.
 
+pub mod account;
 pub mod binaries;
+pub mod chaos;
 pub mod device;
 pub mod events;
+pub mod fuzz;
 pub mod lines;
 pub mod noise;
 pub mod process;
 pub mod proxy;
+pub mod rogue;
 pub mod server_process;
 pub mod settle;
 pub mod sim;
@@ -16,6 +20,7 @@ pub mod tokens;
 pub mod tree;
 pub mod world;
 
+pub use account::account;
 pub use device::{Device, Join};
 pub use events::{Event, Events};
 pub use process::{Finished, Process};

@@ -3,6 +3,7 @@
 
 use crate::lines::Lines;
 use anyhow::{Context as _, Result, bail};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -245,6 +246,19 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
         self.running.wait(END_TIMEOUT);
+    }
+}
+
+/// Returns the command line of a program that is run by another one, if any, such as `setpriv` or `env`.
+#[must_use]
+pub fn run_by(runner: &[String], program: &Path) -> Command {
+    match runner.split_first() {
+        Some((first, args)) => {
+            let mut command = Command::new(first);
+            command.args(args).arg(program);
+            command
+        }
+        None => Command::new(program),
     }
 }
 

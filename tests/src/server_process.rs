@@ -1,7 +1,7 @@
 //! A real server on a free port of this computer, with a store in a directory of its own.
 
 use crate::binaries::binaries;
-use crate::process::{END_TIMEOUT, Finished, Process, run};
+use crate::process::{END_TIMEOUT, Finished, Process, run, run_by};
 use anyhow::{Context as _, Result, bail};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,16 +16,22 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct ServerOptions {
     /// More arguments of its command line.
     pub args: Vec<String>,
+    /// The command line that it is run by, such as that of `env`; empty when it is run as it is.
+    pub run_by: Vec<String>,
+    /// Variables of its environment.
+    pub env: Vec<(String, String)>,
 }
 
 /// A server process; ended when dropped. Its store outlives it, so that it can be started again.
 #[derive(Debug)]
 pub struct ServerProcess {
     home: PathBuf,
-    options: ServerOptions,
+    /// How it is started the next time.
+    pub options: ServerOptions,
     address: SocketAddr,
     fingerprint: String,
     process: Option<Process>,
+    ended: String,
 }
 
 impl ServerProcess {
@@ -41,6 +47,7 @@ impl ServerProcess {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             fingerprint: String::new(),
             process: None,
+            ended: String::new(),
         };
         server.start_again()?;
         Ok(server)
@@ -52,7 +59,7 @@ impl ServerProcess {
     /// When it does not get ready; the error shows what it wrote.
     pub fn start_again(&mut self) -> Result<()> {
         self.process = None;
-        let mut command = Command::new(&binaries()?.server);
+        let mut command = run_by(&self.options.run_by, &binaries()?.server);
         command
             .args(["--listen", &self.address.to_string()])
             .arg("--data")
@@ -60,6 +67,7 @@ impl ServerProcess {
             .arg("--certs")
             .arg(self.certs())
             .args(&self.options.args)
+            .envs(self.options.env.iter().cloned())
             .current_dir(&self.home);
         let process = Process::start("the server", &mut command)?;
         let ready = process.stdout.wait(0, READY_TIMEOUT, Ready::parse);
@@ -88,7 +96,7 @@ impl ServerProcess {
     pub fn terminate(&mut self) -> Result<Finished> {
         let process = self.process.take().context("the server does not run")?;
         process.terminate();
-        process.finish(END_TIMEOUT)
+        self.keep(process.finish(END_TIMEOUT)?)
     }
 
     /// Ends it at once, wherever it is.
@@ -98,7 +106,26 @@ impl ServerProcess {
     pub fn kill(&mut self) -> Result<Finished> {
         let process = self.process.take().context("the server does not run")?;
         process.kill();
-        process.finish(END_TIMEOUT)
+        self.keep(process.finish(END_TIMEOUT)?)
+    }
+
+    /// Keeps the log of a server that has ended.
+    fn keep(&mut self, finished: Finished) -> Result<Finished> {
+        self.ended.push_str(&finished.stderr);
+        Ok(finished)
+    }
+
+    /// Returns its log, from its first start on.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let now = self.process.as_ref().map(|process| process.stderr.text());
+        self.ended.clone() + &now.unwrap_or_default()
+    }
+
+    /// Tells whether it runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.process.as_ref().is_some_and(Process::is_running)
     }
 
     /// Where it listens; the same after each start.

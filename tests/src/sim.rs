@@ -6,5 +6,6 @@ pub mod client;
 pub mod disk;
 mod ledger;
 mod person;
+pub mod search;
 pub mod server;
 pub mod world;

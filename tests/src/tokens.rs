@@ -25,11 +25,7 @@ impl Tokens {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&mut self, path: &Path) -> Result<String> {
-        let token = format!(
-            "token-{:x}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
+        let token = Self::fresh();
         if let Some(dir) = path.parent() {
             fs::create_dir_all(dir)?;
         }
@@ -65,23 +61,58 @@ impl Tokens {
     /// When one is missing; the error names all that are.
     pub fn all_in(&self, folders: &[&Path]) -> Result<()> {
         for folder in folders {
-            let found = contents(folder)?;
-            let missing: Vec<_> = self
-                .0
-                .iter()
-                .filter(|(token, _)| {
-                    !found
-                        .iter()
-                        .any(|content| content.contains(&format!("{token}\n")))
-                })
-                .collect();
-            ensure!(missing.is_empty(), "lost in {}: {missing:?}", folder.display());
+            let missing = self.missing_in(folder)?;
+            ensure!(
+                missing.is_empty(),
+                "lost in {}: {:?}",
+                folder.display(),
+                missing.0
+            );
         }
         Ok(())
     }
+
+    /// Returns the tokens that are in no file of a folder.
+    ///
+    /// # Errors
+    /// When something there cannot be read.
+    pub fn missing_in(&self, folder: &Path) -> Result<Self> {
+        let found = contents(folder)?;
+        let is_missing = |token: &str| {
+            let line = format!("{token}\n");
+            !found.iter().any(|content| content.contains(&line))
+        };
+        let missing = self.0.iter().filter(|(token, _)| is_missing(token));
+        Ok(Self(
+            missing
+                .map(|(token, path)| (token.clone(), path.clone()))
+                .collect(),
+        ))
+    }
+
+    /// Tells whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Remembers a token that was written in another way.
+    pub fn add(&mut self, token: String, path: &Path) {
+        self.0.insert(token, path.to_owned());
+    }
+
+    /// Returns a token that was never written before.
+    #[must_use]
+    pub fn fresh() -> String {
+        format!(
+            "token-{:x}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        )
+    }
 }
 
-/// Returns the contents of all files in a folder that are text, without those in the client's own directory.
+/// Returns the contents of all files in a folder as text, without those in the client's own directory.
 fn contents(folder: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
     let mut dirs = vec![folder.to_owned()];
@@ -92,7 +123,7 @@ fn contents(folder: &Path) -> Result<Vec<String>> {
             if kind.is_dir() && entry.file_name() != ".holdfast" {
                 dirs.push(entry.path());
             } else if kind.is_file() {
-                found.extend(String::from_utf8(fs::read(entry.path())?));
+                found.push(String::from_utf8_lossy(&fs::read(entry.path())?).into_owned());
             }
         }
     }

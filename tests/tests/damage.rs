@@ -1,10 +1,11 @@
 //! Stores and databases that are lost, old or damaged: nothing is deleted for it, on no device.
 
-use crate::support::{n_conflicts, picture};
-use anyhow::Result;
+use crate::support::{n_conflicts, picture, scaled};
+use anyhow::{Context as _, Result};
 use std::fs;
 use std::path::Path;
-use tests::{Device, Tokens, World, settle};
+use tests::noise::Noise;
+use tests::{Device, Tokens, World, account, settle};
 
 /// Returns the paths of the client's database, whatever belongs to it included.
 fn database(device: &Device) -> Result<Vec<std::path::PathBuf>> {
@@ -60,9 +61,55 @@ fn a_damaged_database_is_put_aside_and_rebuilt() -> Result<()> {
     tokens.all_in(&[&first.folder, &second.folder])
 }
 
+/// I14: whatever has become of the database, no deletion comes of it, and what was edited while it was damaged is not
+/// lost.
+#[test]
+fn a_database_damaged_in_any_way_costs_no_file_and_no_edit() -> Result<()> {
+    let (world, first, mut second, mut tokens) = two_with_files()?;
+    let n_damages: u64 = scaled(5, 10);
+    for seed in 0..n_damages {
+        let mut noise = Noise::new(seed);
+        second.kill()?;
+        for path in database(&second)? {
+            let mut bytes = fs::read(&path)?;
+            let at = |number: u64, len: usize| usize::try_from(number % len.max(1) as u64);
+            match seed % 5 {
+                0 => bytes.truncate(at(noise.number(), bytes.len())?),
+                1 => bytes.fill(0),
+                2 => bytes = noise.bytes(bytes.len()),
+                3 => (0..40).try_for_each(|_| -> Result<()> {
+                    let index = at(noise.number(), bytes.len())?;
+                    bytes.get_mut(index).into_iter().for_each(|byte| *byte ^= 0x41);
+                    Ok(())
+                })?,
+                _ => bytes.clear(),
+            }
+            fs::write(&path, bytes)?;
+        }
+        // Edited while there is no base to compare with: both sides are kept.
+        let edited = second.path(&format!("box 0/{}.txt", 3 * (seed % 4)));
+        tokens.write(&edited)?;
+        tokens.write(&second.path(&format!("made when damaged {seed}.txt")))?;
+        second.start()?;
+        settle(&[&first, &second]).with_context(|| format!("with seed {seed}"))?;
+    }
+    let tree = settle(&[&first, &second])?;
+    // Some damage is found where it does no harm; then an edit is just an edit.
+    let (n_before, n_damages) = (12 + 3, usize::try_from(n_damages)?);
+    assert!(
+        (n_before + n_damages..=n_before + 2 * n_damages).contains(&tree.len()),
+        "{tree:?}"
+    );
+    assert!((0..12).all(|n| first.path(&format!("box {}/{n}.txt", n % 3)).exists()));
+    account(&world, &[&first, &second], tokens)
+}
+
 #[test]
 fn a_server_put_back_to_an_older_store_heals_and_deletes_nothing() -> Result<()> {
     let (mut world, first, second, mut tokens) = two_with_files()?;
+    // The newest thing in the backup is not changed later; so it shows how far the two histories are one.
+    tokens.write(&first.path("newest.txt"))?;
+    settle(&[&first, &second])?;
     world.server.terminate()?;
     let backup = world.home().join("backup");
     copy_dir(&world.server.data(), &backup)?;

@@ -2,22 +2,33 @@
 //! binary, so that the programs are built once.
 
 mod chaos;
+mod clocks;
 mod conflicts;
 mod contents;
 mod damage;
 mod directories;
 mod disk;
+mod doctor;
+mod editors;
 mod edits;
+mod full;
+mod fuzz;
 mod harness;
 mod history;
+mod hostile;
 mod joining;
 mod live;
 mod names;
 mod places;
+mod power;
+mod rogue;
 mod rules;
 mod safety;
 mod screen;
+mod simulation;
+mod stamps;
 mod store;
 mod support;
 mod transfers;
 mod trust;
+mod unreadable;

@@ -1,7 +1,7 @@
 //! Names: kept exactly as given, bytes included.
 
 use anyhow::Result;
-use tests::{World, settle};
+use tests::{Tokens, World, account, settle};
 
 #[test]
 fn names_that_a_person_would_not_choose_arrive_exactly() -> Result<()> {
@@ -90,5 +90,98 @@ fn the_clients_own_directory_is_never_synchronised() -> Result<()> {
     first.write("a.txt", "a")?;
     settle(&[&first, &second])?;
     assert!(!second.folder.join(".holdfast").join("note.txt").exists());
+    Ok(())
+}
+
+/// I19: names that look the same, or are the same but for case, are different files and stay so.
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_differ_only_in_case_or_unicode_form_stay_apart_and_come_to_rest() -> Result<()> {
+    let (world, [first, mut second]) = World::with_devices()?;
+    let mut tokens = Tokens::new();
+    for name in [
+        "caf\u{e9}.txt",
+        "cafe\u{301}.txt",
+        "Foo",
+        "foo",
+        "FOO",
+        "dir/X.txt",
+        "Dir/x.txt",
+    ] {
+        tokens.write(&first.path(name))?;
+    }
+    let before = settle(&[&first, &second])?;
+    let journal = |device: &tests::Device| -> Result<Option<u64>> {
+        Ok(device
+            .json("status", &[])?
+            .first()
+            .and_then(|status| status.number("journal")))
+    };
+    let then = journal(&first)?;
+    // Looking at everything anew changes nothing.
+    second.stop()?;
+    second.start()?;
+    assert_eq!(settle(&[&first, &second])?, before);
+    assert_eq!(journal(&first)?, then);
+    second.rename("Foo", "fOO")?;
+    let after = settle(&[&first, &second])?;
+    assert_eq!(after.len(), before.len());
+    assert_eq!(journal(&first)?, then.map(|then| then + 1));
+    account(&world, &[&first, &second], tokens)
+}
+
+/// I27: what a name says to a terminal is never said to one, by no command, no log and no line of the client.
+#[cfg(unix)]
+#[test]
+fn a_name_with_control_characters_is_shown_escaped_everywhere() -> Result<()> {
+    let (world, [first, mut second]) = World::with_devices()?;
+    let names = [
+        "esc\u{1b}[2Jape.txt",
+        "new\nline.txt",
+        "\u{202e}txt.exe",
+        "bell\u{7}.txt",
+    ];
+    for name in names {
+        first.write(name, "1")?;
+    }
+    settle(&[&first, &second])?;
+    let mut shown = String::new();
+    for command in ["status", "log", "conflicts", "devices", "doctor", "verify"] {
+        shown += &first.command(command, &[])?.stdout;
+    }
+    second.stop()?;
+    for name in names {
+        first.write(name, "of a")?;
+        second.write(name, "of b")?;
+        for command in ["history", "why"] {
+            shown += &first.command(command, &[name])?.stdout;
+        }
+    }
+    first.wait_synced()?;
+    // The lines for people, as the client without a screen writes them.
+    let mut lines = second.client()?;
+    lines
+        .args(["--headless", "--once"])
+        .arg(world.address())
+        .arg(&second.folder);
+    lines.env("RUST_LOG", "debug");
+    let finished = tests::process::run("the client for people", &mut lines, tests::device::PATIENCE)?;
+    shown += &finished.stdout;
+    shown += &finished.stderr;
+    first.wait_synced()?;
+    shown += &first.command("conflicts", &[])?.stdout;
+    shown += &world.server.admin(&["history", "1", names[0]])?.stdout;
+    shown += &world.server.log();
+    assert!(shown.contains("ape.txt") && shown.contains("conflict"), "{shown}");
+    let raw = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
+    assert!(
+        !shown.contains(raw),
+        "{:?}",
+        shown
+            .lines()
+            .filter(|line| line.contains(raw))
+            .collect::<Vec<_>>()
+    );
+    assert!(!shown.lines().any(|line| line.starts_with("line.txt")), "{shown}");
     Ok(())
 }

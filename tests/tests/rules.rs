@@ -1,7 +1,10 @@
 //! The rules of the repository, checked like everything else. A rule that is in the way is changed here, with a reason,
 //! and not passed over.
 
+mod guests;
+mod invariants;
 mod links;
+mod threats;
 
 use anyhow::{Context as _, Result};
 use std::fs;
@@ -72,11 +75,14 @@ pub(crate) fn texts() -> Result<Vec<Text>> {
     Ok(texts)
 }
 
-/// Tells what git leaves out too: what is built, and keys.
+/// Tells what git leaves out too: what is built, and keys. What is hostile on purpose follows no rule.
 fn is_left_out(path: &Path) -> bool {
     let first = path.iter().next().unwrap_or_default().to_string_lossy();
     first == ".git"
         || first.starts_with("target")
+        || ["target", "artifacts", "coverage", "corpus"]
+            .iter()
+            .any(|name| path == Path::new("fuzz").join(name))
         || (path.parent() == Some(Path::new("certs")) && !path.ends_with("README.md"))
 }
 
@@ -227,7 +233,9 @@ fn no_test_is_left_out_and_none_sleeps() -> Result<()> {
     let ignored = ["#[", "ignore"].concat();
     nothing_breaks("left out", &places_of(&[&ignored], |_| true)?);
     let sleep = ["sle", "ep("].concat();
-    let waits = |text: &Text| text.is_test() || text.path.starts_with("tests/");
+    // In the simulated world time is simulated too, and passes at once.
+    let is_simulated = |text: &Text| text.path.starts_with("tests/src/sim/");
+    let waits = |text: &Text| !is_simulated(text) && (text.is_test() || text.path.starts_with("tests/"));
     nothing_breaks("a test waits for a condition", &places_of(&[&sleep], waits)?);
     Ok(())
 }
@@ -288,6 +296,29 @@ fn the_commands_of_the_readme_are_what_the_gate_runs() -> Result<()> {
             .lines()
             .any(|line| line.trim_start().contains(command) && !line.trim_start().starts_with('#'));
         assert!(runs, "the gate does not run `{command}`");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_page_on_reliability_tells_of_every_bug_that_can_be_planted() -> Result<()> {
+    let page = fs::read_to_string(repository().join("docs/reliability.md"))?;
+    let names = sync_engine::Bug::ALL.iter().map(|bug| bug.name());
+    let missing: Vec<String> = names
+        .filter(|name| !page.contains(&format!("| `{name}` |")))
+        .map(str::to_owned)
+        .collect();
+    nothing_breaks("docs/reliability.md does not tell of", &missing);
+    Ok(())
+}
+
+#[test]
+fn nothing_can_be_planted_unless_it_is_asked_for() -> Result<()> {
+    for text in texts()?.iter().filter(|text| text.path.ends_with("Cargo.toml")) {
+        let is_heart = text.path == "sync-engine/Cargo.toml";
+        let named = text.content.lines().filter(|line| line.contains("mutants"));
+        let expected: &[&str] = if is_heart { &["mutants = []"] } else { &[] };
+        assert!(named.eq(expected.iter().copied()), "{} turns bugs on", text.path);
     }
     Ok(())
 }

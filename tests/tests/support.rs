@@ -92,3 +92,13 @@ pub(crate) fn check_apart<const N: usize>(
     assert_eq!(n_conflicts(&second)?, n_unresolved);
     Ok(())
 }
+
+/// Says how long a test with more to try than time may go on: the first number usually, the second in a long run,
+/// which `HOLDFAST_LONG` asks for.
+pub(crate) fn scaled<T>(usual: T, long: T) -> T {
+    if std::env::var_os("HOLDFAST_LONG").is_some() {
+        long
+    } else {
+        usual
+    }
+}

@@ -127,6 +127,34 @@ fn the_id_is_in_no_log() -> Result<()> {
     Ok(())
 }
 
+/// I27: whatever is logged, however much of it, no secret is in it.
+#[cfg(unix)]
+#[test]
+fn no_secret_is_in_a_log_that_leaves_nothing_out() -> Result<()> {
+    let all = ["env", "RUST_LOG=trace"].map(str::to_owned).to_vec();
+    let mut world = World::start_with(tests::ServerOptions {
+        run_by: all.clone(),
+        ..tests::ServerOptions::default()
+    })?;
+    let mut tokens = tests::Tokens::new();
+    let mut devices = Vec::new();
+    for name in ["a", "b"] {
+        let mut device = world.prepare(name)?;
+        device.run_by.clone_from(&all);
+        tokens.write(&device.path(&format!("of {name}.txt")))?;
+        device.start()?;
+        device.wait_synced()?;
+        world.adopt(&device)?;
+        devices.push(device);
+    }
+    tests::settle(&devices.iter().collect::<Vec<_>>())?;
+    world.server.kill()?;
+    world.server.start_again()?;
+    tests::settle(&devices.iter().collect::<Vec<_>>())?;
+    assert!(world.server.log().contains("TRACE") || world.server.log().contains("DEBUG"));
+    tests::account(&world, &devices.iter().collect::<Vec<_>>(), tokens)
+}
+
 #[test]
 fn wrong_usage_is_told_by_the_exit_code() -> Result<()> {
     let (_world, [first]) = World::with_devices()?;

@@ -297,6 +297,14 @@ impl Config {
         Ok(Certificate::open_or_create(&self.device_files(folder), &[])?)
     }
 
+    /// Returns the device's key and certificate for a folder, and makes none.
+    ///
+    /// # Errors
+    /// When they are missing or cannot be read, or others can read the key.
+    pub fn kept_certificate(&self, folder: FolderId) -> Result<Certificate, ConfigError> {
+        Ok(Certificate::open(&self.device_files(folder))?)
+    }
+
     /// Makes a new key and certificate in the place of the old ones: the folder becomes another device. What is to be
     /// done when the server finds that the device's state was copied.
     ///

@@ -8,6 +8,7 @@ pub mod applier;
 mod connection;
 mod contents;
 mod feed;
+pub mod firm;
 mod inbox;
 pub mod memory;
 mod orders;
@@ -50,6 +51,7 @@ use applier::{Applied, Hand, Job};
 use connection::Connection;
 use contents::Contents;
 use feed::Feed;
+use firm::Firmness;
 use memory::Memory;
 use orders::Ordered;
 use touched::Touched;
@@ -81,6 +83,8 @@ pub struct Setup {
     pub trees: Trees,
     /// The remembered single values.
     pub facts: Facts,
+    /// What a power cut may have undone of that.
+    pub firmness: Firmness,
     /// The eyes, already looking.
     pub observer: Observer,
     /// What the eyes see.
@@ -123,6 +127,7 @@ pub struct Driver {
     /// When everything here was last on the server, in milliseconds since 1970.
     protected_ms: Option<u64>,
     facts_changed: bool,
+    firmness: Firmness,
     touched: Touched,
     observer: Observer,
     seen: mpsc::Receiver<Event>,
@@ -200,6 +205,7 @@ impl Driver {
             generation,
             protected_ms,
             facts_changed: true,
+            firmness: setup.firmness,
             touched: Touched::default(),
             observer: setup.observer,
             seen: setup.seen,
@@ -261,12 +267,15 @@ impl Driver {
 
     /// What has to be remembered besides the trees.
     fn facts(&self) -> Facts {
+        let (boot, firm) = self.firmness.facts();
         Facts {
             cursor: self.session.cursor(),
             generation: self.generation,
             next_generation: None,
             protected_ms: self.protected_ms,
             joining: self.session.is_joining(),
+            boot,
+            firm,
         }
     }
 
@@ -314,12 +323,14 @@ impl Driver {
     /// When something is due although nothing happens.
     fn next_wake(&self) -> Instant {
         let due = self.session.next_due().map(|due| self.began + due.0);
-        due.map_or(self.next_look, |due| due.min(self.next_look))
+        let dues = due.into_iter().chain(self.firmness.due());
+        dues.fold(self.next_look, Instant::min)
     }
 
     fn on_time(&mut self) {
         let now = self.now();
         self.session.wake(now);
+        self.flush_if_due();
         if self.next_look <= Instant::now() {
             self.next_look = Instant::now() + self.interval;
             self.observer.rescan();

@@ -52,7 +52,7 @@ pub async fn run(run: &Run, once: bool, json: bool) -> Result<Exit, Fault> {
                 break reason.unwrap_or(told);
             }
             () = signals.recv() => break Exit::Done,
-            () = running.ended() => break Exit::Done,
+            exit = running.ended() => break exit,
         }
     };
     drain(&mut heard, json);

@@ -8,6 +8,7 @@ pub mod control;
 pub mod disk;
 pub mod driver;
 pub mod fault;
+pub mod fuzzing;
 pub mod headless;
 pub mod net;
 pub mod notice;

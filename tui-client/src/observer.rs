@@ -8,10 +8,12 @@
 //! dropped.
 
 mod bell;
+mod doubt;
 mod draft;
 mod explore;
 mod finding;
 mod freshness;
+mod jobs;
 mod judge;
 mod known;
 mod ledger;
@@ -24,7 +26,7 @@ mod update;
 mod watch;
 mod worker;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -41,6 +43,7 @@ pub use worker::Worker;
 
 use crate::disk::{Print, Root};
 use crate::rules::Rules;
+use doubt::Doubted;
 use freshness::{Changes, Spot};
 use known::Known;
 use looker::Looker;
@@ -58,6 +61,10 @@ pub struct Start {
     pub rules: Rules,
     /// What was known when the client last ran.
     pub prints: Vec<(NodeId, Print)>,
+    /// The nodes whose prints prove nothing.
+    pub unsure: BTreeSet<NodeId>,
+    /// Whether the computer was started anew since then, so that those may be missing or spoiled by a crash.
+    pub was_restarted: bool,
     /// Makes the id of a new node; random, so that no two devices ever make the same.
     pub new_id: Box<dyn FnMut() -> NodeId + Send>,
     /// The longest time between two full walks.
@@ -69,6 +76,7 @@ pub struct Observer {
     queue: Arc<Queue>,
     known: Known,
     changes: Changes,
+    doubted: Doubted,
     new_id: Box<dyn FnMut() -> NodeId + Send>,
     oddities: BTreeMap<RelPath, Block>,
     /// Where the driver is putting something, with how often it said so.
@@ -108,6 +116,8 @@ impl Observer {
             root,
             rules,
             prints,
+            unsure,
+            was_restarted,
             new_id,
             rescan_interval,
         } = start;
@@ -118,6 +128,7 @@ impl Observer {
             queue: Arc::clone(&queue),
             known: Known::new(prints),
             changes: Changes::default(),
+            doubted: Doubted::at_start(unsure, was_restarted),
             new_id,
             oddities: BTreeMap::new(),
             reserved: BTreeMap::new(),
@@ -138,6 +149,9 @@ impl Observer {
     /// Tells the print that a node has since a step of the driver's own, so that it is not read again; nothing forgets
     /// it. Law: it is told before the node leaves `busy`.
     pub fn note(&mut self, id: NodeId, print: Option<Print>) {
+        if print.is_none() {
+            self.doubted.settle(id);
+        }
         self.known.set(id, print);
         self.changes.note(Spot::Node(id));
     }

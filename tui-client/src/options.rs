@@ -2,7 +2,7 @@
 //! ID or link is found here. What is wrong is told in clap's words, with what to do; an ID is never repeated.
 
 mod args;
-mod moment;
+pub(crate) mod moment;
 #[cfg(test)]
 mod tests;
 

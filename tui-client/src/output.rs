@@ -366,6 +366,7 @@ pub fn block_in_words(block: &Block) -> String {
         Block::MissingContent => "the server lacks a part of it, or has it damaged".to_owned(),
         Block::Refused(reason) => format!("the server refused it: {}", sync_engine::name::visible(reason)),
         Block::Quota => "the account's quota on the server is used up".to_owned(),
+        Block::NotEmpty => "it was deleted elsewhere, but holds what is not synchronised".to_owned(),
     }
 }
 

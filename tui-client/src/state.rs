@@ -16,7 +16,7 @@ mod error;
 mod file;
 mod load;
 mod pieces;
-mod row;
+pub(crate) mod row;
 mod save;
 #[cfg(test)]
 mod tests;
@@ -107,6 +107,12 @@ pub struct Facts {
     pub protected_ms: Option<u64>,
     /// Whether the bases are forgotten and a union is still to be made.
     pub joining: bool,
+    /// The start of the computer in which this was saved, where the system tells.
+    #[serde(default)]
+    pub boot: Option<String>,
+    /// Prints up to this number are of what was flushed.
+    #[serde(default)]
+    pub firm: u64,
 }
 
 /// Where a chunk of a file is.

@@ -1,6 +1,6 @@
 //! Handshakes: with those who are trusted, and with those who only look like it.
 
-use common::certificate::Certificate;
+use common::certificate::{Certificate, Pem};
 use common::limits::ALPN;
 use common::tls::{
     PeerError, Trust, TrustError, client_config, peer_fingerprint, server_config, server_name,
@@ -224,4 +224,24 @@ async fn no_session_is_resumed() {
             Some(rustls::HandshakeKind::Full)
         );
     }
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_expired_is_known_by_its_key_all_the_same() {
+    let pair = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["elsewhere".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(1999, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2000, 1, 1);
+    let expired = Certificate::from_pem(Pem {
+        certificate: params.self_signed(&pair).unwrap().pem(),
+        key: pair.serialize_pem().into(),
+    });
+    let expired = expired.unwrap();
+    let client = client_config(&certificate(), Trust::Pinned(expired.fingerprint())).unwrap();
+    let (near, far) = shake(client, server_config(&expired).unwrap()).await;
+    assert_eq!(
+        peer_fingerprint(near.unwrap().get_ref().1).unwrap(),
+        expired.fingerprint()
+    );
+    far.unwrap();
 }

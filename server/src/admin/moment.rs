@@ -46,7 +46,7 @@ impl Moment {
 }
 
 /// Reads a time, in milliseconds since 1970.
-fn parse_time(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_time(text: &str) -> Result<u64, String> {
     let here = || {
         text.parse::<jiff::civil::DateTime>()?
             .to_zoned(jiff::tz::TimeZone::system())

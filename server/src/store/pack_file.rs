@@ -65,8 +65,7 @@ impl Header {
         bytes[45] = encoding_number(self.encoding);
         bytes[48..52].copy_from_slice(&self.plain_len.to_be_bytes());
         bytes[52..56].copy_from_slice(&self.stored_len.to_be_bytes());
-        let sum = blake3::hash(&bytes[..SUMMED_LEN]);
-        bytes[SUMMED_LEN..].copy_from_slice(&sum.as_bytes()[..8]);
+        seal(&mut bytes);
         bytes
     }
 
@@ -87,6 +86,21 @@ impl Header {
         let len_max = u32::try_from(CHUNK_LEN_MAX).ok()?;
         (header.stored_len <= len_max && header.plain_len <= len_max).then_some(header)
     }
+}
+
+/// Puts the sum over a header behind it.
+fn seal(bytes: &mut [u8; HEADER_LEN]) {
+    let sum = blake3::hash(&bytes[..SUMMED_LEN]);
+    bytes[SUMMED_LEN..].copy_from_slice(&sum.as_bytes()[..8]);
+}
+
+/// Returns as much of some bytes as fits into a header, with the sum that they would have there.
+pub(crate) fn sealed(bytes: &[u8]) -> [u8; HEADER_LEN] {
+    let len = bytes.len().min(SUMMED_LEN);
+    let mut sealed = [0; HEADER_LEN];
+    sealed[..len].copy_from_slice(&bytes[..len]);
+    seal(&mut sealed);
+    sealed
 }
 
 /// Returns the number that stands for an encoding in packs and in the database.

@@ -4,7 +4,7 @@
 use common::limits::INLINE_LEN_MAX;
 use common::message::{Attachment, Failure, Outcome, RequestId};
 use std::sync::Arc;
-use sync_engine::{Change, DeviceId, Rejection};
+use sync_engine::{Bug, Change, DeviceId, Rejection, planted};
 use tokio::sync::oneshot;
 
 use super::Job;
@@ -43,7 +43,10 @@ pub(crate) struct CommitJob {
 
 impl Job for CommitJob {
     fn durability(&self) -> Durability {
-        Durability::Flushed
+        match planted(Bug::AcknowledgedUnflushed) {
+            true => Durability::Later,
+            false => Durability::Flushed,
+        }
     }
 
     fn len(&self) -> usize {

@@ -2,7 +2,7 @@
 //! all that it names, so that who has a list has the whole file.
 
 use common::message::Failure;
-use sync_engine::Hash;
+use sync_engine::{Bug, Hash, planted};
 use tokio::sync::oneshot;
 
 use super::Job;
@@ -192,6 +192,9 @@ fn total_of(draft: &dyn Draft, account: AccountKey, list: &List) -> Result<Optio
     let mut total_bytes = 0_u64;
     for part in &list.parts {
         let Some(row) = draft.chunk(account, &part.hash)? else {
+            if planted(Bug::ListWithoutParts) {
+                return Ok(Some(list.parts.iter().map(|part| part.len_bytes).sum()));
+            }
             return Ok(None);
         };
         if !row.is_here() || row.depth + 1 != list.depth || row.total_bytes != part.len_bytes {

@@ -100,18 +100,22 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) async fn open(address: SocketAddr, certificate: &Certificate) -> Self {
+        Self::try_open(address, certificate).await.unwrap()
+    }
+
+    pub(crate) async fn try_open(address: SocketAddr, certificate: &Certificate) -> std::io::Result<Self> {
         let config = client_config(certificate, Trust::FirstUse).unwrap();
-        let stream = TcpStream::connect(address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
         let connector = TlsConnector::from(Arc::new(config));
-        let stream = connector.connect(server_name("localhost"), stream).await.unwrap();
+        let stream = connector.connect(server_name("localhost"), stream).await?;
         let mut codec = FrameCodec::new();
         codec.admit();
-        Self {
+        Ok(Self {
             stream,
             codec,
             bytes: BytesMut::new(),
-        }
+        })
     }
 
     pub(crate) async fn send(&mut self, request: Request, attachments: &[Attachment]) {

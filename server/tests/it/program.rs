@@ -11,9 +11,9 @@ use tempfile::TempDir;
 
 const ROOT: NodeId = NodeId::ROOT;
 
-struct Program {
-    child: Child,
-    address: SocketAddr,
+pub(crate) struct Program {
+    pub(crate) child: Child,
+    pub(crate) address: SocketAddr,
     line: String,
 }
 
@@ -48,7 +48,7 @@ fn start(directory: &Path) -> Program {
     )
 }
 
-fn started(mut child: Child) -> Program {
+pub(crate) fn started(mut child: Child) -> Program {
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap())
         .read_line(&mut line)

@@ -3,7 +3,7 @@
 use super::agree::agree;
 use super::{AdvanceError, Delta, set_base};
 use crate::tree::{Edit, Item};
-use crate::{Base, Change, Entry, Node, NodeId, Trees, Version};
+use crate::{Base, Bug, Change, Entry, Node, NodeId, Trees, Version, planted};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -36,7 +36,7 @@ pub fn accept(trees: &mut Trees, entry: &Entry, origin: Origin) -> Result<Delta,
             Origin::Recalled => has_local_part(trees, id, &entry.change),
             Origin::Foreign => false,
         };
-        if is_ours {
+        if is_ours && !planted(Bug::BaseNotTaken) {
             agree_on_ours(trees, id, &entry.change, &mut delta);
         }
         agree(trees, id, &mut delta);

@@ -4,7 +4,7 @@
 
 use super::{Delta, set_base};
 use crate::tree::Item;
-use crate::{Base, NodeId, Tree, TreeError, Trees, Version};
+use crate::{Base, Bug, NodeId, Tree, TreeError, Trees, Version, planted};
 use alloc::vec::Vec;
 
 /// Enters the tree of a server that was put back. The old remote tree is what was known before.
@@ -23,7 +23,8 @@ pub fn rewind(trees: &mut Trees, items: Vec<(NodeId, Item)>) -> Result<Delta, Tr
     for (id, Item { node, version }) in items {
         delta.remote.insert(id);
         let local = trees.local().node(id);
-        if version <= common && local.is_some_and(|local| local.kind.same_type(&node.kind)) {
+        let is_here = local.is_some_and(|local| local.kind.same_type(&node.kind));
+        if version <= common && (is_here || planted(Bug::RewindDeletes)) {
             set_base(trees, id, Some(Base { node, version }), &mut delta);
         }
     }

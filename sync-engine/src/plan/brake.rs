@@ -1,7 +1,7 @@
 //! The brake: a plan that would remove or overwrite a large part of a folder waits for a person. Only the removals wait.
 
 use super::wanted::{Hold, Wanted};
-use crate::NodeId;
+use crate::{Bug, NodeId, planted};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,7 @@ pub(super) fn apply(wanted: &mut Wanted<'_>) -> Option<Brake> {
         is_held,
         is_confirmed,
     } = wanted.policy.removals;
+    let is_confirmed = is_confirmed || planted(Bug::BrakeOff);
     if is_confirmed && !is_held {
         return None;
     }
@@ -50,7 +51,8 @@ pub(super) fn apply(wanted: &mut Wanted<'_>) -> Option<Brake> {
         .map(|(id, _)| *id)
         .collect();
     let (n, nodes) = (removals.len() + n_lately, trees.n_bases() + n_lately);
-    let is_much = n > REMOVALS_FREE.max(nodes / 4);
+    let n_free = REMOVALS_FREE.max(nodes / 4);
+    let is_much = n_free < n || n_free == n && planted(Bug::BrakeOneTooSoon);
     let is_all = 2 <= n && trees.local().is_empty();
     let stops = !is_confirmed && (is_much || is_all);
     if removals.is_empty() || !(stops || is_held) {

@@ -5,7 +5,7 @@ use super::unify::{is_one_thing, may_reidentify};
 use super::wanted::{Hold, Want, Wanted};
 use super::{Folding, Place, Record, Remark, conflict_name};
 use crate::node::ConflictCause;
-use crate::{ConflictMark, Name, Node, NodeId, Version};
+use crate::{Bug, ConflictMark, Name, Node, NodeId, Version, planted};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -135,7 +135,8 @@ fn free_name(
     loop {
         let name = conflict_name(name, &wanted.policy.device_name, wanted.policy.date, number);
         let place = Place { parent, name };
-        if is_free(wanted, &place, own) && taken.insert(place.clone()) {
+        let is_free = is_free(wanted, &place, own) && taken.insert(place.clone());
+        if is_free || planted(Bug::ConflictNameTaken) {
             return place.name;
         }
         number += 1;
@@ -158,7 +159,8 @@ fn is_free(wanted: &Wanted<'_>, place: &Place, own: NodeId) -> bool {
 
 /// Prepares a copy beside each node whose bytes both sides changed.
 fn keep_copies(wanted: &mut Wanted<'_>, records: &mut Vec<Record>, taken: &mut BTreeSet<Place>) {
-    let is_due = |want: &Want| want.is_conflict && want.hold == Hold::Free;
+    let is_due =
+        |want: &Want| want.is_conflict && want.hold == Hold::Free && !planted(Bug::ConflictForgotten);
     let due = wanted.map.iter().filter(|(_, want)| is_due(want));
     let ids: Vec<NodeId> = due.map(|(id, _)| *id).collect();
     for id in ids {

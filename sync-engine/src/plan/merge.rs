@@ -1,7 +1,7 @@
 //! The merge of one node that is in the remote and in the local tree: placement, content and attributes are judged
 //! each on its own, against what both last agreed on.
 
-use crate::{FileState, Kind, Node};
+use crate::{Bug, FileState, Kind, Node, planted};
 
 /// What a merge wants.
 pub(super) struct Merged {
@@ -41,6 +41,7 @@ fn side<T: PartialEq>(base: Option<T>, local: &T, remote: &T) -> Side {
 
 /// Merges. `has_exec_bits` tells whether the local disk knows which files may be executed.
 pub(super) fn merge(base: Option<&Node>, local: &Node, remote: &Node, has_exec_bits: bool) -> Merged {
+    let base = base.filter(|_| !planted(Bug::MergeIgnoresBase));
     let place = |node: &Node| (node.parent, node.name.clone());
     let place_side = side(base.map(place), &place(local), &place(remote));
     let is_place_local = place_side == Side::Local;

@@ -4,7 +4,7 @@
 use super::merge::{Merged, merge};
 use super::unify::may_reidentify;
 use super::{Place, Policy, Record, Remark};
-use crate::{ConflictMark, Node, NodeId, Trees};
+use crate::{Bug, ConflictMark, Node, NodeId, Trees, planted};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -84,7 +84,7 @@ impl<'a> Wanted<'a> {
     /// Tells whether a node, or a directory that it is in on disk, is blocked.
     pub(super) fn is_frozen(&self, id: NodeId) -> bool {
         let blocked = self.trees.blocked();
-        !blocked.is_empty()
+        !(blocked.is_empty() || planted(Bug::BlockedNotFrozen))
             && (blocked.contains_key(&id)
                 || self
                     .trees
@@ -118,13 +118,13 @@ impl<'a> Wanted<'a> {
             }
             (None, None, Some(local)) => Some(local.clone()),
             (None, Some(remote), None) => Some(remote.clone()),
-            (Some(base), Some(remote), None) if base == remote => None,
+            (Some(base), Some(remote), None) if base == remote || planted(Bug::DeleteBeatsRemoteEdit) => None,
             (Some(_), Some(remote), None) => {
                 self.remarks.insert(Remark::EditBeatDelete(id));
                 Some(remote.clone())
             }
             (Some(base), None, Some(local)) => {
-                if !self.is_same_on_disk(base, local) {
+                if !self.is_same_on_disk(base, local) && !planted(Bug::DeleteBeatsLocalEdit) {
                     self.rebear(id, records);
                     return Want::new(None, Hold::Busy);
                 }

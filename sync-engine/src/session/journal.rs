@@ -5,7 +5,7 @@ use super::{Link, Session, Tell};
 use crate::advance::{self, Delta, Origin};
 use crate::chain::{Cursor, chain_next};
 use crate::tree::Item;
-use crate::{DeviceId, Entry, Epoch, Hash, Node, NodeId, TreeError, Version};
+use crate::{Bug, DeviceId, Entry, Epoch, Hash, Node, NodeId, TreeError, Version, planted};
 use alloc::vec::Vec;
 
 impl Session {
@@ -18,7 +18,7 @@ impl Session {
         self.holds.wake_all();
         self.pace.want();
         match self.cursor {
-            Some(cursor) if cursor.epoch != epoch => self.put_back(),
+            Some(cursor) if cursor.epoch != epoch && !planted(Bug::EpochIgnored) => self.put_back(),
             cursor => self.pull(cursor),
         }
     }
@@ -119,7 +119,7 @@ impl Session {
     /// Follows the journal by one entry. Returns whether it fits; if not, the rest of what came with it is not read.
     pub fn follow(&mut self, entry: &Entry, origin: Origin) -> bool {
         let Some(cursor) = self.cursor else { return false };
-        if entry.number != cursor.version.next() {
+        if entry.number != cursor.version.next() && !planted(Bug::NumberIgnored) {
             self.diverged();
             return false;
         }
@@ -143,7 +143,7 @@ impl Session {
     /// Holds what was followed against the chain's hash that the server says, and notes the server's newest entry.
     pub fn followed(&mut self, chain: &Hash, head: Version) {
         let Some(cursor) = self.cursor else { return };
-        if cursor.chain != *chain {
+        if cursor.chain != *chain && !planted(Bug::ChainIgnored) {
             return self.diverged();
         }
         if let Some(link) = &mut self.link {

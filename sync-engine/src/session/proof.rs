@@ -2,8 +2,8 @@
 //! back from the watcher (what was written before it has been looked at) and a `Pong` whose head this device has seen.
 //! Whoever waits is answered after a probe that began after the question.
 
-use crate::Version;
 use crate::time::Instant;
+use crate::{Bug, Version, planted};
 use alloc::vec::Vec;
 
 /// Somebody who waits for 'synced'; the shell knows who.
@@ -53,7 +53,7 @@ impl Proof {
         self.under_way = Some(Probe {
             number: self.last,
             cookie: None,
-            caught_up: false,
+            caught_up: planted(Bug::CookieNotAwaited),
             head: None,
         });
         Some(self.last)
@@ -137,7 +137,11 @@ impl Proof {
     /// Tells whether all that the last probe saw is here.
     #[must_use]
     pub(super) fn proven(&self, version: Version) -> bool {
-        !self.stale && self.under_way.is_none() && self.completed.is_some_and(|(_, head)| head <= version)
+        !self.stale
+            && self.under_way.is_none()
+            && self
+                .completed
+                .is_some_and(|(_, head)| head <= version || planted(Bug::HeadIgnored))
     }
 
     /// Notes that 'synced' is said now. Returns whether it was not said before.

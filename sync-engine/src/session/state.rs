@@ -4,7 +4,7 @@ use super::{Session, WaiterId};
 use crate::chain::Cursor;
 use crate::plan::Brake;
 use crate::time::Instant;
-use crate::{Block, NodeId, Trees, Version};
+use crate::{Block, Bug, NodeId, Trees, Version, planted};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
@@ -168,7 +168,8 @@ impl Session {
     /// Says that all is synced, if it is proven and still holds.
     pub fn synced(&mut self, now: Instant, eyes_idle: bool) -> Option<Synced> {
         let version = self.version();
-        if !self.is_quiet(now, eyes_idle) || !self.proof.proven(version) {
+        let is_proven = self.proof.proven(version) || planted(Bug::SyncedUnproven);
+        if !self.is_quiet(now, eyes_idle) || !is_proven {
             return None;
         }
         let is_new = self.proof.announce(version);

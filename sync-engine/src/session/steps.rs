@@ -63,7 +63,9 @@ impl Session {
             self.in_hand.remove(&id);
             self.holds.fail(id, now, block.cloned());
         }
-        self.proof.disturb();
+        // The next plan leaves these nodes alone for a while. Only a plan that finds nothing else to do lets 'synced' be
+        // said of the rest.
+        self.disturb();
     }
 
     /// A step will not be taken, since its content will not come; a new plan sees to it.

@@ -4,7 +4,8 @@ use crate::ledger::Ledger;
 use crate::random::prove;
 use crate::user::{file, name};
 use proptest::prelude::*;
-use sync_engine::{Change, DeviceId, Kind, MoveTo, Node, NodeId, Version};
+use sync_engine::name::DEPTH_MAX;
+use sync_engine::{Change, DeviceId, Kind, MoveTo, Node, NodeId, Rejection, Version};
 
 fn id() -> impl Strategy<Value = NodeId> {
     (0u8..5).prop_map(|n| NodeId([n; 16]))
@@ -86,4 +87,42 @@ fn what_is_admitted_keeps_the_tree_valid_and_is_admitted_once() {
             }
         }
     });
+}
+
+#[test]
+fn a_node_is_as_deep_as_the_limit_and_no_deeper() {
+    let mut ledger = Ledger::default();
+    let dir = |n: usize| {
+        NodeId([
+            (n / 256) as u8,
+            (n % 256) as u8,
+            1,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ])
+    };
+    let mut make = |n: usize| {
+        let node = Node {
+            parent: if n == 1 { NodeId::ROOT } else { dir(n - 1) },
+            name: name("d"),
+            kind: Kind::Dir,
+            mark: None,
+        };
+        ledger.commit(DeviceId([1; 16]), Change::Create { id: dir(n), node })
+    };
+    for n in 1..=DEPTH_MAX {
+        make(n).unwrap();
+    }
+    assert_eq!(make(DEPTH_MAX + 1).unwrap_err(), Rejection::TooDeep);
 }

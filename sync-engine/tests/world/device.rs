@@ -49,6 +49,22 @@ pub(crate) fn policy(device: u8) -> Policy {
     }
 }
 
+/// Tells whether a local tree is as a step expects it.
+pub(crate) fn fits(local: &Tree, step: &Step) -> bool {
+    let is_at = |id: &NodeId, place: &Place| local.node(*id).is_some_and(|node| Place::of(node) == *place);
+    match step {
+        Step::Fetch { id, .. } | Step::MakeDir { id, .. } => local.node(*id).is_none(),
+        Step::Replace { id, expect, .. } => local.node(*id).is_some_and(|node| node.kind == *expect),
+        Step::SetAttributes { id, expect, .. } => local
+            .node(*id)
+            .is_some_and(|node| node.kind == Kind::File(*expect)),
+        Step::Move { id, from, .. } | Step::Park { id, from, .. } => is_at(id, from),
+        Step::Exchange { a, a_from, b, b_from } => is_at(a, a_from) && is_at(b, b_from),
+        Step::Remove { id, expect } => local.node(*id) == Some(expect),
+        Step::KeepCopy { of, node, .. } => local.node(*of).is_some_and(|of| of.kind == node.kind),
+    }
+}
+
 impl Device {
     pub(crate) fn new(device: u8) -> Self {
         Self {
@@ -217,21 +233,7 @@ impl Device {
 
     /// Looks for what the step expects, and whether what it takes away is safe elsewhere.
     fn expect(&self, ledger: &Ledger, step: &Step) -> Result<(), String> {
-        let local = self.trees.local();
-        let is_at =
-            |id: &NodeId, place: &Place| local.node(*id).is_some_and(|node| Place::of(node) == *place);
-        let fits = match step {
-            Step::Fetch { id, .. } | Step::MakeDir { id, .. } => local.node(*id).is_none(),
-            Step::Replace { id, expect, .. } => local.node(*id).is_some_and(|node| node.kind == *expect),
-            Step::SetAttributes { id, expect, .. } => local
-                .node(*id)
-                .is_some_and(|node| node.kind == Kind::File(*expect)),
-            Step::Move { id, from, .. } | Step::Park { id, from, .. } => is_at(id, from),
-            Step::Exchange { a, a_from, b, b_from } => is_at(a, a_from) && is_at(b, b_from),
-            Step::Remove { id, expect } => local.node(*id) == Some(expect),
-            Step::KeepCopy { of, node, .. } => local.node(*of).is_some_and(|of| of.kind == node.kind),
-        };
-        if !fits {
+        if !fits(self.trees.local(), step) {
             return Err("not as expected".into());
         }
         if let Step::Replace {

@@ -9,7 +9,7 @@ use sync_engine::{
 };
 
 /// See the module's page.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Ledger {
     pub(crate) tree: Tree,
     pub(crate) entries: Vec<Entry>,

@@ -137,6 +137,20 @@ fn many_removals_wait_but_a_renamed_directory_is_none() {
 }
 
 #[test]
+fn as_many_removals_as_need_no_person_need_none() {
+    let files: Vec<String> = (0..60).map(|n| format!("{n}")).collect();
+    let all: Vec<(&str, &str)> = files.iter().map(|path| (path.as_str(), "x")).collect();
+    let mut world = both_have(&all);
+    world.devices[FIRST].policy.removals.is_confirmed = false;
+    files[..50].iter().for_each(|path| world.delete(FIRST, path));
+    settle(&mut world);
+    assert_eq!(world.devices[SECOND].disk.len(), 10);
+    files[50..].iter().for_each(|path| world.delete(FIRST, path));
+    settle(&mut world);
+    assert_eq!(world.devices[SECOND].disk.len(), 10, "an emptied folder waits");
+}
+
+#[test]
 fn a_disk_without_exec_bits_leaves_them_as_they_are() {
     let mut world = both_have(&[("a", "old")]);
     world.devices[SECOND].policy.has_exec_bits = false;

@@ -51,6 +51,32 @@ pub enum Act {
         /// The device.
         device: u8,
     },
+    /// A computer's disk is full from now on, but for so many bytes; or has room again.
+    Space {
+        /// The device.
+        device: u8,
+        /// How many bytes are left; room enough when zero.
+        left: u16,
+    },
+    /// Something in a device's folder cannot be read from now on.
+    Refuse {
+        /// The device.
+        device: u8,
+        /// Which of the things that there are.
+        which: u16,
+        /// It is damaged, and not just denied.
+        is_damaged: bool,
+    },
+    /// What cannot be read on a device can be read again.
+    Mend {
+        /// The device.
+        device: u8,
+    },
+    /// The server's disk is full from now on, but for so many bytes; or has room again.
+    ServerSpace {
+        /// How many bytes are left; room enough when zero.
+        left: u16,
+    },
     /// A computer's clock jumps, in hours.
     Clock {
         /// The device.
@@ -119,6 +145,7 @@ pub fn story(dice: &mut Noise, wildness: Wildness) -> Vec<Act> {
     let (has_crashes, has_lines, has_server_crashes) = (has(dice), has(dice), has(dice));
     let has_put_back = dice.number().is_multiple_of(6);
     let has_loss = dice.number().is_multiple_of(4);
+    let (has_full_disks, has_bad_disks) = (dice.number().is_multiple_of(4), dice.number().is_multiple_of(4));
     let mut acts = Vec::with_capacity(wildness.n_acts + 1);
     while acts.len() < wildness.n_acts {
         let device = (dice.number() % u64::from(wildness.n_devices)) as u8;
@@ -148,6 +175,8 @@ pub fn story(dice: &mut Noise, wildness: Wildness) -> Vec<Act> {
                 has_new_epoch: dice.number().is_multiple_of(2),
             },
             95 => Act::Settle,
+            96 | 97 if has_full_disks => space(dice, device),
+            98 | 99 if has_bad_disks => refuse(dice, device),
             _ => pass(dice),
         };
         acts.push(act);
@@ -162,6 +191,26 @@ fn edit(dice: &mut Noise, device: u8) -> Act {
         how: (dice.number() % 256) as u8,
         which: (dice.number() % 65_536) as u16,
         whither: (dice.number() % 65_536) as u16,
+    }
+}
+
+fn space(dice: &mut Noise, device: u8) -> Act {
+    let left = [0, 0, 1, 200, 5_000][(dice.number() % 5) as usize];
+    if dice.number().is_multiple_of(3) {
+        Act::ServerSpace { left }
+    } else {
+        Act::Space { device, left }
+    }
+}
+
+fn refuse(dice: &mut Noise, device: u8) -> Act {
+    if dice.number().is_multiple_of(3) {
+        return Act::Mend { device };
+    }
+    Act::Refuse {
+        device,
+        which: (dice.number() % 65_536) as u16,
+        is_damaged: dice.number().is_multiple_of(2),
     }
 }
 
@@ -180,8 +229,10 @@ fn line(dice: &mut Noise, device: u8) -> Act {
     Act::Line { device, weather }
 }
 
+/// As it is written in the code, so that a story can be kept as a test.
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        let act = format!("{self:?}").replace("weather: ", "weather: LineWeather::");
+        write!(f, "Act::{act}")
     }
 }

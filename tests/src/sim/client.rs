@@ -163,6 +163,23 @@ impl SimClient {
         });
     }
 
+    /// Lets the client, or the computer, crash right after it has remembered so many more things.
+    pub fn kill_after_saves(&mut self, n_saves: u64, crash: Crash) {
+        self.armed = Some(crash);
+        let (disk, wire, memory) = (self.disk.clone(), self.wire.clone(), self.memory.clone());
+        self.memory.tell_after(n_saves, move || {
+            disk.crash(crash);
+            wire.hang_up();
+            memory.end();
+        });
+    }
+
+    /// Returns how often the client has saved what it remembers, in all its lives.
+    #[must_use]
+    pub fn n_saves(&self) -> u64 {
+        self.memory.n_saves()
+    }
+
     /// Ends what is left of a client that has crashed.
     fn bury(&mut self) {
         self.wire.hang_up();
@@ -212,10 +229,10 @@ impl SimClient {
     }
 
     /// Waits until the client says that all is synced; otherwise says how it stands.
-    pub async fn wait_synced(&self, timeout: Duration) -> Result<(), Option<Box<Status>>> {
+    pub async fn wait_synced(&self, timeout: Duration) -> Result<Box<Status>, Option<Box<Status>>> {
         let timeout_ms = u64::try_from(timeout.as_millis()).ok();
         match self.ask(Ask::Wait { timeout_ms }).await {
-            Some(Answer::Status(_)) => Ok(()),
+            Some(Answer::Status(status)) => Ok(Box::new(status)),
             Some(Answer::TimedOut(status)) => Err(Some(Box::new(status))),
             Some(_) | None => Err(None),
         }

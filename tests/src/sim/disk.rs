@@ -11,6 +11,7 @@ mod entries;
 mod fail;
 mod handle;
 mod hints;
+mod meddle;
 mod node;
 mod options;
 mod person;

@@ -3,10 +3,21 @@
 use crate::sim::client::FOLDER;
 use crate::sim::disk::{Shown, SimDisk};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 
 /// The names that people give; few, so that they meet.
-const NAMES: [&str; 7] = ["a", "b", "c", "notes.txt", "Ä", "d e", "x.tar.gz"];
+const NAMES: [&str; 9] = [
+    "a",
+    "b",
+    "c",
+    "notes.txt",
+    "Ä",
+    "d e",
+    "x.tar.gz",
+    "A",
+    "A\u{308}",
+];
 /// A file of more than one chunk has this length, in bytes.
 const LARGE_LEN: usize = 200_000;
 
@@ -33,126 +44,148 @@ pub(super) fn tree(disk: &SimDisk) -> BTreeMap<Vec<u8>, Shown> {
     tree
 }
 
-/// Does something in a folder. What cannot be done, because things are not so, is not done.
-pub(super) fn edit(disk: &SimDisk, contents: &mut Contents, how: u8, which: u16, whither: u16) -> String {
-    let tree = tree(disk);
-    let text = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
-    let files: Vec<String> = of_kind(&tree, |shown| matches!(shown, Shown::File { .. }));
-    let dirs: Vec<String> = of_kind(&tree, |shown| matches!(shown, Shown::Dir { .. }));
-    let all: Vec<String> = tree.keys().map(|path| text(path)).collect();
-    let pick = |list: &[String]| list.get(usize::from(which) % list.len().max(1)).cloned();
-    let dir = match usize::from(whither) % (dirs.len() + 1) {
-        0 => FOLDER.to_owned(),
-        n => format!("{FOLDER}/{}", dirs[n - 1]),
-    };
-    let target = format!("{dir}/{}", NAMES[usize::from(whither / 8) % NAMES.len()]);
-    let act = Edit {
-        disk,
-        contents,
-        file: pick(&files).map(|path| format!("{FOLDER}/{path}")),
-        dir: pick(&dirs).map(|path| format!("{FOLDER}/{path}")),
-        any: pick(&all).map(|path| format!("{FOLDER}/{path}")),
-        target,
-    };
-    let told = act.carry_out(how);
-    match told {
-        (what, Ok(())) => what,
-        (what, Err(error)) => format!("{what}: {error}"),
+/// Something that a person or a program does, with paths from the top of the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// A file is made, or written anew in place.
+    Write(String),
+    /// As [`Deed::Write`], with more bytes than go into one chunk.
+    WriteMuch(String),
+    /// A file is saved as many editors do it: a new one, renamed over the old one.
+    Save(String),
+    /// A file is saved as other editors do it: the old one keeps its bytes under another name.
+    SaveAndKeepOld(String),
+    /// A file gets more bytes at its end.
+    Append(String),
+    /// Other bytes of the same length are written and the time is put back, as some programs do.
+    RewriteUnseen(String),
+    /// A file is read and written under another name.
+    Copy(String, String),
+    /// Something is renamed or moved to a free name.
+    Move(String, String),
+    /// A file is renamed or moved over another one.
+    MoveOver(String, String),
+    /// Two names change places.
+    Swap(String, String),
+    /// A file is removed.
+    Delete(String),
+    /// Something is removed with all that is in it.
+    DeleteAll(String),
+    /// A directory is made.
+    MakeDir(String),
+    /// Directories in each other are made, with a file in the last one.
+    MakeDeep(String),
+    /// A symbolic link is made.
+    Link(String),
+    /// A file becomes a program.
+    Execute(String),
+}
+
+impl Deed {
+    /// Chooses something to do with what there is.
+    pub(super) fn choose(tree: &BTreeMap<Vec<u8>, Shown>, how: u8, which: u16, whither: u16) -> Self {
+        let files = of_kind(tree, |shown| matches!(shown, Shown::File { .. }));
+        let dirs = of_kind(tree, |shown| matches!(shown, Shown::Dir { .. }));
+        let all = of_kind(tree, |_| true);
+        let pick = |list: &[String]| list.get(usize::from(which) % list.len().max(1)).cloned();
+        let parent = match usize::from(whither) % (dirs.len() + 1) {
+            0 => FOLDER,
+            n => &dirs[n - 1],
+        };
+        let target = format!("{parent}/{}", NAMES[usize::from(whither / 8) % NAMES.len()]);
+        match (how % 20, pick(&files), pick(&dirs), pick(&all)) {
+            (0..=2, ..) | (_, None, None, None) => Self::Write(target),
+            (3 | 4, Some(file), ..) => Self::Write(file),
+            (5, Some(file), ..) => Self::Save(file),
+            (6, Some(file), ..) => Self::SaveAndKeepOld(file),
+            (7, Some(file), ..) => Self::Append(file),
+            (8 | 9, _, _, Some(any)) => Self::Move(any, target),
+            (10, Some(file), ..) => Self::MoveOver(file, target),
+            (11, Some(file), ..) => Self::Delete(file),
+            (12, _, Some(dir), _) => Self::DeleteAll(dir),
+            (13, ..) => Self::MakeDir(target),
+            (14, ..) => Self::MakeDeep(target),
+            (15, ..) => Self::Link(target),
+            (16, Some(file), ..) => Self::Execute(file),
+            (17, _, _, Some(any)) if any != target => Self::Swap(any, target),
+            (18, Some(file), ..) => Self::Copy(file, target),
+            (19, Some(file), ..) if file.ends_with('c') => Self::RewriteUnseen(file),
+            (19, ..) => Self::WriteMuch(target),
+            _ => Self::Write(target),
+        }
     }
-}
 
-fn of_kind(tree: &BTreeMap<Vec<u8>, Shown>, is_kind: impl Fn(&Shown) -> bool) -> Vec<String> {
-    tree.iter()
-        .filter(|(_, shown)| is_kind(shown))
-        .map(|(path, _)| String::from_utf8_lossy(path).into_owned())
-        .collect()
-}
-
-struct Edit<'a> {
-    disk: &'a SimDisk,
-    contents: &'a mut Contents,
-    file: Option<String>,
-    dir: Option<String>,
-    any: Option<String>,
-    target: String,
-}
-
-impl Edit<'_> {
-    fn carry_out(self, how: u8) -> (String, io::Result<()>) {
-        let Self {
-            disk,
-            contents,
-            file,
-            dir,
-            any,
-            target,
-        } = self;
-        match (how % 20, file, dir, any) {
-            (0..=2, ..) | (_, None, None, None) => {
-                (format!("write {target}"), disk.write(&target, contents.next()))
+    /// Does it.
+    ///
+    /// # Errors
+    /// When it cannot be done, because things are not so.
+    pub(super) fn carry_out(&self, disk: &SimDisk, contents: &mut Contents) -> io::Result<()> {
+        match self {
+            Self::Write(file) => disk.write(file, contents.next()),
+            Self::WriteMuch(file) => disk.write(file, contents.large()),
+            Self::Save(file) => {
+                let draft = format!("{file}.new~");
+                disk.write(&draft, contents.next())?;
+                disk.rename(&draft, file)
             }
-            (3 | 4, Some(file), ..) => (format!("overwrite {file}"), disk.write(&file, contents.next())),
-            (5, Some(file), ..) => (format!("save {file}"), save(disk, &file, contents)),
-            (6, Some(file), ..) => (
-                format!("save {file} and keep the old"),
-                save_with_backup(disk, &file, contents),
-            ),
-            (7, Some(file), ..) => (format!("append to {file}"), append(disk, &file, contents)),
-            (8 | 9, _, _, Some(any)) => (format!("move {any} to {target}"), disk.rename_new(&any, &target)),
-            (10, Some(file), ..) => (format!("move {file} over {target}"), disk.rename(&file, &target)),
-            (11, Some(file), ..) => (format!("delete {file}"), disk.unlink(&file)),
-            (12, _, Some(dir), _) => (format!("delete all of {dir}"), disk.remove_all(&dir)),
-            (13, ..) => (format!("make {target}"), disk.mkdir(&target)),
-            (14, ..) => (format!("make {target}/b/c"), make_deep(disk, &target, contents)),
-            (15, ..) => (format!("link {target}"), disk.symlink("../somewhere", &target)),
-            (16, Some(file), ..) => (format!("execute {file}"), disk.chmod(&file, 0o755)),
-            (17, _, _, Some(any)) if any != target => {
-                (format!("swap {any} and {target}"), disk.exchange(&any, &target))
+            Self::SaveAndKeepOld(file) => {
+                disk.rename(file, format!("{file}~"))?;
+                disk.write(file, contents.next())
             }
-            (18, Some(file), ..) => (format!("copy {file} to {target}"), copy(disk, &file, &target)),
-            (19, Some(file), ..) if file.ends_with('c') => (
-                format!("rewrite {file} unseen"),
-                rewrite_unseen(disk, &file, contents),
-            ),
-            (19, ..) => (
-                format!("write much to {target}"),
-                disk.write(&target, contents.large()),
-            ),
-            _ => (format!("write {target}"), disk.write(&target, contents.next())),
+            Self::Append(file) => {
+                let mut bytes = disk.read(file)?;
+                bytes.extend(contents.next());
+                disk.write(file, bytes)
+            }
+            Self::RewriteUnseen(file) => rewrite_unseen(disk, file, contents),
+            Self::Copy(file, to) => disk.write(to, disk.read(file)?),
+            Self::Move(from, to) => disk.rename_new(from, to),
+            Self::MoveOver(from, to) => disk.rename(from, to),
+            Self::Swap(a, b) => disk.exchange(a, b),
+            Self::Delete(file) => disk.unlink(file),
+            Self::DeleteAll(path) => disk.remove_all(path),
+            Self::MakeDir(dir) => disk.mkdir(dir),
+            Self::MakeDeep(dir) => {
+                disk.mkdir_all(format!("{dir}/b/c"))?;
+                disk.write(format!("{dir}/b/c/deep"), contents.next())
+            }
+            Self::Link(link) => disk.symlink("../somewhere", link),
+            Self::Execute(file) => disk.chmod(file, 0o755),
         }
     }
 }
 
-/// Saves as many editors do: a new file, renamed over the old one.
-fn save(disk: &SimDisk, file: &str, contents: &mut Contents) -> io::Result<()> {
-    let draft = format!("{file}.new~");
-    disk.write(&draft, contents.next())?;
-    disk.rename(&draft, file)
+impl fmt::Display for Deed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Write(file) => write!(f, "write {file}"),
+            Self::WriteMuch(file) => write!(f, "write much to {file}"),
+            Self::Save(file) => write!(f, "save {file}"),
+            Self::SaveAndKeepOld(file) => write!(f, "save {file} and keep the old"),
+            Self::Append(file) => write!(f, "append to {file}"),
+            Self::RewriteUnseen(file) => write!(f, "rewrite {file} unseen"),
+            Self::Copy(file, to) => write!(f, "copy {file} to {to}"),
+            Self::Move(from, to) => write!(f, "move {from} to {to}"),
+            Self::MoveOver(from, to) => write!(f, "move {from} over {to}"),
+            Self::Swap(a, b) => write!(f, "swap {a} and {b}"),
+            Self::Delete(file) => write!(f, "delete {file}"),
+            Self::DeleteAll(path) => write!(f, "delete all of {path}"),
+            Self::MakeDir(dir) => write!(f, "make {dir}"),
+            Self::MakeDeep(dir) => write!(f, "make {dir}/b/c"),
+            Self::Link(link) => write!(f, "link {link}"),
+            Self::Execute(file) => write!(f, "execute {file}"),
+        }
+    }
 }
 
-/// Saves as other editors do: the old file keeps its bytes under another name.
-fn save_with_backup(disk: &SimDisk, file: &str, contents: &mut Contents) -> io::Result<()> {
-    disk.rename(file, format!("{file}~"))?;
-    disk.write(file, contents.next())
+/// The paths of all of a kind.
+fn of_kind(tree: &BTreeMap<Vec<u8>, Shown>, is_kind: impl Fn(&Shown) -> bool) -> Vec<String> {
+    tree.iter()
+        .filter(|(_, shown)| is_kind(shown))
+        .map(|(path, _)| format!("{FOLDER}/{}", String::from_utf8_lossy(path)))
+        .collect()
 }
 
-fn append(disk: &SimDisk, file: &str, contents: &mut Contents) -> io::Result<()> {
-    let mut bytes = disk.read(file)?;
-    bytes.extend(contents.next());
-    disk.write(file, bytes)
-}
-
-fn make_deep(disk: &SimDisk, dir: &str, contents: &mut Contents) -> io::Result<()> {
-    disk.mkdir_all(format!("{dir}/b/c"))?;
-    disk.write(format!("{dir}/b/c/deep"), contents.next())
-}
-
-fn copy(disk: &SimDisk, file: &str, target: &str) -> io::Result<()> {
-    let bytes = disk.read(file)?;
-    disk.write(target, bytes)
-}
-
-/// Writes other bytes of the same length and puts the time back, as some programs do.
 fn rewrite_unseen(disk: &SimDisk, file: &str, contents: &mut Contents) -> io::Result<()> {
     let len = disk.read(file)?.len();
     let Some(Shown::File { mtime_ns, .. }) = disk.tree(FOLDER)?.remove(name_in_folder(file)) else {

@@ -2,13 +2,14 @@
 //! After a story all is mended; then all must come to rest, agree, and have lost nothing.
 
 mod check;
+pub mod sweep;
 
 use crate::noise::Noise;
 use crate::sim::act::{Act, LineWeather, Wildness, story};
-use crate::sim::client::{SimClient, Weather};
+use crate::sim::client::{FOLDER, SimClient, Weather};
 use crate::sim::disk::{Crash, Options, WatchOptions};
 use crate::sim::ledger::{Ledger, contents};
-use crate::sim::person::{self, Contents};
+use crate::sim::person::{self, Contents, Deed};
 use crate::sim::server::{Backup, PutBack, SimServer};
 use anyhow::{Result, bail};
 use common::entropy;
@@ -49,6 +50,11 @@ pub fn story_of(seed: u64, wildness: Wildness) -> Vec<Act> {
 /// When the system has no runtime to give.
 #[must_use]
 pub fn run_acts(seed: u64, wildness: Wildness, acts: &[Act]) -> Run {
+    run_told(seed, async |told| tell_story(seed, wildness, acts, told).await)
+}
+
+/// Runs what tells a story, in a runtime in which all is decided by the seed.
+fn run_told(seed: u64, tell: impl AsyncFnOnce(&mut Vec<String>) -> Result<()>) -> Run {
     let _simulated = entropy::simulate(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -57,7 +63,7 @@ pub fn run_acts(seed: u64, wildness: Wildness, acts: &[Act]) -> Run {
         .expect("the system gives a runtime");
     runtime.block_on(async {
         let mut told = Vec::new();
-        let outcome = tell_story(seed, wildness, acts, &mut told).await;
+        let outcome = tell(&mut told).await;
         let trace = Hash::of(told.join("\n").as_bytes());
         Run {
             trace,
@@ -128,6 +134,10 @@ struct World {
     contents: Contents,
     ledger: Ledger,
     backup: Option<Backup>,
+    /// What a device has said to be blocked, when all were last asked.
+    blocked: Vec<String>,
+    /// Who was not at rest, when all were last asked, and how that stood.
+    restless: Option<String>,
     said: Vec<String>,
 }
 
@@ -155,6 +165,8 @@ impl World {
             contents: Contents::default(),
             ledger: Ledger::default(),
             backup: None,
+            blocked: Vec::new(),
+            restless: None,
             said: Vec::new(),
         };
         for client in &mut world.clients {
@@ -195,6 +207,19 @@ impl World {
                 }
             }
             Act::Overflow { device } => self.client(device).disk.overflow(),
+            Act::Space { device, left } => {
+                let disk = &self.client(device).disk;
+                disk.set_space((left > 0).then(|| disk.used_bytes() + u64::from(left)));
+            }
+            Act::Refuse {
+                device,
+                which,
+                is_damaged,
+            } => self.refuse(device, which, is_damaged),
+            Act::Mend { device } => self.client(device).disk.mend(),
+            Act::ServerSpace { left } => {
+                self.server.set_room((left > 0).then_some(u64::from(left)));
+            }
             Act::Clock { device, hours } => {
                 let clock = self.client(device).disk.clock();
                 clock.jump(i64::from(hours) * 3_600_000_000_000);
@@ -211,14 +236,38 @@ impl World {
     }
 
     fn edit(&mut self, device: u8, how: u8, which: u16, whither: u16) {
+        let tree = person::tree(&self.client(device).disk);
+        self.carry_out(device, &Deed::choose(&tree, how, which, whither));
+    }
+
+    /// Lets somebody do something in a device's folder.
+    fn carry_out(&mut self, device: u8, deed: &Deed) {
         let n = usize::from(device) % self.clients.len();
         let disk = self.clients[n].disk.clone();
         let before = contents(&person::tree(&disk));
-        let what = person::edit(&disk, &mut self.contents, how, which, whither);
+        let what = match deed.carry_out(&disk, &mut self.contents) {
+            Ok(()) => deed.to_string(),
+            Err(error) => format!("{deed}: {error}"),
+        };
         let after = contents(&person::tree(&disk));
         let name = self.clients[n].name();
         self.ledger.changed(&before, &after, &format!("{name}, {what}"));
         self.said.push(format!("{name}: {what}"));
+    }
+
+    fn refuse(&mut self, device: u8, which: u16, is_damaged: bool) {
+        let disk = self.client(device).disk.clone();
+        let paths: Vec<Vec<u8>> = person::tree(&disk).into_keys().collect();
+        let Some(path) = paths.get(usize::from(which) % paths.len().max(1)) else {
+            return;
+        };
+        let path = format!("{FOLDER}/{}", String::from_utf8_lossy(path));
+        // If it is not there any more, nothing refuses.
+        let _ = match is_damaged {
+            true => disk.damage(&path, true),
+            false => disk.deny(&path, true),
+        };
+        self.said.push(format!("{path} cannot be read"));
     }
 
     fn crash(&mut self, device: u8, is_power_cut: bool, after: u16) {

@@ -15,13 +15,14 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Account, Config};
 use crate::control::{Answer, Ask};
 use crate::disk::{FolderId, FolderLock, Root};
+use crate::driver::firm::{Firmness, Remembered};
 use crate::driver::memory::Memory;
 use crate::driver::touched::print_of_bytes;
 use crate::driver::{Asked, Driver, Setup, applier};
 use crate::fault::{Exit, Fault};
 use crate::net::control::Patience;
 use crate::net::{Control, Endpoint, Presence};
-use crate::notice::Notice;
+use crate::notice::{Notice, Trouble};
 use crate::observer::{Event, Observer, Start as Look, Watch, Worker};
 use crate::rules::Rules;
 use crate::socket::Socket;
@@ -72,7 +73,7 @@ pub struct Running {
     pub failed: watch::Receiver<Option<Exit>>,
     first: broadcast::Receiver<Notice>,
     stop: CancellationToken,
-    done: CancellationToken,
+    done: watch::Receiver<Option<Exit>>,
     _kept: Option<(Socket, FolderLock)>,
 }
 
@@ -99,7 +100,7 @@ impl Running {
     /// Ends the client in good order.
     pub async fn stop(self) {
         self.stop.cancel();
-        self.done.cancelled().await;
+        self.ended().await;
     }
 
     /// Tells the client to end, and does not wait for it.
@@ -107,9 +108,11 @@ impl Running {
         self.stop.cancel();
     }
 
-    /// Waits until the client ends by itself, because somebody asked it to.
-    pub async fn ended(&self) {
-        self.done.cancelled().await;
+    /// Waits until the client has ended, because somebody asked it to or because of a fault of its own.
+    pub async fn ended(&self) -> Exit {
+        let mut done = self.done.clone();
+        let ended = done.wait_for(Option::is_some).await;
+        ended.ok().and_then(|exit| *exit).unwrap_or(Exit::Failed)
     }
 }
 
@@ -132,10 +135,11 @@ pub fn begin(ground: Ground) -> Result<Running, Fault> {
         watch,
         interval,
     } = ground;
-    recover(&root, &loaded.trees)?;
+    let is_flushed = recover(&root, &loaded.trees)?;
+    let (firmness, remembered) = remember(&root, &loaded, is_flushed);
     let joining = loaded.lost();
     let folding = folding(&root)?;
-    let (observer, seen, workers) = observe(&root, &loaded.prints, watch, interval)?;
+    let (observer, seen, workers) = observe(&root, remembered, watch, interval)?;
     let presence = Presence {
         auth,
         generation: loaded.facts.generation,
@@ -163,6 +167,7 @@ pub fn begin(ground: Ground) -> Result<Running, Fault> {
         folding,
         trees: loaded.trees,
         facts: loaded.facts,
+        firmness,
         observer,
         seen,
         hand,
@@ -174,7 +179,7 @@ pub fn begin(ground: Ground) -> Result<Running, Fault> {
         interval,
         joining,
     };
-    let done = drive(Driver::new(setup, stop.clone()));
+    let done = drive(Driver::new(setup, stop.clone()), notices.clone());
     Ok(Running {
         asks,
         notices,
@@ -194,22 +199,46 @@ fn no_thread(error: &std::io::Error) -> Fault {
     )
 }
 
-/// Puts the private directory in order after whatever ended the last run.
-fn recover(root: &Root, trees: &Trees) -> Result<(), Fault> {
+/// Puts the private directory in order after whatever ended the last run. Tells whether the disk is flushed.
+fn recover(root: &Root, trees: &Trees) -> Result<bool, Fault> {
     let wanted = wanted_contents(trees);
     let recovered = root.recover(&|hash| wanted.contains(hash))?;
     tracing::debug!(?recovered, "the private directory is in order");
-    Ok(())
+    Ok(recovered.is_flushed)
 }
 
-/// Lets the driver run. Returns what is cancelled when it has ended, for whatever reason.
-fn drive(driver: Driver) -> CancellationToken {
-    let done = CancellationToken::new();
-    let is_done = done.clone().drop_guard();
+/// Finds out what of the prints that were remembered is to be believed.
+fn remember(root: &Root, loaded: &Loaded, is_flushed: bool) -> (Firmness, Remembered) {
+    let numbered = loaded.prints.iter().filter_map(|(id, bytes)| {
+        let (print, number) = print_of_bytes(bytes)?;
+        Some((*id, print, number))
+    });
+    Firmness::begin(
+        &numbered.collect::<Vec<_>>(),
+        &loaded.facts,
+        root.boot(),
+        is_flushed,
+    )
+}
+
+/// Lets the driver run. Returns what is told how it ended: in good order, or by a fault of its own.
+fn drive(driver: Driver, notices: broadcast::Sender<Notice>) -> watch::Receiver<Option<Exit>> {
+    let (ended, done) = watch::channel(None);
     tokio::spawn(async move {
-        // Dropped also when the driver panics.
-        let _is_done = is_done;
-        driver.run().await;
+        let exit = match tokio::spawn(driver.run()).await {
+            Ok(()) => Exit::Done,
+            Err(error) => {
+                // That nobody listens is no failure.
+                let _ = notices.send(Notice::Error(Trouble {
+                    what: format!("the client has a fault and stopped: {error}"),
+                    done: "nothing was taken away; what was under way is looked at anew at the next start"
+                        .into(),
+                    todo: "start the client again, and report this with what is in the log".into(),
+                }));
+                Exit::Failed
+            }
+        };
+        ended.send_replace(Some(exit));
     });
     done
 }
@@ -227,7 +256,7 @@ fn folding(root: &Root) -> Result<Folding, Fault> {
 /// Begins to look at the folder.
 fn observe(
     root: &Root,
-    prints: &[(NodeId, Vec<u8>)],
+    remembered: Remembered,
     watch: Box<dyn Watch>,
     rescan_interval: Duration,
 ) -> Result<(Observer, mpsc::Receiver<Event>, [Worker; 3]), Fault> {
@@ -235,14 +264,17 @@ fn observe(
     complaints
         .iter()
         .for_each(|complaint| tracing::warn!(%complaint, "a rule is passed over"));
-    let prints = prints
-        .iter()
-        .filter_map(|(id, bytes)| Some((*id, print_of_bytes(bytes)?)))
-        .collect();
+    let Remembered {
+        prints,
+        unsure,
+        was_restarted,
+    } = remembered;
     let look = Look {
         root: root.clone(),
         rules,
         prints,
+        unsure,
+        was_restarted,
         new_id: Box::new(random_id),
         rescan_interval,
     };

@@ -1,17 +1,39 @@
 //! `doctor`: looks at what a folder needs on this computer, and tells what is wrong, line by line.
 
+use std::sync::Arc;
+
+use common::certificate::Certificate;
+use common::tls::Trust;
+
 use super::{Surroundings, Target};
+use crate::config::Account;
 use crate::control::{Answer, Ask};
 use crate::fault::chain;
+use crate::net::connect::probe;
+use crate::net::{Endpoint, TlsDial};
 use crate::socket::{Socket, SocketError};
 use crate::state::{STATE_NAME, State};
 
 /// Looks, changes nothing, and never fails: what cannot be looked at is what it tells.
 pub(super) async fn look(target: &Target, surroundings: &Surroundings) -> Answer {
     let mut report = Report::default();
-    report.note("configuration", account(target, surroundings));
+    let account = account(target, surroundings);
+    report.note(
+        "configuration",
+        account.as_ref().map(in_words).map_err(String::clone),
+    );
     report.note("memory", memory(target));
     report.note("folder", folder(target));
+    if let Ok(account) = &account
+        && account.device.is_some()
+    {
+        let key = surroundings.config.kept_certificate(target.folder);
+        let sound = key.as_ref().map(|_| "sound, and nobody else's".to_owned());
+        report.note("key", sound.map_err(|error| chain(error)));
+        if let Ok(certificate) = key {
+            report.note("server", server(account, certificate).await);
+        }
+    }
     report.note("client", client(target).await);
     Answer::Report {
         sound: report.sound,
@@ -44,19 +66,39 @@ impl Report {
     }
 }
 
-fn account(target: &Target, surroundings: &Surroundings) -> Result<String, String> {
+fn account(target: &Target, surroundings: &Surroundings) -> Result<Account, String> {
     let account = surroundings
         .config
         .account(target.folder)
         .map_err(|error| chain(&error))?;
-    let account = account.ok_or("the folder belongs to no account of yours")?;
+    account.ok_or_else(|| "the folder belongs to no account of yours".to_owned())
+}
+
+fn in_words(account: &Account) -> String {
     let enrolled = if account.device.is_some() {
         "enrolled"
     } else {
         "not yet enrolled"
     };
     let device = sync_engine::name::visible(&account.device_name);
-    Ok(format!("server {}, device {device}, {enrolled}", account.server))
+    format!("server {}, device {device}, {enrolled}", account.server)
+}
+
+/// Asks the server for nothing but its key.
+async fn server(account: &Account, certificate: Certificate) -> Result<String, String> {
+    let endpoint = Endpoint {
+        dial: Arc::new(TlsDial),
+        address: account.server.clone(),
+        trust: account.fingerprint.map_or(Trust::FirstUse, Trust::Pinned),
+        certificate: Arc::new(certificate),
+    };
+    match probe(&endpoint).await {
+        Ok(_) => Ok("answers, with the key that is trusted".to_owned()),
+        Err(error) => {
+            let trouble = error.trouble(&account.server);
+            Err(format!("{}; {}", trouble.what, trouble.todo))
+        }
+    }
 }
 
 fn memory(target: &Target) -> Result<String, String> {

@@ -449,7 +449,11 @@ async fn the_link_is_a_qr_code_on_a_terminal_only() {
 async fn the_doctor_looks_and_tells() {
     let world = World::new();
     let (text, code) = world.run("doctor F").await.unwrap();
-    assert_eq!(code, 0, "{text}");
+    // The device is enrolled, but its key is not there; then the server is not asked.
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("memory         ok"), "{text}");
+    assert!(text.contains("key            WRONG"), "{text}");
+    assert!(!text.contains("server         "), "{text}");
     std::fs::write(
         world.path().join(".holdfast").join(STATE_NAME),
         b"rubbish, and enough of it",

@@ -221,6 +221,21 @@ impl Root {
         self.0.dir.now()
     }
 
+    /// Returns what names this start of the computer, where the system tells.
+    #[must_use]
+    pub fn boot(&self) -> Option<String> {
+        self.0.dir.boot()
+    }
+
+    /// Flushes everything on the folder's file system, where there is a call for that; false where there is none.
+    ///
+    /// # Errors
+    /// When something could not be written.
+    pub fn flush_all(&self) -> Result<bool, DiskError> {
+        let flushed = self.0.dir.flush_file_system();
+        flushed.map_err(|source| DiskError::Flush { source })
+    }
+
     /// Returns the print of an open file.
     ///
     /// # Errors

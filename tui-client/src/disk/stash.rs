@@ -10,7 +10,7 @@ use super::sight::{FileType, Print};
 use super::volume::Dir;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
-use sync_engine::{Block, Content, Hash, NodeId, RelPath, Target};
+use sync_engine::{Block, Bug, Content, Hash, NodeId, RelPath, Target, planted};
 
 /// The names of notes end so.
 const NOTE: &str = ".json";
@@ -258,7 +258,7 @@ fn judge(
     if !print.same_file_state(&before) {
         return Ok(None);
     }
-    if is_in_history(&content) {
+    if is_in_history(&content) || planted(Bug::PurgeUnasked) {
         return Ok(is_old.then_some(Judged::Remove));
     }
     if note.as_ref().and_then(Note::content) == Some(content) {

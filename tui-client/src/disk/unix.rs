@@ -315,6 +315,17 @@ impl Directory for Dir {
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }
+
+    #[cfg(target_os = "linux")]
+    fn boot(&self) -> Option<String> {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(id.trim().to_owned())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn boot(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The two kinds of rename that a file system may lack.

@@ -105,6 +105,9 @@ pub trait Directory: Any + Debug + Send + Sync {
 
     /// Returns the time of the wall clock that the disk's time stamps come from.
     fn now(&self) -> SystemTime;
+
+    /// Returns what names this start of the computer, where the system tells: no other start has the same.
+    fn boot(&self) -> Option<String>;
 }
 
 /// A directory held open, of this computer or of another disk.

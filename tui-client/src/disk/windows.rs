@@ -278,6 +278,11 @@ impl Directory for Dir {
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }
+
+    /// The system counts its starts, but the standard library does not tell.
+    fn boot(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Opens what is at a path itself, also when it is a link or a directory.

@@ -294,10 +294,8 @@ pub fn block_of(error: &HandError) -> Option<Block> {
         } => Some(block.clone()),
         HandError::Disk(error) if error.is_full() => Some(Block::NoSpace),
         HandError::Disk(error) => Some(Block::Unreadable(error.to_string())),
-        HandError::Surprise { .. }
-        | HandError::Rescued { .. }
-        | HandError::Taken
-        | HandError::NotEmpty
-        | HandError::Gone => None,
+        // What is new in it makes another plan. What stays is not synchronised, and a person has to see to it.
+        HandError::NotEmpty => Some(Block::NotEmpty),
+        HandError::Surprise { .. } | HandError::Rescued { .. } | HandError::Taken | HandError::Gone => None,
     }
 }

@@ -27,6 +27,8 @@ impl Driver {
             edits,
             blocks,
             prints,
+            lost,
+            spoiled,
             chunked,
             small,
             ..
@@ -37,6 +39,7 @@ impl Driver {
             self.observer.rescan();
             return;
         }
+        self.undo_mishaps(&lost, &spoiled);
         for (id, print) in prints {
             self.touched.print(id, print);
         }
@@ -48,6 +51,7 @@ impl Driver {
         }
         if update.scan_finished {
             self.session.looked();
+            self.firmness.looked();
             self.next_look = Instant::now() + self.interval;
         }
         if let Some(nodes) = update.scanned {

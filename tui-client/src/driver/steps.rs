@@ -2,7 +2,7 @@
 //! each step enters the trees.
 
 use sync_engine::plan::{Place, Step};
-use sync_engine::{Block, Content, FileState, Kind, Node, NodeId, RelPath};
+use sync_engine::{Block, Bug, Content, FileState, Kind, Node, NodeId, RelPath, planted};
 
 use super::Driver;
 use super::applier::{Applied, Body, Deed, Job, block_of};
@@ -198,6 +198,7 @@ impl Driver {
             self.hand_len = self.hand_len.saturating_sub(small_len(&step));
             match outcome {
                 Ok(prints) => self.step_done(&step, prints),
+                Err(_) if planted(Bug::SurpriseIgnored) => self.step_done(&step, Vec::new()),
                 Err(error) => {
                     tracing::debug!(%error, ?step, "a step was not taken");
                     self.look_again(&step, &error);
@@ -236,13 +237,18 @@ impl Driver {
     }
 
     /// Lets the eyes look at what surprised the hand.
-    fn look_again(&self, step: &Step, error: &HandError) {
+    fn look_again(&mut self, step: &Step, error: &HandError) {
         if matches!(error, HandError::NoSpace) {
             return;
         }
         for id in step.ids() {
-            if let Some(path) = self.trees().local().path(id) {
-                self.observer.look(&path);
+            let Some(path) = self.session.trees().local().path(id) else {
+                continue;
+            };
+            match error {
+                // It may have found other bytes under an equal print.
+                HandError::Surprise { .. } => self.observer.reread(id, &path),
+                _ => self.observer.look(&path),
             }
         }
         if let Some(path) = target_of(step).and_then(|place| self.path_of_place(place.parent, &place.name)) {
@@ -295,6 +301,7 @@ impl Driver {
                 self.tell_progress(id, direction, done_bytes, total_bytes);
             }
             Transferred::Changed(stashed, name) => self.bring_back(&stashed, &name),
+            Transferred::Flushed(number, is_done) => self.on_flushed(number, is_done),
             Transferred::Where(ids, reply) => {
                 let paths = ids.into_iter().map(|id| self.trees().local().path(id)).collect();
                 // Who asked may have given up; nothing is lost by that.
@@ -357,7 +364,7 @@ impl Driver {
         if matches!(error, UploadError::Changed | UploadError::Unreadable(_))
             && let Some(path) = self.trees().local().path(id)
         {
-            self.observer.look(&path);
+            self.observer.reread(id, &path);
         }
         let now = self.now();
         self.session.upload_failed(id, block, now);

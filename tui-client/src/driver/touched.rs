@@ -10,14 +10,14 @@ use crate::control::LogItem;
 use crate::disk::Print;
 use crate::state::{ChunkRow, Delta, Facts};
 
-/// A print as the database keeps it.
-fn print_to_bytes(print: &Print) -> Vec<u8> {
-    common::codec::to_bytes(print).expect("a few numbers can be encoded")
+/// A print as the database keeps it, with the number that tells whether what it is of was flushed.
+fn print_to_bytes(print: &Print, number: u64) -> Vec<u8> {
+    common::codec::to_bytes(&(*print, number)).expect("a few numbers can be encoded")
 }
 
-/// Reads a print that the database kept; one that cannot be read makes the file be read anew.
+/// Reads a print that the database kept, with its number; one that cannot be read makes the file be read anew.
 #[must_use]
-pub fn print_of_bytes(bytes: &[u8]) -> Option<Print> {
+pub fn print_of_bytes(bytes: &[u8]) -> Option<(Print, u64)> {
     common::codec::from_bytes(bytes).ok()
 }
 
@@ -45,8 +45,14 @@ impl Touched {
         self.feed.push(item);
     }
 
-    /// Takes everything that is to be saved: the rows that the session names, and what was noted here.
-    pub fn take(&mut self, trees: &Trees, unsaved: Unsaved, facts: Option<Facts>) -> Delta {
+    /// Tells whether there are new prints.
+    pub fn has_prints(&self) -> bool {
+        !self.prints.is_empty()
+    }
+
+    /// Takes everything that is to be saved: the rows that the session names, and what was noted here, with the number
+    /// that prints get now.
+    pub fn take(&mut self, trees: &Trees, unsaved: Unsaved, facts: Option<Facts>, number: u64) -> Delta {
         let touched = std::mem::take(self);
         let ids = |ids: BTreeSet<NodeId>| ids.into_iter();
         Delta {
@@ -64,7 +70,7 @@ impl Touched {
             prints: touched
                 .prints
                 .into_iter()
-                .map(|(id, print)| (id, print.as_ref().map(print_to_bytes)))
+                .map(|(id, print)| (id, print.as_ref().map(|print| print_to_bytes(print, number))))
                 .collect(),
             blocked: ids(unsaved.blocked)
                 .map(|id| (id, trees.blocked().get(&id).cloned()))

@@ -83,6 +83,8 @@ pub(super) enum Transferred {
     },
     /// Something in the stash was changed after it was taken away; the function names what is brought back.
     Changed(Box<Stashed>, Box<Naming>),
+    /// The file system was flushed, or not: what this number and those before it are of.
+    Flushed(u64, bool),
     /// A transfer wants to know where files are now.
     Where(Vec<NodeId>, oneshot::Sender<Vec<Option<RelPath>>>),
 }
@@ -219,6 +221,7 @@ impl Transfers {
             Transferred::Loaded { .. }
             | Transferred::Cut { .. }
             | Transferred::Changed(..)
+            | Transferred::Flushed(..)
             | Transferred::Progress { .. }
             | Transferred::Where(..) => (),
         }
@@ -336,7 +339,7 @@ fn next_group(small: &mut VecDeque<(Step, Content)>) -> Vec<(Step, Content)> {
         && group.len() < GROUP_MAX
         && let Some((step, content)) = small.pop_front()
     {
-        len += content.size_bytes;
+        len = content.size_bytes.saturating_add(len);
         group.push((step, content));
     }
     group

@@ -155,17 +155,29 @@ impl Driver {
     /// Saves what this turn changed.
     pub(super) async fn save(&mut self) {
         let unsaved = self.session.take_unsaved();
+        let number = self.number_prints();
         let facts = (std::mem::take(&mut self.facts_changed) || unsaved.facts).then(|| self.facts());
-        let delta = self.touched.take(self.session.trees(), unsaved, facts);
+        let delta = self.touched.take(self.session.trees(), unsaved, facts, number);
         if !delta.is_empty() {
             self.memory.save(delta).await;
         }
     }
 
+    /// Returns the number that new prints get.
+    fn number_prints(&mut self) -> u64 {
+        if self.touched.has_prints() {
+            self.firmness.noted();
+        }
+        self.firmness.number()
+    }
+
     pub(super) async fn save_durably(&mut self) {
         self.facts_changed = false;
+        let number = self.number_prints();
         let (unsaved, facts) = (self.session.take_unsaved(), self.facts());
-        let delta = self.touched.take(self.session.trees(), unsaved, Some(facts));
+        let delta = self
+            .touched
+            .take(self.session.trees(), unsaved, Some(facts), number);
         self.memory.save_durably(delta).await;
     }
 
@@ -183,6 +195,7 @@ impl Driver {
         if let Some(synced) = self.session.synced(now, eyes_idle) {
             self.on_synced(synced);
         }
+        self.end_doubts(eyes_idle);
         let blocked = self.session.blocked();
         self.tell_blocked(&blocked);
         self.tell_pending(&blocked);

@@ -191,5 +191,6 @@ pub fn block_text(block: &Block) -> String {
         Block::MissingContent => "the server lacks a part of its content, or has it damaged".into(),
         Block::Refused(reason) => format!("the server refused it: {reason}"),
         Block::Quota => "the account's quota on the server is used up".into(),
+        Block::NotEmpty => "it was deleted elsewhere, but holds what is not synchronised".into(),
     }
 }

@@ -46,6 +46,13 @@ pub struct Got {
     pub missing: Vec<Hash>,
 }
 
+impl Got {
+    /// Counts what came, and what was said not to be there.
+    fn len(&self) -> usize {
+        self.attachments.len() + self.missing.len()
+    }
+}
+
 struct Order {
     deed: Deed,
     attachments: Vec<Attachment>,
@@ -125,6 +132,8 @@ fn fail(order: Order, error: &ConnectError) {
 /// An order that was sent and not yet answered in full.
 struct Waiting {
     request: u64,
+    /// How many hashes and chunks an answer can bring: what was asked for, each once.
+    n_asked: usize,
     got: Got,
     reply: oneshot::Sender<Result<Got, BulkError>>,
 }
@@ -159,6 +168,10 @@ async fn send(
 ) -> Result<(), ()> {
     *number += 1;
     let request = *number;
+    let n_asked = match &order.deed {
+        Deed::Have(hashes) | Deed::Get(hashes) => hashes.len(),
+        Deed::Put => order.attachments.len(),
+    };
     let message = match order.deed {
         Deed::Have(hashes) => Request::Have { request, hashes },
         Deed::Put => Request::Put { request },
@@ -166,6 +179,7 @@ async fn send(
     };
     waiting.push_back(Waiting {
         request,
+        n_asked,
         got: Got::default(),
         reply: order.reply,
     });
@@ -187,6 +201,7 @@ fn answer(waiting: &mut VecDeque<Waiting>, reply: Reply, attachments: Vec<Attach
         return Ok(());
     }
     let mut oldest = waiting.pop_front().ok_or(())?;
+    let n_before = oldest.got.len();
     let (request, done) = match reply {
         Reply::Missing { request, hashes }
         | Reply::Stored {
@@ -221,6 +236,11 @@ fn answer(waiting: &mut VecDeque<Waiting>, reply: Reply, attachments: Vec<Attach
     };
     if request != oldest.request {
         tracing::warn!(request, expected = oldest.request, "an answer out of order");
+        return Err(());
+    }
+    let n_now = oldest.got.len();
+    if oldest.n_asked < n_now || (done.is_none() && n_now == n_before) {
+        tracing::warn!("an answer that brings more than was asked for, or goes on and brings nothing");
         return Err(());
     }
     match done {

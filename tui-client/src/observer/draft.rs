@@ -15,6 +15,8 @@ use crate::disk::Print;
 pub(super) struct Draft {
     pub(super) nodes: BTreeMap<NodeId, Option<Arc<Node>>>,
     pub(super) prints: BTreeMap<NodeId, Option<Print>>,
+    /// Nodes that were seen, and read if they are files.
+    pub(super) seen: Vec<NodeId>,
     /// Blocks, chunks and the like, which go along if the edit fits.
     pub(super) update: LocalUpdate,
 }

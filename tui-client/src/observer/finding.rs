@@ -1,11 +1,13 @@
 //! What the observer's threads find and send to the driver.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use sync_engine::observe::Moment;
-use sync_engine::{Block, Hash, RelPath};
+use sync_engine::{Block, Hash, Name, RelPath};
 
+use super::doubt::Doubt;
 use super::explore::Inside;
 use super::freshness::Glance;
 use crate::chunker::Chunked;
@@ -40,6 +42,8 @@ pub(super) enum Finding {
         print: Print,
         /// What is in it.
         listing: Listing,
+        /// The files whose prints may be equal although they were written.
+        doubted: BTreeSet<Name>,
     },
     /// A file was read, or could not be.
     Reading {
@@ -67,6 +71,8 @@ pub(super) struct Look {
     pub(super) sight: Sight,
     /// The directory that the path led through; nothing for the root, whose path is checked elsewhere.
     pub(super) parent: Option<Print>,
+    /// How far an equal print is believed, if it is a file.
+    pub(super) doubt: Doubt,
     /// It is a directory whose contents are about to be listed.
     pub(super) is_walked: bool,
     /// What is inside it, if it is a directory that was looked into.

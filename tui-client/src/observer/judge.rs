@@ -8,6 +8,7 @@ use sync_engine::observe::{Moment, Observation, Verdict, observe, unlisted};
 use sync_engine::{Block, FileState, Kind, Name, Node, NodeId, RelPath, Trees};
 
 use super::Observer;
+use super::doubt::Doubt;
 use super::draft::Draft;
 use super::finding::{Event, Finding, Look};
 use super::freshness::Spot;
@@ -58,10 +59,12 @@ impl Observer {
                 path,
                 sight,
                 parent,
+                doubt,
                 is_walked,
                 inside,
             }) => {
                 let detail = Detail {
+                    doubt,
                     is_walked,
                     ..Detail::of(path.clone(), sight)
                 };
@@ -70,19 +73,20 @@ impl Observer {
                     self.enter_inside(scene, &path, inside);
                 }
             }
-            Finding::Listing { dir, print, listing } => {
-                self.take_listing(scene, &dir, &print, listing, update);
-            }
+            Finding::Listing {
+                dir,
+                print,
+                listing,
+                doubted,
+            } => self.take_listing(scene, &dir, &print, (listing, &doubted), update),
             Finding::Reading { path, parent, result } => {
                 let (sight, reading) = match result {
                     Ok(reading) => (Sight::File(reading.print), Some(reading)),
                     Err(block) => return self.take_failure(scene, path, block, update),
                 };
                 let detail = Detail {
-                    path,
-                    sight,
                     reading,
-                    is_walked: false,
+                    ..Detail::of(path, sight)
                 };
                 self.enter(scene, detail, Through::Dir(parent));
             }
@@ -98,7 +102,7 @@ impl Observer {
         scene: &mut Scene<'_>,
         dir: &RelPath,
         print: &Print,
-        listing: Listing,
+        (listing, doubted): (Listing, &BTreeSet<Name>),
         update: &mut LocalUpdate,
     ) {
         let local = scene.trees.local();
@@ -119,11 +123,15 @@ impl Observer {
         self.queue
             .look_late(missing.collect::<Vec<_>>(), Some(scene.epoch));
         for (name, sight) in listing.entries {
+            let doubt = if doubted.contains(&name) {
+                Doubt::Full
+            } else {
+                Doubt::None
+            };
             let detail = Detail {
-                path: dir.join(&name),
-                sight,
-                reading: None,
+                doubt,
                 is_walked: true,
+                ..Detail::of(dir.join(&name), sight)
             };
             self.enter(scene, detail, Through::Checked);
         }
@@ -163,12 +171,15 @@ impl Observer {
         for verdict in observation.verdicts {
             self.apply(scene, verdict, &moved, &mut draft);
         }
-        let Draft { prints, .. } = &draft;
         if !draft.fits(scene.trees.local()) {
             return self.look_again(scene.epoch, paths, draft.update);
         }
         self.n_misfits = 0;
-        for (id, print) in prints {
+        let gone = draft.nodes.iter().filter(|(_, node)| node.is_none());
+        let lost = gone.map(|(id, _)| *id).filter(|id| self.doubted.is_suspect(*id));
+        draft.update.lost = lost.collect();
+        draft.seen.iter().for_each(|id| self.doubted.settle(*id));
+        for (id, print) in &draft.prints {
             if let Some(known) = self.known.get(*id) {
                 let is_same = print.is_some_and(|print| identity(&print) == identity(known));
                 if !is_same {
@@ -178,6 +189,9 @@ impl Observer {
             }
             self.known.set(*id, *print);
             self.changes.note(Spot::Node(*id));
+            if print.is_none() {
+                self.doubted.settle(*id);
+            }
         }
         let mut update = draft.update;
         update.edits = draft.nodes.into_iter().collect();
@@ -221,6 +235,7 @@ impl Observer {
         }
         LocalUpdate {
             blocks: Vec::new(),
+            spoiled: Vec::new(),
             chunked: Vec::new(),
             small: Vec::new(),
             ..update
@@ -277,6 +292,7 @@ impl Observer {
         let known = self.known.get(id).copied();
         match (&detail.sight, &old.kind) {
             (Sight::Dir(print), Kind::Dir) => {
+                draft.seen.push(id);
                 draft.note(id, known, print);
                 let is_other = known.is_some_and(|known| identity(&known) != identity(print));
                 let is_blocked = scene.trees.blocked().get(&id).is_some_and(is_of_sight);
@@ -291,6 +307,7 @@ impl Observer {
                 }
             }
             (Sight::Symlink(print, target), Kind::Symlink(_)) => {
+                draft.seen.push(id);
                 node.kind = Kind::Symlink(target.clone());
                 draft.note(id, known, print);
                 self.lift(scene.trees, id, &mut draft.update);
@@ -323,13 +340,24 @@ impl Observer {
         draft: &mut Draft,
     ) -> FileState {
         if let Some(reading) = detail.reading {
+            let before = self.known.get(id).copied();
+            // A disk may round the time that it is given; what it then tells is no other time.
+            let is_same_time = before.is_some_and(|before| before.mtime_ns == print.mtime_ns);
             let state = FileState {
                 content: reading.chunked.content,
                 exec: exec(&print, old.exec),
-                mtime_ns: print.mtime_ns,
+                mtime_ns: if is_same_time {
+                    old.mtime_ns
+                } else {
+                    print.mtime_ns
+                },
             };
             self.lift(scene.trees, id, &mut draft.update);
-            draft.note(id, self.known.get(id).copied(), &print);
+            if self.is_spoiled(id, before, &print) && state.content != old.content {
+                draft.update.spoiled.push((id, old.content));
+            }
+            draft.seen.push(id);
+            draft.note(id, before, &print);
             if state.content != old.content {
                 draft.content(id, reading);
                 self.look_at_other_names(scene, id, &print);
@@ -341,7 +369,7 @@ impl Observer {
             return old;
         };
         // Size and time of modification are the same, so the bytes are believed to be until they are read again.
-        if known.same_file_state(&print) {
+        if known.same_file_state(&print) && !self.doubted.contains(id) {
             draft.note(id, Some(known), &print);
         } else {
             self.queue.read(detail.path, print.size_bytes, scene.epoch);
@@ -350,6 +378,14 @@ impl Observer {
             exec: exec(&print, old.exec),
             ..old
         }
+    }
+
+    /// Tells whether other bytes under such a print are of a crash's making: the stamps are those of before, and nothing
+    /// or anything may be under them.
+    fn is_spoiled(&self, id: NodeId, before: Option<Print>, print: &Print) -> bool {
+        let is_emptied = |before: &Print| print.size_bytes == 0 && before.mtime_ns == print.mtime_ns;
+        self.doubted.is_suspect(id)
+            && before.is_some_and(|before| before.same_stamp(print) || is_emptied(&before))
     }
 
     /// The system reports a change of a file with several names for one of them only.
@@ -435,7 +471,8 @@ fn is_of_sight(block: &Block) -> bool {
         | Block::NoSpace
         | Block::MissingContent
         | Block::Refused(_)
-        | Block::Quota => false,
+        | Block::Quota
+        | Block::NotEmpty => false,
     }
 }
 

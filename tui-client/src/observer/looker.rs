@@ -1,6 +1,7 @@
 //! The worker that looks: takes hints that are due, walks directories, and tells the driver what it sees. It decides
 //! nothing but this: an absence that a hint led to is looked at again, after everything that may have moved there.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use sync_engine::observe::Moment;
 use sync_engine::{Block, RelPath};
 use tokio::time::Instant;
 
+use super::doubt::Doubt;
 use super::explore::explore;
 use super::finding::{Event, Finding, Look};
 use super::freshness::{Clock, Glance};
@@ -27,6 +29,8 @@ const COOKIE_PATIENCE: Duration = Duration::from_secs(3);
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
 /// The time between two tries to have it watched again.
 const RESTART_INTERVAL: Duration = Duration::from_secs(60);
+/// Hints that were missed may be older than the word of it by so much.
+const MISSED_BEFORE: Duration = Duration::from_secs(2);
 /// So often the folder itself is checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// A walk says how far it is each time it has seen so many places.
@@ -46,6 +50,8 @@ pub(super) struct Looker {
     last_start: Option<Instant>,
     last_rescan: Instant,
     last_check: Instant,
+    /// Since when hints were missed that the full walk under way makes good.
+    missed_since: Option<Instant>,
     n_seen: u64,
     n_told: u64,
 }
@@ -69,6 +75,7 @@ impl Looker {
             last_start: None,
             last_rescan: Instant::now(),
             last_check: Instant::now(),
+            missed_since: None,
             n_seen: 0,
             n_told: 0,
         }
@@ -94,6 +101,7 @@ impl Looker {
             Task::Walked { epoch } => {
                 self.n_seen = 0;
                 self.n_told = 0;
+                self.missed_since = None;
                 Some(self.found(vec![Finding::Walked], vec![epoch]))
             }
             Task::Cookie { token } => {
@@ -131,7 +139,14 @@ impl Looker {
         let rules = self.queue.rules();
         let (mut findings, mut done, mut dropped, mut walks) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for Due { path, epoch, deep } in due {
+        for Due {
+            path,
+            epoch,
+            since,
+            doubt,
+            deep,
+        } in due
+        {
             if path.0.is_empty() {
                 self.check_root(&mut findings);
                 done.push(epoch);
@@ -147,6 +162,10 @@ impl Looker {
                 continue;
             }
             let mut look = look(&self.root, path);
+            look.doubt = match &look.sight {
+                Sight::File(print) => doubt.at(print, self.root.now(), since),
+                _ => doubt,
+            };
             if look.sight == Sight::Absent && !late {
                 self.queue.look_late([look.path], Some(epoch));
                 dropped.push(epoch);
@@ -215,7 +234,11 @@ impl Looker {
             return None;
         }
         let rules = self.queue.rules();
+        let mut doubted = BTreeSet::new();
         for (name, sight) in &listing.entries {
+            if self.is_doubtful(sight) {
+                doubted.insert(name.clone());
+            }
             let path = dir.join(name);
             if matches!(sight, Sight::Dir(_)) && !rules.ignores(&path, true) {
                 self.queue.walk(path, epoch, Approach::Plain);
@@ -223,7 +246,12 @@ impl Looker {
         }
         self.n_seen += listing.entries.len() as u64;
         let dir = dir.clone();
-        let mut findings = vec![Finding::Listing { dir, print, listing }];
+        let mut findings = vec![Finding::Listing {
+            dir,
+            print,
+            listing,
+            doubted,
+        }];
         if self.n_told + PROGRESS_EVERY <= self.n_seen {
             self.n_told = self.n_seen;
             findings.push(Finding::Walking(self.n_seen));
@@ -231,8 +259,22 @@ impl Looker {
         Some(self.found_since(glance, Moment::Fleeting, findings, vec![epoch]))
     }
 
+    /// Tells whether something is a file that was written, as its print says, about when hints were missed.
+    fn is_doubtful(&self, sight: &Sight) -> bool {
+        match (self.missed_since, sight) {
+            (Some(since), Sight::File(print)) => {
+                Doubt::IfYoung.at(print, self.root.now(), since) == Doubt::Full
+            }
+            (Some(_) | None, _) => false,
+        }
+    }
+
     /// Begins a full walk. What the walk does not see of a change, the watcher does: it is there first.
     fn begin_walk(&mut self, epoch: u64) -> Option<Event> {
+        // Where nothing is watched, the last full walk is the last word.
+        let unwatched = Some(self.last_rescan).filter(|_| self.deaf && self.last_start.is_some());
+        let missed = self.queue.take_missed().into_iter().chain(unwatched).min();
+        self.missed_since = missed.map(|since| since.checked_sub(MISSED_BEFORE).unwrap_or(since));
         self.last_rescan = Instant::now();
         let mut findings = Vec::new();
         if self.check_root(&mut findings) {
@@ -377,6 +419,7 @@ fn look(root: &Root, path: RelPath) -> Look {
         path,
         sight: if same { sight } else { Sight::Unknown(Block::Busy) },
         parent: before,
+        doubt: Doubt::None,
         is_walked: false,
         inside: None,
     }

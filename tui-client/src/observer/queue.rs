@@ -2,7 +2,7 @@
 //! adds work never waits; the work is bounded by what is on disk, a flood of hints becomes one full walk, and the walk
 //! waits while too many files wait to be read.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,10 +11,11 @@ use sync_engine::observe::Moment;
 use tokio::time::Instant;
 
 use super::bell::Bell;
+use super::doubt::Doubt;
+use super::jobs::{Job, Jobs};
 use super::ledger::Ledger;
 use super::settle::{Due, Hints, Urgency};
 use super::watch::WatchTrouble;
-use crate::disk::Print;
 use crate::rules::Rules;
 
 /// More hints than this become a full walk.
@@ -25,31 +26,6 @@ const JOBS_MAX: usize = 8192;
 const LATE_COUNT_MAX: usize = 16_384;
 /// While new absences come in, those that are due wait for them this long.
 const LATE_PATIENCE: Duration = Duration::from_millis(100);
-/// A file above this size is read by the worker for large files, in bytes.
-pub(super) const LARGE_LEN: u64 = 1024 * 1024;
-
-/// A file that is to be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Job {
-    pub(super) path: RelPath,
-    pub(super) size_bytes: u64,
-    /// How often it was read in vain.
-    pub(super) n_tries: u32,
-    /// It is read once more since its print was too young to be trusted; an equal print is trusted now.
-    pub(super) again: Option<Print>,
-    pub(super) epoch: u64,
-}
-
-/// The files that are to be read: small ones are never held up by large ones.
-#[derive(Debug, Default)]
-struct Jobs {
-    small: VecDeque<Job>,
-    large: VecDeque<Job>,
-    delayed: BTreeMap<(Instant, u64), Job>,
-    n_delayed: u64,
-    waiting: BTreeSet<RelPath>,
-}
-
 /// What is to be made sure before a directory is walked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Approach {
@@ -117,6 +93,8 @@ pub(super) struct State {
     /// Tokens whose file is written, with the time when that was.
     pub(super) baked: BTreeMap<u64, Instant>,
     nudged: bool,
+    /// Since when hints have been missed that no full walk has made good.
+    missed: Option<Instant>,
     /// What went wrong with the watch and was not told yet.
     trouble: Option<WatchTrouble>,
     stopped: bool,
@@ -177,6 +155,15 @@ impl Queue {
         self.looker.ring();
     }
 
+    /// Adds a hint whose file may be another although its print is equal.
+    pub(super) fn hint_in_doubt(&self, path: &RelPath, urgency: Urgency, doubt: Doubt, epoch: Option<u64>) {
+        let mut state = self.lock();
+        let epoch = epoch.unwrap_or(state.ledger.epoch());
+        state.hint(path.clone(), urgency, epoch);
+        state.hints.doubt(path, doubt);
+        self.looker.ring();
+    }
+
     /// Adds absences that are to be looked at again when all else has been.
     pub(super) fn look_late(&self, paths: impl IntoIterator<Item = RelPath>, epoch: Option<u64>) {
         self.push_late(paths, false, epoch);
@@ -222,6 +209,17 @@ impl Queue {
         self.looker.ring();
     }
 
+    /// Asks for a full walk since hints were missed.
+    pub(super) fn missed(&self) {
+        self.lock().missed.get_or_insert_with(Instant::now);
+        self.rescan(None);
+    }
+
+    /// Returns since when hints have been missed, if a full walk that begins now is to make that good.
+    pub(super) fn take_missed(&self) -> Option<Instant> {
+        self.lock().missed.take()
+    }
+
     /// Asks for a token when all that is written by now has been looked at.
     pub(super) fn cookie(&self, token: u64) {
         self.lock().cookies.push_back(token);
@@ -254,18 +252,11 @@ impl Queue {
     /// Adds a job of a worker's own making, to be done after a delay.
     pub(super) fn read_job(&self, job: Job, delay: Duration) {
         let mut state = self.lock();
-        if !state.jobs.waiting.insert(job.path.clone()) {
-            return;
+        let epoch = job.epoch;
+        if state.jobs.add(job, delay) {
+            state.ledger.open(epoch);
+            self.ring_readers();
         }
-        state.ledger.open(job.epoch);
-        if delay.is_zero() {
-            state.jobs.enqueue(job);
-        } else {
-            state.jobs.n_delayed += 1;
-            let key = (Instant::now() + delay, state.jobs.n_delayed);
-            state.jobs.delayed.insert(key, job);
-        }
-        self.ring_readers();
     }
 
     /// Takes a file that is to be read.
@@ -280,7 +271,7 @@ impl Queue {
                 self.looker.ring();
                 Next::Take(job)
             }
-            None => Next::Wait(state.jobs.delayed.keys().next().map(|(due, _)| *due)),
+            None => Next::Wait(state.jobs.next_due()),
         }
     }
 
@@ -390,6 +381,8 @@ impl State {
             let due = paths.into_iter().map(|path| Due {
                 path,
                 epoch,
+                since: now,
+                doubt: Doubt::None,
                 deep: false,
             });
             let due = due.collect();
@@ -457,39 +450,5 @@ impl State {
             .min(self.late.last_due())
             .filter(|_| self.unhandled == 0 && self.walks.is_empty());
         self.hints.next_due().into_iter().chain(late).min()
-    }
-}
-
-impl Jobs {
-    fn len(&self) -> usize {
-        self.small.len() + self.large.len()
-    }
-
-    fn enqueue(&mut self, job: Job) {
-        if LARGE_LEN < job.size_bytes {
-            self.large.push_back(job);
-        } else {
-            self.small.push_back(job);
-        }
-    }
-
-    /// Enters the delayed jobs whose time has come.
-    fn ripen(&mut self, now: Instant) {
-        while let Some(entry) = self.delayed.first_entry().filter(|entry| entry.key().0 <= now) {
-            let job = entry.remove();
-            self.enqueue(job);
-        }
-    }
-
-    /// Takes a job. The worker for large files helps with the small ones, but never the other way round.
-    fn take(&mut self, large: bool) -> Option<Job> {
-        let job = if large {
-            self.large.pop_front().or_else(|| self.small.pop_front())
-        } else {
-            self.small.pop_front()
-        };
-        let job = job?;
-        self.waiting.remove(&job.path);
-        Some(job)
     }
 }

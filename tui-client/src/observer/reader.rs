@@ -3,21 +3,23 @@
 //! than the disk's clock can tell is read once more when it can, since a change under an equal print may hide there.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use common::limits::INLINE_LEN_MAX;
 use sync_engine::observe::Moment;
-use sync_engine::{Block, Hash};
+use sync_engine::{Block, Bug, Hash, planted};
 
+use super::doubt::youth;
 use super::finding::{Event, Finding, Reading};
 use super::freshness::{Clock, Glance};
+use super::jobs::{Job, LARGE_LEN};
 use super::looker::parent_print;
-use super::queue::{Job, LARGE_LEN, Next, Queue};
+use super::queue::{Next, Queue};
 use super::settle::Urgency;
 use super::worker::Step;
 use crate::chunker::Chunker;
-use crate::disk::{DiskError, Print, Root};
+use crate::disk::{DiskError, Root};
 
 /// So many files are sent to the driver at once at most.
 const BATCH_COUNT_MAX: usize = 256;
@@ -29,11 +31,6 @@ const RETRY_MIN: Duration = Duration::from_millis(20);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 /// After so many tries in vain a file is listed as busy; the tries go on.
 const TRIES_MAX: u32 = 5;
-/// Time stamps of common disks are no finer than the system's tick; this is longer than any.
-const GRANULARITY: Duration = Duration::from_millis(20);
-/// A stamp of whole seconds is of a disk that may know only every second one.
-const GRANULARITY_COARSE: Duration = Duration::from_millis(2010);
-
 /// What the driver is about to be told.
 #[derive(Default)]
 struct Batch {
@@ -206,6 +203,7 @@ fn read(root: &Root, chunker: &mut Chunker, job: &Job) -> Attempt {
     };
     match root.print_of(&file) {
         Ok(after) if after == before && chunked.content.size_bytes == before.size_bytes => (),
+        Ok(_) if planted(Bug::TornRead) => (),
         Ok(_) => return Attempt::Changed,
         Err(error) => return Attempt::Failed(Block::Unreadable(error.to_string())),
     }
@@ -215,49 +213,4 @@ fn read(root: &Root, chunker: &mut Chunker, job: &Job) -> Attempt {
         small,
     };
     Attempt::Read(reading, young)
-}
-
-/// Returns how long it takes until a print's stamps can be trusted; nothing when they can. A stamp of the future is
-/// as young as one of now.
-fn youth(print: &Print, now: SystemTime) -> Option<Duration> {
-    const SECOND_NS: i64 = 1_000_000_000;
-    let now_ns = now
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_nanos() as i128);
-    let stamp_ns = print.mtime_ns.max(print.ctime_ns);
-    let coarse = print.mtime_ns % SECOND_NS == 0 && print.ctime_ns % SECOND_NS == 0;
-    let granularity = if coarse { GRANULARITY_COARSE } else { GRANULARITY };
-    let age_ns = now_ns - i128::from(stamp_ns);
-    let age = Duration::from_nanos(u64::try_from(age_ns.max(0)).unwrap_or(u64::MAX));
-    granularity.checked_sub(age).filter(|left| !left.is_zero())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn print(mtime_ns: i64) -> Print {
-        Print {
-            device: 0,
-            inode: 1,
-            birth_ns: 1,
-            size_bytes: 0,
-            mtime_ns,
-            ctime_ns: mtime_ns,
-            mode: 0o644,
-            links: 1,
-        }
-    }
-
-    #[test]
-    fn a_print_is_trusted_once_the_clock_of_the_disk_has_moved_on() {
-        let now = UNIX_EPOCH + Duration::from_nanos(5_000_000_001);
-        assert_eq!(youth(&print(4_000_000_001), now), None);
-        assert_eq!(youth(&print(4_999_000_001), now), Some(Duration::from_millis(19)));
-        assert_eq!(youth(&print(9_000_000_001), now), Some(GRANULARITY));
-        assert_eq!(
-            youth(&print(4_000_000_000), now),
-            Some(GRANULARITY_COARSE - Duration::from_nanos(1_000_000_001))
-        );
-    }
 }

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use sync_engine::Place;
 use sync_engine::observe::{Identities, Looks, NodeType, Seen};
-use sync_engine::{Block, NodeId, RelPath, Trees};
+use sync_engine::{Block, Bug, NodeId, RelPath, Trees, planted};
 
 use super::Observer;
+use super::doubt::Doubt;
 use super::finding::Reading;
 use super::freshness::{Glance, Spot};
 use super::known::identity;
@@ -29,6 +30,8 @@ pub(super) struct Detail {
     pub(super) path: RelPath,
     pub(super) sight: Sight,
     pub(super) reading: Option<Reading>,
+    /// How far an equal print is believed, if it is a file.
+    pub(super) doubt: Doubt,
     /// A directory's contents come by themselves.
     pub(super) is_walked: bool,
 }
@@ -40,6 +43,7 @@ impl Detail {
             path,
             sight,
             reading: None,
+            doubt: Doubt::None,
             is_walked: false,
         }
     }
@@ -103,11 +107,17 @@ impl Observer {
             return self.lost_way(scene, place, detail, dir);
         }
         if let Some(urgency) = self.put_off(scene, &place, &detail) {
-            self.queue.hint(detail.path, urgency, Some(scene.epoch));
+            self.queue
+                .hint_in_doubt(&detail.path, urgency, detail.doubt, Some(scene.epoch));
             scene.put_off.insert(place);
             return;
         }
         let occupant = local.child(parent, &place.name);
+        if let (Doubt::Full, Sight::File(print)) = (detail.doubt, &detail.sight) {
+            let owner = self.known.owner(identity(print));
+            self.doubted
+                .doubt(occupant.into_iter().chain(owner), print, &self.known);
+        }
         let is_dir = match detail.sight {
             Sight::Dir(_) => true,
             Sight::File(_) | Sight::Symlink(..) | Sight::Other(_) => false,
@@ -157,6 +167,7 @@ impl Observer {
     pub(super) fn leads_to(&self, parent: NodeId, through: Through) -> bool {
         match through {
             Through::Checked => true,
+            Through::Dir(_) if planted(Bug::WayIgnored) => true,
             Through::Dir(_) if parent == NodeId::ROOT => true,
             Through::Dir(None) => false,
             Through::Dir(Some(print)) => self
@@ -220,6 +231,7 @@ impl Observer {
         };
         match sight {
             Sight::Absent => Seen::Absent,
+            Sight::Unknown(_) if planted(Bug::UnreadableTakenForGone) => Seen::Absent,
             Sight::Unknown(block) => Seen::Unknown(block.clone()),
             Sight::Other(_) => Seen::Unknown(Block::UnsupportedType),
             Sight::File(print) => present(print, NodeType::File),

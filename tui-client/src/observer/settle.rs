@@ -7,6 +7,8 @@ use std::time::Duration;
 use sync_engine::RelPath;
 use tokio::time::Instant;
 
+use super::doubt::Doubt;
+
 /// A writer that has not closed its file has to be quiet for this long.
 const QUIET: Duration = Duration::from_millis(12);
 /// A writer that is never quiet is looked at after this long.
@@ -37,6 +39,7 @@ struct Hint {
     epoch: u64,
     urgent: bool,
     deep: bool,
+    doubt: Doubt,
 }
 
 /// A path that is to be looked at now.
@@ -44,6 +47,10 @@ struct Hint {
 pub(super) struct Due {
     pub(super) path: RelPath,
     pub(super) epoch: u64,
+    /// When it was spoken of first.
+    pub(super) since: Instant,
+    /// How far an equal print is believed, if it is a file.
+    pub(super) doubt: Doubt,
     /// If it is a directory, what is inside it is to be seen as well.
     pub(super) deep: bool,
 }
@@ -78,12 +85,20 @@ impl Hints {
             urgent: was_urgent || matches!(urgency, Urgency::Now | Urgency::Fresh),
             deep: old.is_some_and(|old| old.deep)
                 || matches!(urgency, Urgency::Fresh | Urgency::FreshAfter(_)),
+            doubt: old.map_or(Doubt::None, |old| old.doubt),
         };
         if let Some(old) = old {
             self.by_due.remove(&(old.due, path.clone()));
         }
         self.by_due.insert((due, path.clone()));
         self.by_path.insert(path, hint).map(|old| old.epoch)
+    }
+
+    /// Makes the doubt greater with which the file of a hint is looked at.
+    pub(super) fn doubt(&mut self, path: &RelPath, doubt: Doubt) {
+        if let Some(hint) = self.by_path.get_mut(path) {
+            hint.doubt = hint.doubt.max(doubt);
+        }
     }
 
     /// Enters an absence that is to be looked at again, and returns the epoch of the hint that the path had.
@@ -104,8 +119,20 @@ impl Hints {
                 break;
             };
             if let Some(hint) = self.by_path.remove(&path) {
-                let Hint { epoch, deep, .. } = hint;
-                taken.push(Due { path, epoch, deep });
+                let Hint {
+                    first: since,
+                    epoch,
+                    deep,
+                    doubt,
+                    ..
+                } = hint;
+                taken.push(Due {
+                    path,
+                    epoch,
+                    since,
+                    doubt,
+                    deep,
+                });
             }
         }
         taken

@@ -11,6 +11,7 @@ use sync_engine::{Name, NameError, RelPath};
 
 pub use system::SystemWatch;
 
+use super::doubt::Doubt;
 use super::queue::Queue;
 use super::settle::Urgency;
 
@@ -45,6 +46,8 @@ pub enum PathEvent {
     Left,
     /// Something else about it has changed, or is new; whoever did that may go on.
     Changed,
+    /// Its attributes have changed, or how many names it has; that is no write.
+    Attributes,
 }
 
 /// Says why a folder cannot be watched, or no longer wholly.
@@ -79,10 +82,13 @@ impl HintSink {
 
     /// Says what happened at a path, which begins at the folder.
     pub fn tell(&self, path: &Path, event: PathEvent) {
-        let urgency = match event {
-            PathEvent::Closed => Urgency::Now,
-            PathEvent::Arrived => Urgency::Fresh,
-            PathEvent::Changed => Urgency::Quiet,
+        // What comes here by a rename may be of the driver's own making, which also closes it then; so may attributes. To
+        // write to what is here already is not its way.
+        let (urgency, doubt) = match event {
+            PathEvent::Closed => (Urgency::Now, Doubt::None),
+            PathEvent::Arrived => (Urgency::Fresh, Doubt::None),
+            PathEvent::Changed => (Urgency::Quiet, Doubt::IfYoung),
+            PathEvent::Attributes => (Urgency::Quiet, Doubt::None),
             PathEvent::Left => {
                 // It is to be found at its new place first.
                 if let Place::Inside(path) = self.place(path) {
@@ -92,7 +98,7 @@ impl HintSink {
             }
         };
         match self.place(path) {
-            Place::Inside(path) => self.0.hint(path, urgency, None),
+            Place::Inside(path) => self.0.hint_in_doubt(&path, urgency, doubt, None),
             Place::Cookie(token) => drop(self.0.cookie_seen(token)),
             Place::Nowhere => (),
         }
@@ -100,7 +106,7 @@ impl HintSink {
 
     /// Says that something may have happened anywhere.
     pub fn missed(&self) {
-        self.0.rescan(None);
+        self.0.missed();
     }
 
     /// Says that something went wrong with the watch.

@@ -5,7 +5,7 @@ use jiff::{Span, Timestamp, Zoned};
 
 /// Reads a time that is not after `now`, in milliseconds since 1970: an instant (RFC 3339), a local time or day (the day's
 /// beginning), or how long ago.
-pub(super) fn parse(text: &str, now: &Zoned) -> Option<u64> {
+pub(crate) fn parse(text: &str, now: &Zoned) -> Option<u64> {
     let text = text.trim();
     let instant = if let Ok(instant) = text.parse::<Timestamp>() {
         instant

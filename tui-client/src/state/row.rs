@@ -20,7 +20,7 @@ const SYMLINK: u8 = 2;
 const MARKED: u8 = 0x80;
 
 /// Writes a row into an emptied buffer.
-pub(super) fn encode(id: NodeId, node: &Node, version: Version, into: &mut Vec<u8>) {
+pub(crate) fn encode(id: NodeId, node: &Node, version: Version, into: &mut Vec<u8>) {
     into.clear();
     let marked = if node.mark.is_some() { MARKED } else { 0 };
     match &node.kind {
@@ -54,19 +54,19 @@ pub(super) fn encode(id: NodeId, node: &Node, version: Version, into: &mut Vec<u
 }
 
 /// Returns the part of a row that is the node, or nothing when the row is too short to be one.
-pub(super) fn node_bytes(row: &[u8]) -> Option<&[u8]> {
+pub(crate) fn node_bytes(row: &[u8]) -> Option<&[u8]> {
     row.get(..row.len().checked_sub(TAIL_LEN)?)
 }
 
 /// Returns the version in a row, or nothing when its seal is broken.
-pub(super) fn version(id: NodeId, row: &[u8]) -> Option<Version> {
+pub(crate) fn version(id: NodeId, row: &[u8]) -> Option<Version> {
     let body = unseal(&id.0, row)?;
     let (_, version) = body.split_last_chunk()?;
     Some(Version(u64::from_le_bytes(*version)))
 }
 
 /// Reads a row back, or returns nothing when it is not as it was written.
-pub(super) fn decode(id: NodeId, row: &[u8]) -> Option<(Node, Version)> {
+pub(crate) fn decode(id: NodeId, row: &[u8]) -> Option<(Node, Version)> {
     let body = unseal(&id.0, row)?;
     let (mut rest, version) = body.split_last_chunk()?;
     let version = Version(u64::from_le_bytes(*version));
@@ -75,7 +75,7 @@ pub(super) fn decode(id: NodeId, row: &[u8]) -> Option<(Node, Version)> {
 }
 
 /// Returns the seal of bytes that belong to a key.
-pub(super) fn seal(key: &[u8], body: &[u8]) -> [u8; SEAL_LEN] {
+pub(crate) fn seal(key: &[u8], body: &[u8]) -> [u8; SEAL_LEN] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(key);
     hasher.update(body);
@@ -85,7 +85,7 @@ pub(super) fn seal(key: &[u8], body: &[u8]) -> [u8; SEAL_LEN] {
 }
 
 /// Returns sealed bytes without their seal, or nothing when it is broken.
-pub(super) fn unseal<'a>(key: &[u8], sealed: &'a [u8]) -> Option<&'a [u8]> {
+pub(crate) fn unseal<'a>(key: &[u8], sealed: &'a [u8]) -> Option<&'a [u8]> {
     let (body, found) = sealed.split_at_checked(sealed.len().checked_sub(SEAL_LEN)?)?;
     (seal(key, body) == found).then_some(body)
 }

@@ -146,6 +146,8 @@ fn everything_saved_comes_back_after_a_clean_and_an_unclean_end() {
         next_generation: Some([2; 16]),
         protected_ms: Some(77),
         joining: true,
+        boot: Some("a start".into()),
+        firm: 7,
     };
     let delta = Delta {
         remote: vec![(id(2), item(&dir, 4)), (id(3), item(&marked, 5))],

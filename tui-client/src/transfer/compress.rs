@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use common::limits::CHUNK_LEN_MAX;
 use common::message::{Attachment, Encoding, Form};
-use sync_engine::Hash;
+use sync_engine::{Bug, Hash, planted};
 
 /// Chunks shorter than this travel as they are, in bytes.
 const PLAIN_LEN_MAX: usize = 4 * 1024;
@@ -62,7 +62,7 @@ pub fn detach(attachment: &Attachment) -> Result<Bytes, Damaged> {
             .map_err(|_| damaged)?
             .into(),
     };
-    if head.verify(&plain) {
+    if head.verify(&plain) || planted(Bug::DownloadUnverified) {
         Ok(plain)
     } else {
         Err(damaged)

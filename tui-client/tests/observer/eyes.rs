@@ -36,6 +36,8 @@ fn beginning(root: &Root, prints: Vec<(NodeId, Print)>) -> Start {
         root: root.clone(),
         rules: Rules::default(),
         prints,
+        unsure: BTreeSet::new(),
+        was_restarted: false,
         new_id: Box::new(new_id),
         rescan_interval: Duration::from_secs(3600),
     }

@@ -2,7 +2,7 @@
 //! nobody waiting; what came since is looked at again in each short transaction that changes something.
 
 use std::collections::HashSet;
-use sync_engine::{Hash, Version};
+use sync_engine::{Bug, Hash, Version, planted};
 
 use super::retention::{Policy, retention};
 use crate::chunk;
@@ -52,7 +52,7 @@ pub(super) struct Collected {
 }
 
 /// What is to be done, as one view of the store has it.
-struct Finding {
+pub(super) struct Finding {
     kept: Kept,
     given_up: Vec<Hash>,
     n_given_up: usize,
@@ -76,10 +76,29 @@ pub(super) fn collect(
     account: AccountKey,
     policy: &Policy,
 ) -> Result<Option<Collected>, StoreError> {
-    let found = store
+    let found = find(store, account, policy)?;
+    found
+        .map(|finding| carry_out(store, account, finding))
+        .transpose()
+}
+
+/// Finds what is to be done; nothing if something that is kept is damaged.
+pub(super) fn find(
+    store: &Store,
+    account: AccountKey,
+    policy: &Policy,
+) -> Result<Option<Finding>, StoreError> {
+    store
         .metadata
-        .read(|records| look(records, &store.packs, account, policy))?;
-    let Some(mut finding) = found else { return Ok(None) };
+        .read(|records| look(records, &store.packs, account, policy))
+}
+
+/// Does what is to be done, as far as nothing that came since speaks against it.
+pub(super) fn carry_out(
+    store: &Store,
+    account: AccountKey,
+    mut finding: Finding,
+) -> Result<Collected, StoreError> {
     let mut collected = Collected {
         n_given_up: finding.n_given_up,
         n_pardoned: finding.pardoned.len(),
@@ -120,7 +139,7 @@ pub(super) fn collect(
         collected.condemned.n_chunks += sum.n_chunks;
         collected.condemned.len_bytes += sum.len_bytes;
     }
-    Ok(Some(collected))
+    Ok(collected)
 }
 
 fn look(
@@ -152,11 +171,12 @@ fn look(
     records.chunks_behind(Mark::default(), &mut |of, row| {
         let is_kept = reach.hashes.contains(&row.hash);
         let is_condemned = row.state == ChunkState::Condemned;
-        let may_be_coming = pruned < row.end() && !of_old.hashes.contains(&row.hash);
+        let may_be_coming =
+            pruned < row.end() && !of_old.hashes.contains(&row.hash) && !planted(Bug::CollectsWhatComes);
         match (is_condemned, is_kept) {
             _ if of != account => (),
-            (true, true) => pardoned.push(row),
-            (true, false) => dropped.push(row),
+            (true, true) if !planted(Bug::NeverPardons) => pardoned.push(row),
+            (true, _) => dropped.push(row),
             (false, false) if !may_be_coming => condemned.push(row),
             (false, _) => (),
         }
@@ -185,6 +205,9 @@ impl Kept {
         blobs: &dyn Blobs,
         account: AccountKey,
     ) -> Result<(), StoreError> {
+        if planted(Bug::CollectsUnrefreshed) {
+            return Ok(());
+        }
         loop {
             let entries = records.entries(account, self.head, ENTRIES_MAX, ENTRIES_LEN)?;
             let Some(last) = entries.last() else { break };

@@ -1,6 +1,6 @@
 //! Stores with a history, and what is left of them.
 
-use super::collect::{Collected, collect};
+use super::collect::{Collected, carry_out, collect, find};
 use super::retention::Policy;
 use super::{DAY_MS, finish};
 use crate::admin::verify;
@@ -331,6 +331,23 @@ fn an_upload_under_way_is_spared_by_the_run_that_comes_upon_it() {
     world.prune(1);
     world.prune(1);
     assert!(world.can_read(content));
+}
+
+#[test]
+fn what_a_commit_names_while_the_store_is_looked_through_is_not_condemned() {
+    let world = World::new();
+    let (attachments, content) = cut(&[9; 2500]);
+    world.put(&attachments);
+    world.prune(1);
+    let finding = find(&world.store, world.account, &policy(1)).unwrap().unwrap();
+    world.commit(&Change::Create {
+        id: NodeId([1; 16]),
+        node: node("late", file_of(content)),
+    });
+    let collected = carry_out(&world.store, world.account, finding).unwrap();
+    assert_eq!(collected.condemned.n_chunks, 0);
+    assert!(world.can_read(content));
+    world.assert_sound();
 }
 
 #[test]

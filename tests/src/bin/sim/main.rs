@@ -1,22 +1,29 @@
-//! `cargo sim --seeds N [--from SEED]`: runs simulated worlds, each seed twice, on all cores, and ends with one line of
-//! what came of it. A seed that fails is told, with the shortest story that was found to fail in the same world.
+//! `cargo sim [--seeds N] [--from SEED]`: runs simulated worlds, each seed twice, on all cores, and ends with one line of
+//! what came of it. A seed that fails is told, with the shortest story that was found to fail in the same world. With
+//! `--first` the first one that fails is the last, and its story stays as long as it is.
+//!
+//! `cargo sim --sweep [--from SEED] [--stride N]`: plays one scenario in the world of a seed with a crash at every moment,
+//! or at every so manieth, and ends with one line too.
 
 use anyhow::{Context as _, Result, bail};
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
-use tests::sim::act::Wildness;
-use tests::sim::world::{run, shorten, story_of};
+use tests::sim::search::{on_all_cores, try_seed};
+use tests::sim::world::sweep::sweep;
 
-/// How many runs the search for a shorter story takes at most.
-const SHORTENING_RUNS_MAX: usize = 200;
+/// How the program is called.
+const USAGE: &str =
+    "cargo sim [--seeds N] [--from SEED] [--tell] [--first] | --sweep [--from SEED] [--stride N]";
 
 /// What was asked for.
 struct Args {
     n_seeds: u64,
     from: u64,
     tells: bool,
+    ends_at_first: bool,
+    sweeps: bool,
+    stride: usize,
 }
 
 fn args() -> Result<Args> {
@@ -24,6 +31,9 @@ fn args() -> Result<Args> {
         n_seeds: 100,
         from: 0,
         tells: false,
+        ends_at_first: false,
+        sweeps: false,
+        stride: 1,
     };
     let mut given = std::env::args().skip(1);
     while let Some(arg) = given.next() {
@@ -36,8 +46,11 @@ fn args() -> Result<Args> {
         match arg.as_str() {
             "--seeds" => args.n_seeds = number()?,
             "--from" => args.from = number()?,
+            "--stride" => args.stride = usize::try_from(number()?)?,
             "--tell" => args.tells = true,
-            _ => bail!("unknown option {arg}; usage: cargo sim [--seeds N] [--from SEED] [--tell]"),
+            "--first" => args.ends_at_first = true,
+            "--sweep" => args.sweeps = true,
+            _ => bail!("unknown option {arg}; usage: {USAGE}"),
         }
     }
     Ok(args)
@@ -59,56 +72,66 @@ fn main() -> ExitCode {
             .without_time()
             .init();
     }
-    let began = Instant::now();
-    let next = AtomicU64::new(args.from);
-    let failures = Mutex::new(Vec::new());
-    let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..n_threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if args.from + args.n_seeds <= seed {
-                        return;
-                    }
-                    if let Some(failure) = try_seed(seed, args.tells) {
-                        println!("seed {seed}: {failure}");
-                        failures.lock().expect("no thread panics with it").push(seed);
-                    }
-                }
-            });
-        }
-    });
-    let n_failures = failures.lock().expect("no thread panics with it").len();
-    let minutes = began.elapsed().as_secs_f64() / 60.0;
-    println!(
-        "seeds={} failures={n_failures} rate={:.0}/min",
-        args.n_seeds,
-        args.n_seeds as f64 / minutes
-    );
+    let n_failures = match args.sweeps {
+        true => try_moments(&args),
+        false => try_seeds(&args),
+    };
     ExitCode::from(u8::from(n_failures != 0))
 }
 
-/// Runs a seed twice; returns what was wrong.
-fn try_seed(seed: u64, tells: bool) -> Option<String> {
-    let wildness = Wildness::of(seed);
-    let first = run(seed, wildness);
-    if tells {
-        first.told.iter().for_each(|line| println!("{line}"));
+/// Runs seeds; returns how many fail.
+fn try_seeds(args: &Args) -> usize {
+    let began = Instant::now();
+    let seeds: Vec<u64> = (args.from..args.from + args.n_seeds).collect();
+    let is_over = AtomicBool::new(false);
+    let fails = on_all_cores(&seeds, |seed| {
+        if is_over.load(Ordering::Relaxed) {
+            return false;
+        }
+        let (run, finding) = try_seed(*seed, !args.ends_at_first);
+        if args.tells {
+            run.told.iter().for_each(|line| println!("{line}"));
+        }
+        if let Some(finding) = &finding {
+            println!("{finding}");
+        }
+        is_over.fetch_or(args.ends_at_first && finding.is_some(), Ordering::Relaxed);
+        finding.is_some()
+    });
+    let n_failures = fails.into_iter().filter(|fails| *fails).count();
+    println!(
+        "seeds={} failures={n_failures} rate={:.0}/min",
+        args.n_seeds,
+        args.n_seeds as f64 * 60.0 / began.elapsed().as_secs_f64()
+    );
+    n_failures
+}
+
+/// Plays the scenario with crashes; returns how many fail, the run without a crash included.
+fn try_moments(args: &Args) -> usize {
+    let began = Instant::now();
+    let swept = match sweep(args.from, args.stride) {
+        Ok(swept) => swept,
+        Err(error) => {
+            println!("{error:#}");
+            return 1;
+        }
+    };
+    for (moment, failure) in &swept.failures {
+        println!("{moment}: {failure}");
     }
-    let second = run(seed, wildness);
-    if first.trace != second.trace {
-        let at = first.told.iter().zip(&second.told).position(|(a, b)| a != b);
-        let line = |told: &[String]| at.and_then(|at| told.get(at).cloned()).unwrap_or_default();
-        return Some(format!(
-            "two runs differ:\n{}\n{}",
-            line(&first.told),
-            line(&second.told)
-        ));
-    }
-    let failure = first.failure?;
-    let acts = story_of(seed, wildness);
-    let shortest = shorten(seed, wildness, &acts, &failure, SHORTENING_RUNS_MAX);
-    let lines: Vec<String> = shortest.iter().map(|act| format!("  {act}")).collect();
-    Some(format!("{failure}\n{}", lines.join("\n")))
+    let counts: Vec<String> = swept
+        .counts
+        .iter()
+        .map(|(effects, n_effects)| format!("{effects:?}={n_effects}"))
+        .collect();
+    println!(
+        "sweep seed={} {} moments={} failures={} rate={:.0}/min",
+        args.from,
+        counts.join(" "),
+        swept.n_moments,
+        swept.failures.len(),
+        swept.n_moments as f64 * 60.0 / began.elapsed().as_secs_f64()
+    );
+    swept.failures.len()
 }

@@ -25,7 +25,13 @@ struct Inner {
     /// Whose saves count.
     life: u64,
     is_lost: bool,
+    n_saves: u64,
+    /// After which save somebody is told, once.
+    told_after: Option<(u64, Told)>,
 }
+
+/// What is told right after a save.
+type Told = Box<dyn FnOnce() + Send>;
 
 /// All that is remembered.
 #[derive(Clone, Default)]
@@ -98,6 +104,17 @@ impl SimMemory {
         self.lock().life += 1;
     }
 
+    /// Tells somebody right after so many more saves.
+    pub(super) fn tell_after(&self, n_saves: u64, told: impl FnOnce() + Send + 'static) {
+        let mut inner = self.lock();
+        inner.told_after = Some((inner.n_saves + n_saves, Box::new(told)));
+    }
+
+    /// Returns how many saves there were.
+    pub(super) fn n_saves(&self) -> u64 {
+        self.lock().n_saves
+    }
+
     /// Undoes a number of the last saves, as chance has it.
     pub(super) fn cut_power(&self, dice: &mut Noise) {
         let mut inner = self.lock();
@@ -114,6 +131,7 @@ impl SimMemory {
         *inner = Inner {
             life,
             is_lost: true,
+            n_saves: inner.n_saves,
             ..Inner::default()
         };
     }
@@ -165,21 +183,31 @@ impl SimStore {
     fn living(&self) -> Option<MutexGuard<'_, Inner>> {
         Some(self.memory.lock()).filter(|inner| inner.life == self.life)
     }
+
+    fn enter(&self, delta: &Delta, is_durable: bool) {
+        let Some(mut inner) = self.living() else { return };
+        inner.save(delta);
+        if is_durable {
+            inner.flush();
+        }
+        inner.n_saves += 1;
+        let n_saves = inner.n_saves;
+        let told = inner.told_after.take_if(|(at, _)| *at <= n_saves);
+        drop(inner);
+        if let Some((_, told)) = told {
+            told();
+        }
+    }
 }
 
 impl Store for SimStore {
     fn save(&mut self, delta: &Delta) -> Result<(), StateError> {
-        if let Some(mut inner) = self.living() {
-            inner.save(delta);
-        }
+        self.enter(delta, false);
         Ok(())
     }
 
     fn save_durably(&mut self, delta: &Delta) -> Result<(), StateError> {
-        if let Some(mut inner) = self.living() {
-            inner.save(delta);
-            inner.flush();
-        }
+        self.enter(delta, true);
         Ok(())
     }
 

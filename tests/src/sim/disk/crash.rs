@@ -97,6 +97,19 @@ impl SimDisk {
         self.trouble(path, |troubles| troubles.is_damaged = is_damaged)
     }
 
+    /// Lets everything be readable again, wherever it is now.
+    pub fn mend(&self) {
+        for node in self.lock().nodes.values_mut() {
+            node.troubles = Troubles::default();
+        }
+    }
+
+    /// Returns how many bytes are in use.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.lock().used_bytes()
+    }
+
     /// Lets the next flush of what is at a path fail. What it would have written is never written.
     ///
     /// # Errors

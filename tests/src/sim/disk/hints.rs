@@ -75,7 +75,8 @@ fn tell(hints: &HintSink, event: &SimEvent) {
     let path_event = match event.happened {
         Happened::Closed => PathEvent::Closed,
         Happened::Created { is_dir: true } | Happened::MovedTo { .. } => PathEvent::Arrived,
-        Happened::Created { is_dir: false } | Happened::Modified | Happened::Attributes => PathEvent::Changed,
+        Happened::Created { is_dir: false } | Happened::Modified => PathEvent::Changed,
+        Happened::Attributes => PathEvent::Attributes,
         Happened::MovedFrom { .. } | Happened::Removed { .. } | Happened::RootGone => PathEvent::Left,
         Happened::Overflow => return hints.missed(),
     };

@@ -247,6 +247,10 @@ impl Directory for SimDir {
             .ask(|state, _| Ok(Some(state.free_bytes().unwrap_or(1 << 40))))
     }
 
+    fn boot(&self) -> Option<String> {
+        Some(self.0.disk.lock().boot.to_string())
+    }
+
     fn now(&self) -> SystemTime {
         let now_ns = self.0.disk.clock().now_ns();
         let distance = Duration::from_nanos(now_ns.unsigned_abs());
@@ -279,6 +283,8 @@ impl OpenFile for SimFile {
         let mut place = self.0.place.lock().unwrap_or_else(PoisonError::into_inner);
         let len = self.read_at(bytes, *place)?;
         *place += len as u64;
+        drop(place);
+        self.0.held.was_read();
         Ok(len)
     }
 

@@ -5,6 +5,7 @@ use super::crash::Armed;
 use super::durable::Durable;
 use super::fail::Fail;
 use super::handle::Owner;
+use super::meddle::Meddler;
 use super::node::{Attributes, Body, Id, Node, TOP, Troubles};
 use super::options::Options;
 use super::watch::{Happened, Watches};
@@ -39,6 +40,8 @@ pub(super) struct State {
     pub(super) locks: BTreeMap<Id, u64>,
     /// The last number given to an open file or directory.
     pub(super) last_serial: u64,
+    /// What is to happen as soon as the client has read a part of a file.
+    pub(super) meddler: Meddler,
     /// When the system last flushed everything by itself, by the time that has passed, in nanoseconds.
     pub(super) synced_ns: i64,
     next_id: u64,
@@ -62,6 +65,7 @@ impl State {
             armed: Armed::default(),
             locks: BTreeMap::new(),
             last_serial: 0,
+            meddler: Meddler::default(),
             synced_ns: 0,
             next_id: 0,
             last_number: 1,
@@ -158,15 +162,16 @@ impl State {
     /// Returns how much is free, in bytes.
     pub(super) fn free_bytes(&self) -> Option<u64> {
         let space = self.options.space_bytes?;
-        let used: u64 = self
-            .nodes
-            .values()
-            .map(|node| match &node.body {
-                Body::File(bytes) => NODE_LEN + bytes.len() as u64,
-                Body::Dir(_) | Body::Symlink(_) => NODE_LEN,
-            })
-            .sum();
-        Some(space.saturating_sub(used))
+        Some(space.saturating_sub(self.used_bytes()))
+    }
+
+    /// Returns how much is in use, in bytes.
+    pub(super) fn used_bytes(&self) -> u64 {
+        let len = |node: &Node| match &node.body {
+            Body::File(bytes) => NODE_LEN + bytes.len() as u64,
+            Body::Dir(_) | Body::Symlink(_) => NODE_LEN,
+        };
+        self.nodes.values().map(len).sum()
     }
 
     /// Fails when there is no space for another node.

@@ -10,9 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use sync_engine::Hash;
 use tokio::time::sleep;
+use tui_client::control::{Ask, Status};
 
 /// So many rounds of waiting are enough for all to have seen what the others sent.
 const ROUNDS_MAX: usize = 8;
+
+/// What could not be done for want of space is tried again within this time.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 impl World {
     /// Mends everything, waits until all is at rest, and looks.
@@ -20,19 +24,25 @@ impl World {
         self.mend()?;
         for _ in 0..ROUNDS_MAX {
             self.wait().await?;
-            if self.is_agreed() {
+            if self.restless.is_none() && self.is_agreed() {
                 // What is tidied up in passing has time for that.
                 sleep(Duration::from_secs(1)).await;
                 return self.look();
             }
         }
+        if let Some(restless) = self.restless.take() {
+            bail!("does not come to rest: {restless}");
+        }
         bail!("the folders are not the same: {}", self.differences());
     }
 
     fn mend(&mut self) -> Result<()> {
+        self.server.set_room(None);
         self.start_server()?;
         for n in 0..self.clients.len() {
             self.clients[n].set_weather(Weather::Fair(2));
+            self.clients[n].disk.set_space(None);
+            self.clients[n].disk.mend();
             if !self.clients[n].is_running() {
                 self.end_client(n, Crash::Kill);
             }
@@ -44,34 +54,46 @@ impl World {
     /// Waits until each device has said that it is synced. What was in a folder before that, and still is, is on the
     /// server then.
     async fn wait(&mut self) -> Result<()> {
+        self.blocked.clear();
+        self.restless = None;
         for n in 0..self.clients.len() {
-            let before = contents(&person::tree(&self.clients[n].disk));
-            if let Err(status) = self.clients[n].wait_synced(REST_MAX).await {
-                if !self.server.is_running() {
-                    // The crash that was to come has come.
-                    self.server.start()?;
-                    continue;
+            // What was lost on the way from the watcher, or can be read again, is found by a look at everything.
+            self.clients[n].ask(Ask::Rescan).await;
+            let before = person::tree(&self.clients[n].disk);
+            match self.clients[n].wait_synced(REST_MAX).await {
+                Ok(status) => self.acknowledge(n, before, &status),
+                // A crash that was to come has come.
+                Err(_) if !self.server.is_running() => self.server.start()?,
+                Err(_) if !self.clients[n].is_running() => {
+                    self.end_client(n, Crash::Kill);
+                    self.start(u8::try_from(n)?)?;
                 }
-                if self.clients[n].is_running() {
-                    bail!("{} does not come to rest: {status:?}", self.clients[n].name());
+                // It says so at once when it can only wait, as for space; that has come, and is found after a while.
+                Err(status) => {
+                    self.restless = Some(format!("{}: {status:?}", self.clients[n].name()));
+                    sleep(PATIENCE).await;
                 }
-                // The crash that was to come has come.
-                self.end_client(n, Crash::Kill);
-                self.start(u8::try_from(n)?)?;
-                continue;
             }
-            let after = contents(&person::tree(&self.clients[n].disk));
-            self.ledger
-                .acknowledge(&before.intersection(&after).copied().collect());
         }
         Ok(())
     }
 
+    /// Notes what a device has said to be on the server: all that was there before it was asked, and still is, but for what
+    /// it says to be blocked.
+    fn acknowledge(&mut self, n: usize, mut before: BTreeMap<Vec<u8>, Shown>, status: &Status) {
+        let blocked: Vec<String> = status.blocked.iter().map(|(path, _)| path.to_string()).collect();
+        before.retain(|path, _| {
+            let path = String::from_utf8_lossy(path);
+            !blocked.iter().any(|blocked| is_inside(&path, blocked))
+        });
+        let after = contents(&person::tree(&self.clients[n].disk));
+        let kept = contents(&before).intersection(&after).copied().collect();
+        self.ledger.acknowledge(&kept);
+        self.blocked.extend(blocked);
+    }
+
     fn is_agreed(&self) -> bool {
-        let mut trees = self
-            .clients
-            .iter()
-            .map(|client| comparable(&person::tree(&client.disk)));
+        let mut trees = self.clients.iter().map(|client| self.comparable(client));
         let first = trees.next();
         trees.all(|tree| Some(tree) == first) && self.clients.iter().all(SimClient::is_running)
     }
@@ -80,7 +102,7 @@ impl World {
         let trees: Vec<_> = self
             .clients
             .iter()
-            .map(|client| (client.name(), comparable(&person::tree(&client.disk))))
+            .map(|client| (client.name(), self.comparable(client)))
             .collect();
         let mut paths: BTreeMap<&String, Vec<(&str, &String)>> = BTreeMap::new();
         for (name, tree) in &trees {
@@ -90,6 +112,13 @@ impl World {
         }
         paths.retain(|_, shown| shown.len() < trees.len() || shown.iter().any(|one| one.1 != shown[0].1));
         format!("{paths:?}")
+    }
+
+    /// What has to be the same on all devices: all but what is blocked on one of them, and what is inside that.
+    fn comparable(&self, client: &SimClient) -> BTreeMap<String, String> {
+        let mut tree = comparable(&person::tree(&client.disk));
+        tree.retain(|path, _| !self.blocked.iter().any(|blocked| is_inside(path, blocked)));
+        tree
     }
 
     /// Looks whether the promises were kept.
@@ -118,7 +147,13 @@ impl World {
     }
 }
 
-/// What has to be the same on all devices.
+/// Tells whether a path is another or leads through it.
+fn is_inside(path: &str, dir: &str) -> bool {
+    path.strip_prefix(dir)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// A folder as it is compared.
 fn comparable(tree: &BTreeMap<Vec<u8>, Shown>) -> BTreeMap<String, String> {
     let show = |shown: &Shown| match shown {
         Shown::File { bytes, mode, .. } => {

@@ -6,7 +6,7 @@ use super::{ContentOf, HandError, Known, failed};
 use crate::disk::root::Root;
 use crate::disk::sight::Print;
 use crate::disk::stash::{self, Kept};
-use sync_engine::{RelPath, Target};
+use sync_engine::{Bug, RelPath, Target, planted};
 
 impl Root {
     /// Takes the known file away, into the stash.
@@ -29,6 +29,7 @@ impl Root {
             return Err(failed("move the file to the stash")(error));
         }
         match is_known(stash, &key, known, content_of) {
+            Ok(true) if planted(Bug::RemovedForGood) => discard(stash, &key),
             Ok(true) => Ok(()),
             Ok(false) => Err(self.put_back(&key, &place, path)?),
             Err(error) => {

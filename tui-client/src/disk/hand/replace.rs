@@ -14,7 +14,7 @@ use crate::disk::staging::Sealed;
 use crate::disk::stash::{self, Kept};
 use crate::disk::volume::Dir;
 use std::io;
-use sync_engine::{RelPath, Target};
+use sync_engine::{Bug, RelPath, Target, planted};
 
 impl Root {
     /// Puts a sealed file in the place of the known one, which goes to the stash.
@@ -230,6 +230,9 @@ pub(super) fn is_known(
     known: &Known<'_>,
     content_of: &ContentOf<'_>,
 ) -> io::Result<bool> {
+    if planted(Bug::NoLookAfter) {
+        return Ok(true);
+    }
     let seen = stash.stat(key.as_bytes())?;
     if seen.file_type != FileType::File || !seen.print.same_stamp(known.print) {
         return Ok(false);

@@ -14,6 +14,8 @@ use sync_engine::{Hash, Name, RelPath};
 /// What was found at the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovered {
+    /// Whether all that was on the file system is flushed; false where there is no call for that.
+    pub is_flushed: bool,
     /// How many leftovers were removed.
     pub removed: usize,
     /// The keys of the downloads that can be resumed.
@@ -25,13 +27,17 @@ pub struct Recovered {
 }
 
 impl Root {
-    /// Tidies staging and stash. To be called once, with the lock held, before any effect; afterwards
-    /// [`Root::purge_stash`] surfaces the files that an interrupted effect had taken away unverified.
+    /// Flushes what the last run may have left unflushed, since what it moved is taken for done from here on, and tidies
+    /// staging and stash. To be called once, with the lock held, before anything is looked at and before any effect;
+    /// afterwards [`Root::purge_stash`] surfaces the files that an interrupted effect had taken away unverified.
     ///
     /// # Errors
-    /// When the private directory cannot be read.
+    /// When the disk cannot be flushed, or the private directory cannot be read.
     pub fn recover(&self, is_wanted: &dyn Fn(&Hash) -> bool) -> Result<Recovered, DiskError> {
-        let mut recovered = Recovered::default();
+        let mut recovered = Recovered {
+            is_flushed: self.flush_all()?,
+            ..Recovered::default()
+        };
         self.recover_staging(is_wanted, &mut recovered)?;
         self.recover_stash(&mut recovered)?;
         Ok(recovered)

@@ -103,6 +103,7 @@ fn tell(folder: &Path, hints: &HintSink, event: &notify::Event) {
         EventKind::Create(CreateKind::Folder) => PathEvent::Arrived,
         EventKind::Modify(ModifyKind::Name(RenameMode::From)) | EventKind::Remove(_) => PathEvent::Left,
         EventKind::Modify(ModifyKind::Name(_)) => PathEvent::Arrived,
+        EventKind::Modify(ModifyKind::Metadata(_)) => PathEvent::Attributes,
         EventKind::Any | EventKind::Create(_) | EventKind::Modify(_) | EventKind::Other => PathEvent::Changed,
     };
     let inside = |path| Path::strip_prefix(path, folder).ok();

@@ -3,8 +3,9 @@
 use super::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use sync_engine::{NodeId, RelPath, Trees};
+use sync_engine::{Hash, NodeId, RelPath, Trees};
 use tokio::sync::mpsc;
+use tui_client::chunker::Chunker;
 use tui_client::observer::{Event, Observer, Start};
 use tui_client::rules::Rules;
 
@@ -14,6 +15,7 @@ struct Observed {
     events: mpsc::Receiver<Event>,
     trees: Trees,
     n_notices: usize,
+    contents: BTreeSet<Hash>,
 }
 
 impl Observed {
@@ -32,6 +34,8 @@ impl Observed {
             root,
             rules: Rules::default(),
             prints: Vec::new(),
+            unsure: BTreeSet::new(),
+            was_restarted: false,
             new_id: Box::new(new_id),
             rescan_interval: Duration::from_secs(3600),
         };
@@ -46,6 +50,7 @@ impl Observed {
             events,
             trees: Trees::new(),
             n_notices: 0,
+            contents: BTreeSet::new(),
         }
     }
 
@@ -55,7 +60,13 @@ impl Observed {
         loop {
             let event = self.events.recv().await.unwrap();
             let update = self.observer.handle(event, &self.trees, &BTreeSet::new());
+            let nodes = update.edits.iter().filter_map(|(_, node)| node.as_ref());
+            let files = nodes.filter_map(|node| node.kind.file());
+            self.contents.extend(files.map(|file| file.content.hash));
             self.trees.edit_local(update.edits).unwrap();
+            for (id, block) in update.blocks {
+                self.trees.set_block(id, block);
+            }
             self.n_notices += update.notices.len();
             if Some(token) <= update.caught_up {
                 break;
@@ -90,6 +101,42 @@ async fn the_observer_sees_at_once_what_the_watcher_tells() {
     observed.settle().await;
     assert!(begun.elapsed() < Duration::from_secs(1));
     assert_eq!(observed.n_notices, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_looked_into_is_blocked_and_nothing_in_it_is_gone() {
+    let mut observed = Observed::new(Options::new(3), WatchOptions::default());
+    let disk = observed.disk.clone();
+    disk.mkdir("folder/dir").unwrap();
+    disk.write("folder/dir/file", "x").unwrap();
+    observed.settle().await;
+    disk.deny("folder/dir", true).unwrap();
+    disk.overflow();
+    observed.settle().await;
+    let dir = observed.trees.local().lookup(&RelPath::parse(b"dir").unwrap());
+    assert!(observed.trees.blocked().keys().eq(dir.iter()));
+    disk.deny("folder/dir", false).unwrap();
+    disk.overflow();
+    observed.settle().await;
+    assert!(observed.trees.blocked().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_written_while_it_is_read_is_never_seen_as_a_mix() {
+    let options = Options {
+        is_choppy: true,
+        ..Options::new(4)
+    };
+    let mut observed = Observed::new(options, WatchOptions::default());
+    let (old, new) = ([b'a'; 100_000], [b'b'; 100_000]);
+    let disk = observed.disk.clone();
+    disk.write("folder/file", old).unwrap();
+    let writer = disk.clone();
+    let write = move || writer.write("folder/file", new).unwrap();
+    disk.while_reading("folder/file", write).unwrap();
+    observed.settle().await;
+    let hash = Chunker::new().chunk(&new[..], |_, _| ()).unwrap().content.hash;
+    assert_eq!(observed.contents, [hash].into());
 }
 
 #[tokio::test(start_paused = true)]

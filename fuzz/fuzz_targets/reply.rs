@@ -1,0 +1,5 @@
+//! Runs the target `reply` under libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tests::fuzz::feed("reply", bytes));

@@ -1,0 +1,136 @@
+//! What a session believes of a server, and when it says that all is synced.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
+
+use core::time::Duration;
+use sync_engine::advance::Origin;
+use sync_engine::plan::{Folding, NameRules, Policy, Removals};
+use sync_engine::session::{Limits, Tell};
+use sync_engine::time::Instant;
+use sync_engine::{
+    CHAIN_START, Change, Cursor, DeviceId, Entry, Epoch, Hash, Kind, Name, Node, NodeId, Session, Trees,
+    Version, chain_next,
+};
+
+const NOW: Instant = Instant(Duration::ZERO);
+const EPOCH: Epoch = Epoch([1; 16]);
+const START: Cursor = Cursor {
+    epoch: EPOCH,
+    version: Version(4),
+    chain: CHAIN_START,
+};
+
+fn policy() -> Policy {
+    Policy {
+        device: DeviceId([1; 16]),
+        device_name: "D1".into(),
+        date: (2026, 11, 22),
+        names: NameRules::Unix,
+        folding: Folding::None,
+        has_symlinks: true,
+        has_exec_bits: true,
+        cursor: Version::ZERO,
+        removals: Removals::default(),
+    }
+}
+
+/// A session that has looked at an empty folder and holds an empty account up to [`START`].
+fn session() -> Session {
+    let limits = Limits {
+        inline_len_max: 0,
+        commit_len_aim: 1,
+        changes_aim: 1,
+    };
+    let mut session = Session::new(Trees::new(), None, false, limits, NOW);
+    session.looked();
+    session.connected(EPOCH, START.version);
+    session.snapshot(Vec::new(), START, true).unwrap();
+    drop(session.take_tells());
+    session
+}
+
+/// Plans until nothing is to be done.
+fn rest(session: &mut Session) {
+    while let Some(plan) = session.plan(NOW, &policy()) {
+        let orders = session.order(plan, NOW);
+        assert!(orders.steps.is_empty());
+        session.rest(NOW);
+    }
+}
+
+/// An entry that makes a directory.
+fn entry(number: u64) -> Entry {
+    let node = Node {
+        parent: NodeId::ROOT,
+        name: Name::try_from("d").unwrap(),
+        kind: Kind::Dir,
+        mark: None,
+    };
+    Entry {
+        number: Version(number),
+        device: DeviceId([2; 16]),
+        time_ms: 0,
+        change: Change::Create {
+            id: NodeId([9; 16]),
+            node,
+        },
+    }
+}
+
+#[test]
+fn a_store_of_another_epoch_is_asked_for_all_that_it_has() {
+    let mut session = session();
+    session.disconnected();
+    session.connected(EPOCH, START.version);
+    assert_eq!(session.take_tells(), [Tell::Pull(Some(START))]);
+    session.disconnected();
+    session.connected(Epoch([2; 16]), START.version);
+    assert_eq!(session.take_tells(), [Tell::Diverged, Tell::Pull(None)]);
+}
+
+#[test]
+fn an_entry_is_followed_only_in_its_turn() {
+    assert!(session().follow(&entry(5), Origin::Foreign));
+    for number in [4, 6] {
+        let mut session = session();
+        assert!(!session.follow(&entry(number), Origin::Foreign), "{number}");
+        assert_eq!(session.cursor(), None);
+        assert_eq!(session.take_tells(), [Tell::Diverged, Tell::Pull(None)]);
+    }
+}
+
+#[test]
+fn a_journal_with_another_chain_is_another_journal() {
+    let mut session = session();
+    assert!(session.follow(&entry(5), Origin::Foreign));
+    session.followed(&chain_next(&CHAIN_START, &entry(5)), Version(5));
+    assert!(session.follows());
+    session.followed(&Hash([7; 32]), Version(5));
+    assert!(!session.follows());
+    assert_eq!(session.take_tells(), [Tell::Diverged, Tell::Pull(None)]);
+}
+
+#[test]
+fn synced_is_said_when_cookie_and_server_have_answered_and_not_before() {
+    let mut session = session();
+    rest(&mut session);
+    assert_eq!(session.synced(NOW, true), None);
+    let probe = session.probe(NOW, true).unwrap();
+    session.expect_cookie(7);
+    session.pong(probe, START.version);
+    assert_eq!(session.synced(NOW, true), None, "the cookie has not come back");
+    session.caught_up(7);
+    assert_eq!(session.synced(NOW, false), None, "there is something to look at");
+    assert!(session.synced(NOW, true).unwrap().is_new);
+}
+
+#[test]
+fn synced_is_not_said_while_the_server_has_something_newer() {
+    let mut session = session();
+    rest(&mut session);
+    let probe = session.probe(NOW, true).unwrap();
+    session.expect_cookie(7);
+    session.caught_up(7);
+    session.pong(probe, START.version.next());
+    assert_eq!(session.synced(NOW, true), None);
+}

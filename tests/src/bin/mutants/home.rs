@@ -1,0 +1,56 @@
+//! Which check is to find which bug. Another may find it as well; docs/reliability.md says more.
+
+use super::check::{CLIENT, DISK, HEART, SERVER, SIMULATED, WORLDS};
+use sync_engine::Bug;
+
+/// Returns the name of the check that finds a bug.
+pub(super) fn home(bug: Bug) -> &'static str {
+    match bug {
+        Bug::MergeIgnoresBase
+        | Bug::ConflictForgotten
+        | Bug::ConflictNameTaken
+        | Bug::DeleteBeatsRemoteEdit
+        | Bug::DeleteBeatsLocalEdit
+        | Bug::BlockedNotFrozen
+        | Bug::BrakeOff
+        | Bug::BrakeOneTooSoon
+        | Bug::BaseNotTaken
+        | Bug::RewindDeletes
+        | Bug::GoneAtFirstGlance
+        | Bug::EpochIgnored
+        | Bug::NumberIgnored
+        | Bug::ChainIgnored
+        | Bug::CookieNotAwaited
+        | Bug::HeadIgnored
+        | Bug::SyncedUnproven
+        | Bug::AdmitStale
+        | Bug::AdmitDeleteFull
+        | Bug::AdmitTakenName
+        | Bug::AdmitCycle
+        | Bug::AdmitTooDeep
+        | Bug::AdmitUsedId => HEART,
+        Bug::StagingNotFlushed
+        | Bug::DirsNotFlushed
+        | Bug::NoLookBefore
+        | Bug::NoLookAfter
+        | Bug::InstallOverwrites
+        | Bug::RemovedForGood
+        | Bug::PurgeUnasked
+        | Bug::MoveHidesEdit
+        | Bug::YoungStampTrusted => DISK,
+        Bug::WayIgnored | Bug::DownloadUnverified => CLIENT,
+        Bug::SurpriseIgnored => WORLDS,
+        Bug::UnreadableTakenForGone
+        | Bug::TornRead
+        | Bug::AdmitMissingContent
+        | Bug::PacksNotFlushed
+        | Bug::PackNamesNotFlushed
+        | Bug::AcknowledgedUnflushed => SIMULATED,
+        Bug::ListWithoutParts
+        | Bug::CondemnedCounts
+        | Bug::ForeignChunks
+        | Bug::CollectsWhatComes
+        | Bug::CollectsUnrefreshed
+        | Bug::NeverPardons => SERVER,
+    }
+}

@@ -1,0 +1,63 @@
+//! `cargo soak [--minutes M] [--from SEED]`: the random soak. The real programs run seed after seed for so long, three
+//! devices and a server that come and go while people work; every content is accounted for, and the server's store is
+//! verified. It prints each seed, and ends with one line of what came of it.
+
+use anyhow::{Context as _, Result, bail};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use tests::chaos;
+
+/// How the program is called.
+const USAGE: &str = "cargo soak [--minutes M] [--from SEED]";
+
+/// What was asked for.
+struct Args {
+    minutes: u64,
+    from: u64,
+}
+
+fn args() -> Result<Args> {
+    let mut args = Args { minutes: 20, from: 1 };
+    let mut given = std::env::args().skip(1);
+    while let Some(arg) = given.next() {
+        let number = match arg.as_str() {
+            "--minutes" => &mut args.minutes,
+            "--from" => &mut args.from,
+            _ => bail!("unknown option {arg}; usage: {USAGE}"),
+        };
+        let value = given.next().with_context(|| format!("{arg} needs a number"))?;
+        *number = value
+            .parse()
+            .with_context(|| format!("{arg}: {value} is no number"))?;
+    }
+    Ok(args)
+}
+
+fn main() -> ExitCode {
+    let args = match args() {
+        Ok(args) => args,
+        Err(error) => {
+            eprintln!("{error:#}");
+            return ExitCode::from(2);
+        }
+    };
+    let began = Instant::now();
+    let (mut n_seeds, mut n_failures) = (0, 0);
+    while n_seeds == 0 || began.elapsed() < Duration::from_secs(60 * args.minutes) {
+        let seed = args.from + n_seeds;
+        n_seeds += 1;
+        match chaos::run(seed) {
+            Ok(()) => println!("seed {seed}: nothing is lost"),
+            Err(error) => {
+                n_failures += 1;
+                println!("seed {seed}: {error:#}");
+            }
+        }
+    }
+    println!(
+        "soak from={} seeds={n_seeds} failures={n_failures} minutes={:.1}",
+        args.from,
+        began.elapsed().as_secs_f64() / 60.0
+    );
+    ExitCode::from(u8::from(n_failures != 0))
+}

@@ -1,0 +1,183 @@
+//! Simulated worlds: seeds, of which a failing one is told as a short story; stories that once failed and are kept; and
+//! one scenario with a crash at many moments. `cargo sim` does the same for longer.
+
+use anyhow::{Context as _, Result};
+use std::ops::Range;
+use tests::sim::act::{Act, LineWeather, Wildness};
+use tests::sim::search::{on_all_cores, try_seed};
+use tests::sim::world::run_acts;
+use tests::sim::world::sweep::sweep;
+
+/// The seeds that are tried if no others are asked for.
+const SEEDS: Range<u64> = 0..32;
+/// At every so manieth moment a crash is tried if nothing else is asked for.
+const STRIDE: usize = 97;
+
+/// Other seeds are asked for by `HOLDFAST_SIM_SEEDS=100..400`.
+#[test]
+fn nothing_is_lost_in_simulated_worlds() -> Result<()> {
+    let seeds = match std::env::var("HOLDFAST_SIM_SEEDS") {
+        Err(_) => SEEDS,
+        Ok(asked) => {
+            let (first, end) = asked.split_once("..").context("HOLDFAST_SIM_SEEDS is no range")?;
+            first.parse()?..end.parse()?
+        }
+    };
+    let seeds: Vec<u64> = seeds.collect();
+    let findings = on_all_cores(&seeds, |seed| {
+        try_seed(*seed, true).1.map(|found| found.to_string())
+    });
+    let findings: Vec<String> = findings.into_iter().flatten().collect();
+    assert!(findings.is_empty(), "{}", findings.join("\n"));
+    Ok(())
+}
+
+/// Every moment is asked for by `HOLDFAST_SWEEP_STRIDE=1`.
+#[test]
+fn a_crash_at_any_moment_of_a_scenario_loses_nothing() -> Result<()> {
+    let stride = match std::env::var("HOLDFAST_SWEEP_STRIDE") {
+        Err(_) => STRIDE,
+        Ok(asked) => asked.parse().context("HOLDFAST_SWEEP_STRIDE is no number")?,
+    };
+    let swept = sweep(0, stride)?;
+    let failures: Vec<String> = swept
+        .failures
+        .iter()
+        .map(|(moment, failure)| format!("{moment}: {failure}"))
+        .collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    Ok(())
+}
+
+/// Tells a story that is kept in the world of its seed.
+fn check(seed: u64, acts: &[Act]) {
+    let run = run_acts(seed, Wildness::of(seed), acts);
+    assert!(
+        run.failure.is_none(),
+        "{:?}\n{}",
+        run.failure,
+        run.told.join("\n")
+    );
+}
+
+fn edit(device: u8, how: u8, which: u16, whither: u16) -> Act {
+    Act::Edit {
+        device,
+        how,
+        which,
+        whither,
+    }
+}
+
+fn line(device: u8, weather: LineWeather) -> Act {
+    Act::Line { device, weather }
+}
+
+/// A move of the client's own, as when two conflict copies change names, once hid what was written meanwhile.
+#[test]
+fn what_is_written_while_conflict_copies_get_their_names_is_kept() {
+    let mut acts = vec![line(1, LineWeather::Down)];
+    for whither in [0, 8] {
+        acts.extend([edit(0, 0, 0, whither), edit(1, 0, 0, whither)]);
+    }
+    acts.extend([
+        edit(0, 17, 0, 8),
+        line(1, LineWeather::Fair(20)),
+        Act::Pass(1_000),
+    ]);
+    for which in 0..12 {
+        acts.extend([edit(1, 3, which, 0), Act::Pass(9), edit(1, 17, which, 8)]);
+    }
+    acts.push(Act::Settle);
+    check(1, &acts);
+}
+
+/// Once the history was asked for ever about what it cannot recognize.
+#[test]
+fn a_copy_of_an_old_version_comes_to_rest_after_a_loss_of_memory() {
+    let acts = [
+        edit(0, 0, 0, 0),
+        Act::Settle,
+        edit(1, 18, 0, 8),
+        edit(0, 3, 0, 0),
+        Act::Settle,
+        Act::Crash {
+            device: 1,
+            is_power_cut: false,
+            after: 0,
+        },
+        Act::LoseMemory { device: 1 },
+        edit(1, 18, 1, 0),
+        edit(0, 3, 0, 0),
+        edit(0, 8, 0, 16),
+        Act::Start { device: 1 },
+        Act::Settle,
+    ];
+    check(3, &acts);
+}
+
+/// Once a download that was begun, and not wanted any more, was left in staging.
+#[test]
+fn a_download_that_is_not_wanted_any_more_leaves_nothing_behind() {
+    let acts = [
+        edit(0, 117, 56772, 29560),
+        Act::Pass(23),
+        edit(1, 39, 29510, 59359),
+        Act::Pass(182),
+        line(0, LineWeather::Fair(181)),
+        edit(1, 246, 42826, 27607),
+        Act::Pass(96),
+        edit(0, 189, 45414, 62138),
+        edit(1, 174, 60739, 60823),
+        Act::Settle,
+        Act::Pass(10),
+        edit(1, 152, 5556, 31498),
+        edit(0, 113, 62257, 64724),
+        edit(1, 63, 22239, 40083),
+        edit(0, 254, 25593, 49159),
+        Act::Pass(2642),
+        edit(0, 1, 46355, 37163),
+        Act::Pass(2),
+        line(0, LineWeather::Fair(197)),
+        Act::Pass(1),
+        edit(0, 170, 42718, 59721),
+        edit(0, 80, 40766, 7988),
+        edit(0, 75, 30856, 2902),
+        Act::Pass(78),
+        Act::Pass(60),
+        Act::Pass(241),
+        line(1, LineWeather::Fair(149)),
+        edit(1, 38, 42739, 65094),
+        edit(0, 115, 50254, 21759),
+        Act::Pass(6553),
+        edit(0, 126, 34869, 46315),
+        Act::Pass(631),
+        edit(1, 138, 58149, 65535),
+        line(1, LineWeather::Silent),
+        Act::Pass(109),
+        edit(0, 212, 13080, 30291),
+        Act::Settle,
+    ];
+    check(33, &acts);
+}
+
+/// The line breaks and the computer with it, again and again, while a large file is replaced.
+#[test]
+fn a_large_file_arrives_through_crashes_and_broken_lines() {
+    let mut acts = vec![edit(0, 0, 0, 8), edit(0, 19, 0, 0)];
+    for after in [1, 4, 9, 16, 25] {
+        acts.extend([
+            Act::Crash {
+                device: 1,
+                is_power_cut: after % 2 == 0,
+                after,
+            },
+            line(1, LineWeather::BreaksAfter(30_000)),
+            Act::Pass(2_000),
+            Act::Start { device: 1 },
+            edit(0, 19, 0, 0),
+        ]);
+    }
+    acts.push(Act::Settle);
+    check(4, &acts);
+}

@@ -1,0 +1,217 @@
+//! What a time stamp cannot tell: files that are written within one tick of the disk's stamps. The real observer watches
+//! a simulated disk that knows every second second only.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at once")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sync_engine::{Block, Content, FileState, Kind, Node, NodeId, RelPath, Trees};
+use tests::sim::disk::{Options, SimClock, SimDisk, SimWatch, WatchOptions};
+use tokio::sync::mpsc;
+use tui_client::chunker::Chunker;
+use tui_client::disk::{Print, Root};
+use tui_client::observer::{Event, Observer, Start};
+use tui_client::rules::Rules;
+
+const FOLDER: &str = "folder";
+const FILE: &str = "folder/file";
+const TICK_NS: i64 = 2_000_000_000;
+const ID: NodeId = NodeId([1; 16]);
+
+/// The observer of a folder, and a driver that does what it says.
+struct Eyes {
+    disk: SimDisk,
+    root: Root,
+    observer: Observer,
+    seen: mpsc::Receiver<Event>,
+    trees: Trees,
+    prints: BTreeMap<NodeId, Print>,
+}
+
+fn content(bytes: &str) -> Content {
+    Chunker::new().chunk(bytes.as_bytes(), |_, _| ()).unwrap().content
+}
+
+fn path() -> RelPath {
+    RelPath::parse(b"file").unwrap()
+}
+
+impl Eyes {
+    async fn on_coarse_disk() -> Self {
+        let options = Options {
+            granularity_ns: TICK_NS,
+            ..Options::new(1)
+        };
+        let disk = SimDisk::new(options, SimClock::of_runtime());
+        disk.mkdir(FOLDER).unwrap();
+        let root = disk.root(FOLDER).unwrap();
+        root.create_private().unwrap();
+        let start = Start {
+            root: root.clone(),
+            rules: Rules::default(),
+            prints: Vec::new(),
+            unsure: BTreeSet::new(),
+            was_restarted: false,
+            new_id: Box::new(|| ID),
+            rescan_interval: Duration::from_secs(3600),
+        };
+        let watch = SimWatch::new(&disk, FOLDER, WatchOptions::default());
+        let (observer, seen, workers) = Observer::with_workers(start, Box::new(watch));
+        for worker in workers {
+            tokio::spawn(worker.run());
+        }
+        let mut eyes = Self {
+            disk,
+            root,
+            observer,
+            seen,
+            trees: Trees::new(),
+            prints: BTreeMap::new(),
+        };
+        eyes.settle().await;
+        eyes
+    }
+
+    /// Waits until all that is written is seen.
+    async fn settle(&mut self) {
+        let token = self.observer.sync();
+        loop {
+            let event = self.seen.recv().await.unwrap();
+            let update = self.observer.handle(event, &self.trees, &BTreeSet::new());
+            self.trees.edit_local(update.edits).unwrap();
+            for (id, block) in update.blocks {
+                self.trees.set_block(id, block);
+            }
+            for (id, print) in update.prints {
+                match print {
+                    Some(print) => self.prints.insert(id, print),
+                    None => self.prints.remove(&id),
+                };
+            }
+            if update.caught_up >= Some(token) {
+                return;
+            }
+        }
+    }
+
+    /// Lets a tick of the stamps begin.
+    async fn tick(&self) {
+        let left_ns = TICK_NS - self.disk.clock().now_ns().rem_euclid(TICK_NS);
+        tokio::time::advance(Duration::from_nanos(left_ns.unsigned_abs())).await;
+    }
+
+    /// Puts the file there as the hand does, changed now, and says so.
+    fn install(&mut self, bytes: &str) {
+        let now_ns = self.disk.clock().now_ns();
+        self.install_with_time(bytes, now_ns);
+    }
+
+    fn install_with_time(&mut self, bytes: &str, mtime_ns: i64) {
+        let mut staged = self.root.stage().unwrap();
+        std::io::Write::write_all(staged.file(), bytes.as_bytes()).unwrap();
+        let sealed = staged.seal(false, mtime_ns).unwrap();
+        let print = self.root.install(sealed, &path()).unwrap();
+        self.know(bytes, mtime_ns, print);
+    }
+
+    fn know(&mut self, bytes: &str, mtime_ns: i64, print: Print) {
+        let state = FileState {
+            content: content(bytes),
+            exec: false,
+            mtime_ns,
+        };
+        let node = Node {
+            parent: NodeId::ROOT,
+            name: "file".try_into().unwrap(),
+            kind: Kind::File(state),
+            mark: None,
+        };
+        self.trees.edit_local(vec![(ID, Some(Arc::new(node)))]).unwrap();
+        self.observer.note(ID, Some(print));
+        self.prints.insert(ID, print);
+    }
+
+    fn file(&self) -> &FileState {
+        self.trees.local().node(ID).unwrap().kind.file().unwrap()
+    }
+
+    /// Tells whether the file has a print that is equal to what is known.
+    fn looks_the_same(&self) -> bool {
+        self.root.look(&path()).print() == self.prints.get(&ID)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_in_the_tick_in_which_the_hand_put_the_file_there_is_seen() {
+    let mut eyes = Eyes::on_coarse_disk().await;
+    eyes.tick().await;
+    eyes.install("ours");
+    eyes.disk.write(FILE, "mine").unwrap();
+    assert!(eyes.looks_the_same());
+    eyes.settle().await;
+    assert_eq!(eyes.file().content, content("mine"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_in_the_tick_is_seen_although_the_word_of_it_was_lost() {
+    let mut eyes = Eyes::on_coarse_disk().await;
+    eyes.tick().await;
+    eyes.install("ours");
+    eyes.settle().await;
+    eyes.disk.write(FILE, "mine").unwrap();
+    eyes.disk.overflow();
+    assert!(eyes.looks_the_same());
+    eyes.settle().await;
+    assert_eq!(eyes.file().content, content("mine"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_hand_put_there_is_not_read_again() {
+    let mut eyes = Eyes::on_coarse_disk().await;
+    eyes.tick().await;
+    eyes.install("ours");
+    // If it were read, it would be listed as unreadable.
+    eyes.disk.damage(FILE, true).unwrap();
+    eyes.settle().await;
+    eyes.disk.chmod(FILE, 0o644).unwrap();
+    eyes.settle().await;
+    assert_eq!(eyes.trees.blocked().get(&ID), None);
+    eyes.disk.write(FILE, "mine").unwrap();
+    eyes.settle().await;
+    assert!(matches!(
+        eyes.trees.blocked().get(&ID),
+        Some(Block::Unreadable(_))
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_was_found_to_be_another_is_read_although_it_looks_the_same() {
+    let mut eyes = Eyes::on_coarse_disk().await;
+    eyes.disk.write(FILE, "mine").unwrap();
+    eyes.settle().await;
+    eyes.tick().await;
+    eyes.tick().await;
+    // As if it had been another when it was read.
+    let print = eyes.prints[&ID];
+    eyes.know("ours", print.mtime_ns, print);
+    eyes.observer.look(&path());
+    eyes.settle().await;
+    assert_eq!(eyes.file().content, content("ours"));
+    eyes.observer.reread(ID, &path());
+    eyes.settle().await;
+    assert_eq!(eyes.file().content, content("mine"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_that_the_disk_rounds_is_not_taken_for_another() {
+    let mut eyes = Eyes::on_coarse_disk().await;
+    eyes.install_with_time("ours", 1_234_567_891);
+    eyes.observer.reread(ID, &path());
+    eyes.settle().await;
+    assert_eq!(eyes.file().mtime_ns, 1_234_567_891);
+    eyes.disk.set_mtime(FILE, 8_000_000_000).unwrap();
+    eyes.settle().await;
+    assert_eq!(eyes.file().mtime_ns, 8_000_000_000);
+}
