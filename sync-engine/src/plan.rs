@@ -28,6 +28,7 @@ mod unify;
 mod wanted;
 
 pub use brake::{Brake, Removals};
+pub(crate) use conflict_name::is_moving_name;
 pub use conflict_name::{Date, conflict_name};
 pub use names::{Folding, NameRules};
 

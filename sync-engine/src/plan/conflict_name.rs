@@ -31,6 +31,13 @@ pub fn conflict_name(name: &Name, device_name: &str, date: Date, number: u32) ->
     marked(stem, &middle, extension)
 }
 
+/// Tells whether a name may be one of a node that has stepped aside.
+#[must_use]
+pub(crate) fn is_moving_name(name: &Name) -> bool {
+    let name = name.as_bytes();
+    name.ends_with(b")") && name.windows(8).any(|part| part == b" (moving")
+}
+
 /// Returns a name for a node that has to step aside for a moment; 1 is not written.
 #[must_use]
 pub(super) fn moving_name(name: &Name, number: u32) -> Name {

@@ -3,9 +3,9 @@
 use super::Session;
 use super::outbox::Sent;
 use crate::advance::Origin;
-use crate::plan::Policy;
+use crate::plan::{Policy, is_moving_name};
 use crate::time::Instant;
-use crate::{Block, Change, Content, Hash, NodeId, Reaction, Rejection, Trees, Version, react};
+use crate::{Block, Change, Content, Hash, Node, NodeId, Reaction, Rejection, Trees, Version, react};
 use alloc::vec::Vec;
 
 /// What one change takes in a frame besides its content, about, in bytes.
@@ -252,8 +252,14 @@ fn is_current(trees: &Trees, change: &Change) -> bool {
             version(*id) == Some(*base) && local(*id).is_some_and(|now| now.kind == *kind)
         }
         Change::Move { moves } => moves.iter().all(|to| {
+            let is_there = |now: &Node| now.parent == to.parent && now.name == to.name;
+            // One that makes room for another on the server goes on from there with the next plan.
+            let makes_room = |now: &Node| {
+                let remote = trees.remote().node(to.id);
+                is_moving_name(&to.name) && remote.is_some_and(|remote| !remote.same_place(now))
+            };
             version(to.id) == Some(to.base)
-                && local(to.id).is_some_and(|now| now.parent == to.parent && now.name == to.name)
+                && local(to.id).is_some_and(|now| is_there(now) || makes_room(now))
         }),
         Change::Delete { id, base } => version(*id) == Some(*base) && local(*id).is_none(),
         Change::Mark { id, base, .. } => version(*id) == Some(*base),

@@ -66,3 +66,20 @@ fn sessions_come_to_rest_whatever_happens_to_them() {
         fleet.settle();
     });
 }
+
+#[test]
+fn a_file_that_moves_into_a_directory_which_takes_its_name_comes_to_rest() {
+    let mut fleet = Fleet::new(u64::MAX);
+    for (n, trial) in [
+        (1, Trial::User(0, 0, 0, 10)),
+        (1, Trial::Look),
+        (1, Trial::User(6, 0, 0, 8)),
+        (1, Trial::User(0, 21, 0, 7)),
+        (1, Trial::User(6, 2, 2, 0)),
+        (1, Trial::Turn),
+        (0, Trial::User(0, 0, 0, 2)),
+    ] {
+        happen(&mut fleet, n, &trial);
+    }
+    fleet.settle();
+}
