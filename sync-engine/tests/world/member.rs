@@ -108,6 +108,10 @@ impl Member {
         let is_new = self.scan();
         let cookie = self.cookie.take();
         if let Some(cookie) = cookie {
+            // What was there before and is not any more was never seen; what is there now was looked at.
+            if let Some((disk, _)) = &mut self.proof {
+                *disk = self.disk.clone();
+            }
             self.session.caught_up(cookie);
         }
         is_new || cookie.is_some()
@@ -227,6 +231,15 @@ impl Member {
             edits.push((child, Some(item)));
         }
         self.disk.edit(edits).unwrap();
+    }
+
+    /// Confirms the removals that the brake holds back, if it does.
+    pub(crate) fn confirm(&mut self) -> bool {
+        let is_held = self.session.brake().is_some();
+        if is_held {
+            self.session.confirm_removals();
+        }
+        is_held
     }
 
     /// Takes the next step, if there is one.
