@@ -4,6 +4,7 @@
 pub(crate) mod known;
 mod work;
 
+pub(crate) use work::random_id;
 pub use work::{Ground, Running, begin};
 
 use std::path::{Path, PathBuf};

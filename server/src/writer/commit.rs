@@ -97,12 +97,7 @@ impl Job for CommitJob {
 
 /// Returns the small content that a change brings, if it came attached to the commit: it travels on with the push.
 fn inline_contents(change: &Change, chunks: &[Verified]) -> Vec<Attachment> {
-    let kind = match change {
-        Change::Create { node, .. } => &node.kind,
-        Change::Update { kind, .. } => kind,
-        Change::Move { .. } | Change::Delete { .. } | Change::Mark { .. } => return Vec::new(),
-    };
-    let Some(content) = kind.file().map(|file| &file.content) else {
+    let Some((_, content)) = change.content() else {
         return Vec::new();
     };
     let is_small = content.size_bytes <= INLINE_LEN_MAX as u64;

@@ -287,7 +287,8 @@ fn wanted_contents(trees: &Trees) -> BTreeSet<Hash> {
     trees.unsettled().iter().filter_map(content).collect()
 }
 
-fn random_id() -> NodeId {
+/// Makes the id of a new node; random, so that no two devices ever make the same.
+pub(crate) fn random_id() -> NodeId {
     let mut id = [0; 16];
     common::entropy::fill(&mut id).expect("the system has random numbers");
     NodeId(id)

@@ -9,13 +9,11 @@ use tokio::sync::oneshot;
 
 use super::Driver;
 use super::questions::{failed, give};
+use super::turn::LIMITS;
 use crate::control::{Answer, Choice};
 
 /// How many commits of one order are sent without an answer at most.
 const UNDER_WAY_MAX: usize = 4;
-/// How many changes go into one commit.
-const CHANGES_AIM: usize = 512;
-
 /// Changes that a person ordered; answered when all of them are.
 pub(super) struct Ordered {
     /// What is not yet sent.
@@ -137,7 +135,10 @@ impl Driver {
             return give(reply, answer);
         }
         self.last_order += 1;
-        let parts = changes.chunks(CHANGES_AIM).map(<[Change]>::to_vec).collect();
+        let parts = changes
+            .chunks(LIMITS.changes_aim)
+            .map(<[Change]>::to_vec)
+            .collect();
         let ordered = Ordered {
             parts,
             under_way: 0,

@@ -104,11 +104,7 @@ impl Driver {
             Change::Delete { .. } => ChangeKind::Deleted,
             Change::Mark { .. } => ChangeKind::Attributes,
         };
-        let size_bytes = match &entry.change {
-            Change::Create { node, .. } => node.kind.file().map(|file| file.content.size_bytes),
-            Change::Update { kind, .. } => kind.file().map(|file| file.content.size_bytes),
-            Change::Move { .. } | Change::Delete { .. } | Change::Mark { .. } => None,
-        };
+        let size_bytes = entry.change.content().map(|(_, content)| content.size_bytes);
         let inside = |parent: NodeId, name| self.trees().remote().path(parent).map(|dir| dir.join(name));
         entry
             .change

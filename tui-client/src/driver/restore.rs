@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::Driver;
 use super::questions::Question;
+use crate::client::random_id;
 use crate::control::Answer;
 use crate::notice::Trouble;
 
@@ -100,12 +101,6 @@ impl Driver {
             Err(trouble) => drop(reply.send(Answer::Failed(trouble))),
         }
     }
-}
-
-fn random_id() -> NodeId {
-    let mut id = [0; 16];
-    common::entropy::fill(&mut id).expect("the system has random numbers");
-    NodeId(id)
 }
 
 /// The changes that bring what was at `path` in the past tree to `to` in the present one.
