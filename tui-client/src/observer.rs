@@ -8,6 +8,7 @@
 //! dropped.
 
 mod bell;
+mod bytes;
 mod doubt;
 mod draft;
 mod explore;

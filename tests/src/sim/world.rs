@@ -292,10 +292,11 @@ impl World {
     }
 
     fn start(&mut self, device: u8) -> Result<()> {
-        let account = self.account.clone();
-        let client = self.client(device);
-        if !client.is_running() {
-            client.start(account)?;
+        let n = usize::from(device) % self.clients.len();
+        if !self.clients[n].is_running() {
+            // A crash that was to come may have come since, and taken something with it.
+            self.end_client(n, Crash::Kill);
+            self.clients[n].start(self.account.clone())?;
         }
         Ok(())
     }
@@ -359,6 +360,8 @@ fn disk_of(seed: u64, kind: u64) -> Options {
         tells_birth: !(kind / 5).is_multiple_of(4),
         can_exchange: !(kind / 20).is_multiple_of(3),
         is_choppy: (kind / 60).is_multiple_of(3),
+        folds_case: (kind / 1440).is_multiple_of(4),
+        folds_form: (kind / 1440).is_multiple_of(8),
         ..Options::new(seed)
     }
 }
@@ -367,6 +370,7 @@ fn watch_of(kind: u64) -> WatchOptions {
     WatchOptions {
         waiting_max: [16_384, 16][usize::from((kind / 180).is_multiple_of(4))],
         repeat_one_in: [0, 5][(kind / 720 % 2) as usize],
+        lose_one_in: [0, 0, 0, 6][(kind / 20_000 % 4) as usize],
         ..WatchOptions::default()
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sync_engine::{Bug, NodeId, RelPath, planted};
+use sync_engine::{Bug, NodeId, RelPath, Tree, planted};
 use tokio::time::Instant;
 
 use super::Observer;
@@ -24,6 +24,9 @@ pub(super) enum Doubt {
     /// Wholly.
     #[default]
     None,
+    /// Unless the file, or a directory above it, has moved: it was young when it was seen, and what was said of it where
+    /// it was before may not have been looked into.
+    IfMoved,
     /// Unless it was young when the file was spoken of.
     IfYoung,
     /// Not at all: the file is read.
@@ -35,9 +38,10 @@ impl Doubt {
     pub(super) fn at(self, print: &Print, now: SystemTime, since: Instant) -> Self {
         let then = now.checked_sub(since.elapsed()).unwrap_or(UNIX_EPOCH);
         match self {
-            Self::IfYoung if youth(print, then).is_none() => Self::None,
+            Self::Full => Self::Full,
+            Self::None | Self::IfMoved | Self::IfYoung if youth(print, then).is_none() => Self::None,
+            Self::None | Self::IfMoved => Self::IfMoved,
             Self::IfYoung => Self::Full,
-            Self::None | Self::Full => self,
         }
     }
 }
@@ -47,6 +51,8 @@ impl Doubt {
 pub(super) struct Doubted {
     /// The nodes whose files are to be read although their prints are equal.
     unread: BTreeSet<NodeId>,
+    /// The directories that were found at another place, until what is inside them has been seen there.
+    moved: BTreeSet<NodeId>,
     /// The nodes that a crash of the computer may have taken away or spoiled, until they are seen.
     suspects: BTreeSet<NodeId>,
 }
@@ -61,6 +67,7 @@ impl Doubted {
         };
         Self {
             unread: unsure,
+            moved: BTreeSet::new(),
             suspects,
         }
     }
@@ -79,6 +86,29 @@ impl Doubted {
     pub(super) fn doubt(&mut self, ids: impl Iterator<Item = NodeId>, print: &Print, known: &Known) {
         let is_equal = |id: &NodeId| known.get(*id).is_some_and(|known| known.same_file_state(print));
         self.unread.extend(ids.filter(is_equal));
+    }
+
+    /// Says that a node's file is to be read, wherever it is by then.
+    pub(super) fn expect_reading(&mut self, id: NodeId) {
+        self.unread.insert(id);
+    }
+
+    /// Says that a directory was found at another place.
+    pub(super) fn found_moved(&mut self, id: NodeId) {
+        self.moved.insert(id);
+    }
+
+    /// Tells whether a directory, or one above it, was found at another place and may not have been seen there wholly.
+    pub(super) fn has_moved(&self, local: &Tree, id: NodeId) -> bool {
+        !self.moved.is_empty()
+            && std::iter::once(id)
+                .chain(local.ancestors(id))
+                .any(|id| self.moved.contains(&id))
+    }
+
+    /// Says that all that was to be seen has been.
+    pub(super) fn caught_up(&mut self) {
+        self.moved.clear();
     }
 
     /// Says that a node was seen, and read if it is a file, or is no more.
