@@ -59,6 +59,11 @@ impl World {
             let before = person::tree(&self.clients[n].disk);
             match self.clients[n].wait_synced(REST_MAX).await {
                 Ok(status) => self.acknowledge(n, before, &status),
+                // Whoever emptied a folder means it.
+                Err(Some(status)) if status.brake.is_some() => {
+                    self.restless = Some(format!("{} brakes", self.clients[n].name()));
+                    self.clients[n].ask(Ask::Confirm).await;
+                }
                 // A crash that was to come has come.
                 Err(_) if !self.server.is_running() => self.server.start()?,
                 Err(_) if !self.clients[n].is_running() => self.start(u8::try_from(n)?)?,
@@ -115,8 +120,16 @@ impl World {
         if !left_out.is_empty() {
             left_out.extend(self.clashes(&trees));
         }
+        let is_left_out = |path: &String| left_out.iter().any(|dir| is_inside(path, dir));
+        let mut hidden: BTreeSet<String> = BTreeSet::new();
         for (_, tree) in &mut trees {
-            tree.retain(|path, _| !left_out.iter().any(|dir| is_inside(path, dir)));
+            let gone = tree.extract_if(.., |path, _| is_left_out(path));
+            hidden.extend(gone.map(|(_, shown)| shown));
+        }
+        // What has moved to where a device cannot follow stays behind there.
+        let common: BTreeSet<String> = in_all(&trees);
+        for (_, tree) in &mut trees {
+            tree.retain(|path, shown| common.contains(path) || !hidden.contains(shown));
         }
         trees
     }
@@ -164,6 +177,15 @@ impl World {
         }
         Ok(everything)
     }
+}
+
+/// The paths that are in all trees.
+fn in_all(trees: &[(&str, BTreeMap<String, String>)]) -> BTreeSet<String> {
+    let Some(((_, first), others)) = trees.split_first() else {
+        return BTreeSet::new();
+    };
+    let is_in_others = |path: &&String| others.iter().all(|(_, tree)| tree.contains_key(*path));
+    first.keys().filter(is_in_others).cloned().collect()
 }
 
 /// Tells whether a path is another or leads through it.
