@@ -27,7 +27,10 @@ impl World {
             if self.restless.is_none() && self.is_agreed() {
                 // What is tidied up in passing has time for that.
                 sleep(Duration::from_secs(1)).await;
-                return self.look();
+                // A crash that was to come may have come just then.
+                if self.is_agreed() {
+                    return self.look();
+                }
             }
         }
         if let Some(restless) = self.restless.take() {
