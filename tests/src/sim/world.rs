@@ -8,7 +8,7 @@ use crate::noise::Noise;
 use crate::sim::act::{Act, LineWeather, Wildness, story};
 use crate::sim::client::{FOLDER, SimClient, Weather};
 use crate::sim::disk::{Crash, Options, WatchOptions};
-use crate::sim::ledger::{Ledger, contents};
+use crate::sim::ledger::{Ledger, contents, shown};
 use crate::sim::person::{self, Contents, Deed};
 use crate::sim::server::{Backup, PutBack, SimServer};
 use anyhow::{Result, bail};
@@ -286,6 +286,10 @@ impl World {
     /// Ends a client; a power cut may take what a person wrote and nobody flushed.
     fn end_client(&mut self, n: usize, crash: Crash) {
         self.clients[n].kill(crash);
+        if let Ok(tree) = self.clients[n].disk.tree(FOLDER) {
+            self.said
+                .push(format!("{} ends with {}", self.clients[n].name(), shown(&tree)));
+        }
         if let Ok(left) = self.everything() {
             self.ledger.lost(&left);
         }

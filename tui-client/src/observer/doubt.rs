@@ -3,20 +3,15 @@
 //! file whose bytes turn out to be others under an equal print is read in any case.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use sync_engine::{Bug, NodeId, RelPath, Tree, planted};
+use sync_engine::{NodeId, RelPath, Tree};
 use tokio::time::Instant;
 
 use super::Observer;
 use super::known::Known;
 use super::settle::Urgency;
 use crate::disk::Print;
-
-/// Time stamps of common disks are no finer than the system's tick; this is longer than any.
-const GRANULARITY: Duration = Duration::from_millis(20);
-/// A stamp of whole seconds is of a disk that may know only every second one.
-const GRANULARITY_COARSE: Duration = Duration::from_millis(2010);
 
 /// How far an equal print of a file is believed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +34,7 @@ impl Doubt {
         let then = now.checked_sub(since.elapsed()).unwrap_or(UNIX_EPOCH);
         match self {
             Self::Full => Self::Full,
-            Self::None | Self::IfMoved | Self::IfYoung if youth(print, then).is_none() => Self::None,
+            Self::None | Self::IfMoved | Self::IfYoung if print.young_for(then).is_none() => Self::None,
             Self::None | Self::IfMoved => Self::IfMoved,
             Self::IfYoung => Self::Full,
         }
@@ -59,17 +54,17 @@ pub(super) struct Doubted {
 
 impl Doubted {
     /// Doubts what was known when the client last ran.
-    pub(super) fn at_start(unsure: BTreeSet<NodeId>, was_restarted: bool) -> Self {
-        let suspects = if was_restarted {
-            unsure.clone()
-        } else {
-            BTreeSet::new()
-        };
+    pub(super) fn at_start(unsure: BTreeSet<NodeId>, suspects: BTreeSet<NodeId>) -> Self {
         Self {
             unread: unsure,
             moved: BTreeSet::new(),
             suspects,
         }
+    }
+
+    /// Tells whether there is a file that is to be read although its print may be equal.
+    pub(super) fn has_unread(&self) -> bool {
+        !self.unread.is_empty()
     }
 
     /// Tells whether a crash may have taken a node away or spoiled it.
@@ -111,6 +106,11 @@ impl Doubted {
         self.moved.clear();
     }
 
+    /// Says that a node's file cannot be read; it is read in any case once it can be.
+    pub(super) fn cannot_read(&mut self, id: NodeId) {
+        self.unread.remove(&id);
+    }
+
     /// Says that a node was seen, and read if it is a file, or is no more.
     pub(super) fn settle(&mut self, id: NodeId) {
         self.unread.remove(&id);
@@ -128,51 +128,5 @@ impl Observer {
     /// Takes what is missing or spoiled from now on for the work of people: all of the folder was looked at.
     pub fn trust(&mut self) {
         self.doubted.suspects.clear();
-    }
-}
-
-/// Returns how long it takes until a print's stamps can be trusted; nothing when they can. A stamp of the future is
-/// as young as one of now.
-pub(super) fn youth(print: &Print, now: SystemTime) -> Option<Duration> {
-    const SECOND_NS: i64 = 1_000_000_000;
-    let now_ns = now
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_nanos() as i128);
-    let stamp_ns = print.mtime_ns.max(print.ctime_ns);
-    let coarse = print.mtime_ns % SECOND_NS == 0 && print.ctime_ns % SECOND_NS == 0;
-    let granularity = if coarse { GRANULARITY_COARSE } else { GRANULARITY };
-    let age_ns = now_ns - i128::from(stamp_ns);
-    let age = Duration::from_nanos(u64::try_from(age_ns.max(0)).unwrap_or(u64::MAX));
-    let left = granularity.checked_sub(age);
-    left.filter(|left| !left.is_zero() && !planted(Bug::YoungStampTrusted))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn print(mtime_ns: i64) -> Print {
-        Print {
-            device: 0,
-            inode: 1,
-            birth_ns: 1,
-            size_bytes: 0,
-            mtime_ns,
-            ctime_ns: mtime_ns,
-            mode: 0o644,
-            links: 1,
-        }
-    }
-
-    #[test]
-    fn a_print_is_trusted_once_the_clock_of_the_disk_has_moved_on() {
-        let now = UNIX_EPOCH + Duration::from_nanos(5_000_000_001);
-        assert_eq!(youth(&print(4_000_000_001), now), None);
-        assert_eq!(youth(&print(4_999_000_001), now), Some(Duration::from_millis(19)));
-        assert_eq!(youth(&print(9_000_000_001), now), Some(GRANULARITY));
-        assert_eq!(
-            youth(&print(4_000_000_000), now),
-            Some(GRANULARITY_COARSE - Duration::from_nanos(1_000_000_001))
-        );
     }
 }

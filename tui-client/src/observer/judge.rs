@@ -147,7 +147,10 @@ impl Observer {
             Some(id) if self.changes.is_after(&scene.glance, &Spot::Node(id)) => {
                 self.queue.hint(path, Urgency::Now, Some(scene.epoch));
             }
-            Some(id) => update.blocks.push((id, Some(block))),
+            Some(id) => {
+                self.doubted.cannot_read(id);
+                update.blocks.push((id, Some(block)));
+            }
             None => drop(self.oddities.insert(path, block)),
         }
     }

@@ -10,7 +10,6 @@ use common::limits::INLINE_LEN_MAX;
 use sync_engine::observe::Moment;
 use sync_engine::{Block, Bug, Hash, planted};
 
-use super::doubt::youth;
 use super::finding::{Event, Finding, Reading};
 use super::freshness::{Clock, Glance};
 use super::jobs::{Job, LARGE_LEN};
@@ -185,7 +184,7 @@ fn read(root: &Root, chunker: &mut Chunker, job: &Job) -> Attempt {
         Err(error) => return Attempt::Failed(Block::Unreadable(error.to_string())),
     };
     // A print that is seen for the second time is trusted, so that a clock that was put back puts nothing off for ever.
-    let young = youth(&before, root.now()).filter(|_| job.again != Some(before));
+    let young = before.young_for(root.now()).filter(|_| job.again != Some(before));
     if let Some(delay) = young.filter(|_| LARGE_LEN < before.size_bytes) {
         if job.n_tries == 0 && job.again.is_none() {
             return Attempt::Young(delay);
