@@ -5,7 +5,7 @@ use crate::ledger::Ledger;
 use crate::member::{Line, Member, Message, Request};
 use crate::user::User;
 use std::collections::BTreeSet;
-use sync_engine::{CHAIN_START, Content, Cursor, Epoch, Origin, Tree, Version, chain_next};
+use sync_engine::{CHAIN_START, Content, Cursor, Epoch, Hash, Origin, Tree, Version, chain_next};
 
 /// So many rounds of all devices are enough for quiet.
 const ROUNDS_MAX: usize = 300;
@@ -20,6 +20,7 @@ pub(crate) struct Fleet {
     /// Contents that users have written and not taken away again.
     owed: BTreeSet<Content>,
     next_id: u64,
+    was_put_back: bool,
 }
 
 impl Fleet {
@@ -30,6 +31,7 @@ impl Fleet {
             members: (1..=2).map(|n| Member::new(n, inline_len_max)).collect(),
             owed: BTreeSet::new(),
             next_id: 0,
+            was_put_back: false,
         };
         fleet.settle();
         fleet
@@ -65,12 +67,33 @@ impl Fleet {
     }
 
     fn cursor(&self) -> Cursor {
-        let entries = self.ledger.entries.iter();
+        let version = self.head();
         Cursor {
             epoch: EPOCH,
-            version: self.head(),
-            chain: entries.fold(CHAIN_START, |chain, entry| chain_next(&chain, entry)),
+            version,
+            chain: self.chain(version),
         }
+    }
+
+    fn chain(&self, at: Version) -> Hash {
+        let entries = self.ledger.entries[..at.0 as usize].iter();
+        entries.fold(CHAIN_START, |chain, entry| chain_next(&chain, entry))
+    }
+
+    /// Tells whether the journal has a point.
+    fn has(&self, version: Version, chain: Hash) -> bool {
+        version <= self.head() && self.chain(version) == chain
+    }
+
+    /// The server is put back to what it was after some entries.
+    pub(crate) fn put_back(&mut self, n_entries: usize) {
+        self.members.iter_mut().for_each(Member::disconnect);
+        self.ledger = self.ledger.put_back(n_entries);
+        self.was_put_back = true;
+        // What only the server had is lost with it.
+        let on_disks = self.members.iter().flat_map(Member::contents);
+        let there: BTreeSet<Content> = self.ledger.contents.iter().copied().chain(on_disks).collect();
+        self.owed.retain(|content| there.contains(content));
     }
 
     /// The server reads one request of a device's.
@@ -87,6 +110,7 @@ impl Fleet {
                 self.follow(n);
                 snapshot
             }
+            Request::Pull(Some(cursor)) if !self.has(cursor.version, cursor.chain) => Message::Diverged,
             Request::Pull(Some(cursor)) => {
                 let own = self.members[n].id();
                 let entries = self.ledger.entries.split_off(cursor.version.0 as usize);
@@ -106,7 +130,10 @@ impl Fleet {
                 for (index, change) in changes.into_iter().enumerate() {
                     let taken = self.ledger.commit(self.members[n].id(), change);
                     if let Ok(entry) = &taken {
-                        self.push(n, &Message::Own(request, index as u32, entry.number));
+                        self.push(
+                            n,
+                            &Message::Own(request, index as u32, entry.number, entry.time_ms),
+                        );
                         self.push(1 - n, &Message::Entry(entry.clone(), Origin::Foreign));
                     }
                     outcomes.push(taken.map(|entry| entry.number));
@@ -122,6 +149,10 @@ impl Fleet {
                 let of_node = entries.filter(|entry| entry.change.ids().any(|id| id == suspect.node()));
                 let entries = of_node.cloned().collect();
                 Message::LookedBack(suspect, entries)
+            }
+            Request::Compare(points) => {
+                let newest = points.iter().find(|point| self.has(point.version, point.chain));
+                Message::Compared(newest.map_or(Version::ZERO, |point| point.version))
             }
             Request::Ping(number) => Message::Pong(number, head),
         };
@@ -170,6 +201,11 @@ impl Fleet {
 
     /// Checks that nothing is lost.
     pub(crate) fn check(&self) {
+        let has_diverged = self.members.iter().any(|member| member.has_diverged);
+        assert!(
+            self.was_put_back || !has_diverged,
+            "the journal is the same all the time"
+        );
         let on_disks = self.members.iter().flat_map(Member::contents);
         let there: BTreeSet<Content> = self.ledger.contents.iter().copied().chain(on_disks).collect();
         let missing: Vec<_> = self.owed.difference(&there).collect();
@@ -201,6 +237,17 @@ impl Fleet {
                 due.contains(&true) || confirmed.contains(&true),
                 "nothing is due, and not all is synced"
             );
+        }
+        panic!("it does not come to rest");
+    }
+
+    /// Lets one device and the server work until neither has anything to do.
+    pub(crate) fn meet(&mut self, n: usize) {
+        self.connect(n);
+        for _ in 0..ROUNDS_MAX {
+            if !self.round(n) && !self.members[n].tick() {
+                return self.check();
+            }
         }
         panic!("it does not come to rest");
     }

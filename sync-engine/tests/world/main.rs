@@ -11,6 +11,7 @@ mod fleet;
 mod ledger;
 mod limits;
 mod member;
+mod put_back;
 mod random;
 mod script;
 mod small;

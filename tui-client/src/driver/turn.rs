@@ -157,7 +157,7 @@ impl Driver {
         let unsaved = self.session.take_unsaved();
         let number = self.number_prints();
         let facts = (std::mem::take(&mut self.facts_changed) || unsaved.facts).then(|| self.facts());
-        let delta = self.touched.take(self.session.trees(), unsaved, facts, number);
+        let delta = self.touched.take(&self.session, unsaved, facts, number);
         if !delta.is_empty() {
             self.memory.save(delta).await;
         }
@@ -175,9 +175,7 @@ impl Driver {
         self.facts_changed = false;
         let number = self.number_prints();
         let (unsaved, facts) = (self.session.take_unsaved(), self.facts());
-        let delta = self
-            .touched
-            .take(self.session.trees(), unsaved, Some(facts), number);
+        let delta = self.touched.take(&self.session, unsaved, Some(facts), number);
         self.memory.save_durably(delta).await;
     }
 
