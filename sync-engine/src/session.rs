@@ -52,7 +52,7 @@ const ROUNDS_MAX: usize = 64;
 
 /// Which rows a shell has to save. What they hold is read from the session when they are saved, so that however often a
 /// node changes in between, it is written once.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Unsaved {
     /// The whole remote tree was forgotten before the rows of `remote` were made.
     pub forget_remote: bool,
@@ -73,7 +73,7 @@ pub struct Unsaved {
 }
 
 /// What a shell has to hear after it has reported something or planned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Tell {
     /// A local node has another id from now on; what the shell knows of it goes along.
     Reidentified {
@@ -109,7 +109,7 @@ pub struct Orders {
 }
 
 /// What belongs to one connection to the server.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 struct Link {
     /// Whether the remote tree is up to date with what the server said at first.
     is_pulled: bool,
@@ -121,7 +121,7 @@ struct Link {
 }
 
 /// See the module's page.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct Session {
     trees: Trees,
     cursor: Option<Cursor>,

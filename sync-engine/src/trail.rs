@@ -15,7 +15,7 @@ const DENSE_LEN: u64 = 1024;
 pub const POINTS_MAX: usize = 1024;
 
 /// An entry's number, and the chain's hash at it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Point {
     /// The entry's number.
     pub version: Version,
@@ -27,7 +27,7 @@ pub struct Point {
 ///
 /// Law: of any entry that was passed, one is kept that is at most a 256th of its age older. The age of an entry is the
 /// number of those after it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Trail(BTreeMap<Version, Hash>);
 
 impl Trail {

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 /// A search under way.
 ///
 /// Law: the journals are one up to `common`, and `before` is in one of them only.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub(super) struct Search {
     common: Version,
     before: Option<Version>,

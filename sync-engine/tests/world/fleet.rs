@@ -3,6 +3,7 @@
 
 use crate::ledger::Ledger;
 use crate::member::{Line, Member, Message, Request};
+use crate::shared::Shared;
 use crate::user::User;
 use std::collections::BTreeSet;
 use sync_engine::{CHAIN_START, Content, Cursor, Epoch, Hash, Origin, Tree, Version, chain_next};
@@ -13,13 +14,14 @@ const ROUNDS_MAX: usize = 300;
 const EPOCH: Epoch = Epoch([5; 16]);
 
 /// See the module's page.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub(crate) struct Fleet {
-    pub(crate) ledger: Ledger,
-    pub(crate) members: Vec<Member>,
+    pub(crate) ledger: Shared<Ledger>,
+    pub(crate) members: Vec<Shared<Member>>,
     /// Contents that users have written and not taken away again.
     owed: BTreeSet<Content>,
-    next_id: u64,
+    /// The last id that each device's users have given.
+    last_ids: [u64; 2],
     was_put_back: bool,
 }
 
@@ -27,10 +29,12 @@ impl Fleet {
     /// Makes two devices that are connected and at rest.
     pub(crate) fn new(inline_len_max: u64) -> Self {
         let mut fleet = Self {
-            ledger: Ledger::default(),
-            members: (1..=2).map(|n| Member::new(n, inline_len_max)).collect(),
+            ledger: Shared::default(),
+            members: (1..=2)
+                .map(|n| Shared::new(Member::new(n, inline_len_max)))
+                .collect(),
             owed: BTreeSet::new(),
-            next_id: 0,
+            last_ids: [0, 1 << 32],
             was_put_back: false,
         };
         fleet.settle();
@@ -40,14 +44,17 @@ impl Fleet {
     /// Lets a user do something on a device's disk.
     pub(crate) fn user(&mut self, n: usize, act: impl FnOnce(&mut User<'_>)) {
         let before: BTreeSet<Content> = self.members[n].contents().collect();
+        let copies = self.members[n].copies();
         act(&mut User {
             disk: &mut self.members[n].disk,
-            next_id: &mut self.next_id,
+            next_id: &mut self.last_ids[n],
             names: ["a", "b", "c"],
         });
         let after: BTreeSet<Content> = self.members[n].contents().collect();
         self.owed.extend(after.difference(&before));
-        for content in before.difference(&after) {
+        // Who takes a conflict copy away wants the other side; the bytes in the file's own place go the way of the copy.
+        let kept = self.members[n].copies();
+        for content in before.difference(&after).chain(copies.difference(&kept)) {
             // What the server has is in the history, and nobody can take it away.
             if !self.ledger.contents.contains(content) {
                 self.owed.remove(content);
@@ -87,11 +94,11 @@ impl Fleet {
 
     /// The server is put back to what it was after some entries.
     pub(crate) fn put_back(&mut self, n_entries: usize) {
-        self.members.iter_mut().for_each(Member::disconnect);
-        self.ledger = self.ledger.put_back(n_entries);
+        self.members.iter_mut().for_each(|member| member.disconnect());
+        self.ledger = Shared::new(self.ledger.put_back(n_entries));
         self.was_put_back = true;
         // What only the server had is lost with it.
-        let on_disks = self.members.iter().flat_map(Member::contents);
+        let on_disks = self.members.iter().flat_map(|member| member.contents());
         let there: BTreeSet<Content> = self.ledger.contents.iter().copied().chain(on_disks).collect();
         self.owed.retain(|content| there.contains(content));
     }
@@ -113,8 +120,7 @@ impl Fleet {
             Request::Pull(Some(cursor)) if !self.has(cursor.version, cursor.chain) => Message::Diverged,
             Request::Pull(Some(cursor)) => {
                 let own = self.members[n].id();
-                let entries = self.ledger.entries.split_off(cursor.version.0 as usize);
-                self.ledger.entries.extend_from_slice(&entries);
+                let entries = self.ledger.entries[cursor.version.0 as usize..].to_vec();
                 for entry in entries {
                     let origin = match entry.device == own {
                         true => Origin::Recalled,
@@ -206,9 +212,12 @@ impl Fleet {
             self.was_put_back || !has_diverged,
             "the journal is the same all the time"
         );
-        let on_disks = self.members.iter().flat_map(Member::contents);
-        let there: BTreeSet<Content> = self.ledger.contents.iter().copied().chain(on_disks).collect();
-        let missing: Vec<_> = self.owed.difference(&there).collect();
+        let is_on_disk = |content| {
+            let mut members = self.members.iter();
+            members.any(|member| member.contents().any(|other| other == content))
+        };
+        let owed = self.owed.difference(&self.ledger.contents);
+        let missing: Vec<_> = owed.filter(|content| !is_on_disk(**content)).collect();
         assert!(missing.is_empty(), "lost: {missing:?}");
     }
 
@@ -231,8 +240,8 @@ impl Fleet {
                 return self.check_agreed();
             }
             // Much was removed, perhaps, and a person says that it is meant so.
-            let confirmed: Vec<bool> = self.members.iter_mut().map(Member::confirm).collect();
-            let due: Vec<bool> = self.members.iter_mut().map(Member::tick).collect();
+            let confirmed: Vec<bool> = self.members.iter_mut().map(|member| member.confirm()).collect();
+            let due: Vec<bool> = self.members.iter_mut().map(|member| member.tick()).collect();
             assert!(
                 due.contains(&true) || confirmed.contains(&true),
                 "nothing is due, and not all is synced"

@@ -9,7 +9,7 @@ use sync_engine::{
 };
 
 /// See the module's page.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 pub(crate) struct Ledger {
     pub(crate) tree: Tree,
     pub(crate) entries: Vec<Entry>,

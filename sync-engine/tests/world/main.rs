@@ -14,6 +14,7 @@ mod member;
 mod put_back;
 mod random;
 mod script;
+mod shared;
 mod small;
 mod unsteady;
 mod user;

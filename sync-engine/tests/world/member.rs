@@ -12,7 +12,7 @@ use sync_engine::{
 };
 
 /// What a device asks of the server.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub(crate) enum Request {
     Pull(Option<Cursor>),
     Commit(u64, Vec<Change>),
@@ -23,7 +23,7 @@ pub(crate) enum Request {
 }
 
 /// What the server tells a device.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub(crate) enum Message {
     Snapshot(Vec<(NodeId, Version, Node)>, Cursor),
     Entry(Entry, Origin),
@@ -40,7 +40,7 @@ pub(crate) enum Message {
 }
 
 /// A connection.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 pub(crate) struct Line {
     pub(crate) up: VecDeque<Request>,
     pub(crate) down: VecDeque<Message>,
@@ -49,7 +49,7 @@ pub(crate) struct Line {
 }
 
 /// 'Synced' was said: up to where, what was on the disk when the proof of it began, and the newest entry then.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub(crate) struct Said {
     pub(crate) version: Version,
     pub(crate) disk: Tree,
@@ -57,7 +57,7 @@ pub(crate) struct Said {
 }
 
 /// See the module's page.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub(crate) struct Member {
     pub(crate) session: Session,
     /// What users see. It has the ids that a perfect scan would find.
@@ -170,6 +170,8 @@ impl Member {
             self.hand.extend(orders.steps);
         }
         self.session.rest(self.now);
+        // Nothing here is saved.
+        drop(self.session.take_unsaved());
         while self.commit() {
             is_active = true;
         }
@@ -363,6 +365,15 @@ impl Member {
         self.session.wake(self.now);
         self.hear();
         true
+    }
+
+    /// The contents of conflict copies.
+    pub(crate) fn copies(&self) -> BTreeSet<Content> {
+        let nodes = self.disk.iter().map(|(_, item)| &item.node);
+        let marked = nodes.filter(|node| node.mark.is_some());
+        marked
+            .filter_map(|node| node.kind.file().map(|file| file.content))
+            .collect()
     }
 
     pub(crate) fn contents(&self) -> impl Iterator<Item = Content> {
