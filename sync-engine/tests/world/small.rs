@@ -281,7 +281,7 @@ fn look_through(n_ops: [usize; 2], stride: usize) {
     // Worlds that begin alike have most of their states in common, so all of them are looked through in one.
     let n_chosen = n_ops.map(|n_ops| if stride == 1 { 1 } else { n_ops });
     let n_worlds = OPS.len().pow((n_chosen[0] + n_chosen[1]) as u32);
-    let next = AtomicUsize::new(0);
+    let next = AtomicUsize::new(stride / 2);
     let look = || {
         let mut extent = Extent::default();
         loop {
