@@ -48,6 +48,12 @@ impl Trail {
         self.0.get(&version).copied()
     }
 
+    /// Returns the number of the oldest point that is kept.
+    #[must_use]
+    pub(crate) fn first(&self) -> Option<Version> {
+        self.0.first_key_value().map(|(first, _)| *first)
+    }
+
     /// Enters the point that was passed last. Returns the numbers at which anything has changed.
     pub(crate) fn enter(&mut self, point: Point) -> Vec<Version> {
         let Point { version: head, chain } = point;

@@ -5,7 +5,7 @@
 
 use super::{Delta, set_base};
 use crate::tree::Item;
-use crate::{Base, Bug, Node, NodeId, TreeError, Trees, Version, planted};
+use crate::{Base, Bug, Node, NodeId, Tree, TreeError, Trees, Version, planted};
 use alloc::vec::Vec;
 
 /// Enters the tree of a server that was put back. Up to `common` its journal is the one that this device has followed.
@@ -31,6 +31,15 @@ pub fn rewind(trees: &mut Trees, items: Vec<(NodeId, Item)>, common: Version) ->
         }
     }
     Ok(delta)
+}
+
+/// Returns up to which number two histories are one, as far as their trees show it: the newest version, `before` another,
+/// that a node has in both, with the same value.
+#[must_use]
+pub fn common_past(known: &Tree, items: &[(NodeId, Item)], before: Version) -> Version {
+    let is_same = |(id, item): &&(NodeId, Item)| item.version < before && known.item(*id) == Some(item);
+    let same = items.iter().filter(is_same);
+    same.map(|(_, item)| item.version).max().unwrap_or(Version::ZERO)
 }
 
 /// Returns what server and disk surely had in common of a node.
@@ -157,6 +166,26 @@ mod tests {
             .unwrap();
         rewind(&mut trees, [item(1, 2, "new")].into(), Version(2)).unwrap();
         assert_eq!(base(&trees, 1), Some(&item(1, 1, "old").1.node));
+    }
+
+    #[test]
+    fn what_both_trees_have_shows_how_far_their_histories_are_one() {
+        let trees = trees(&[
+            item(1, 1, "a"),
+            item(2, 6, "new"),
+            item(3, 3, "c"),
+            item(4, 5, "d"),
+        ]);
+        let put_back = [
+            item(1, 1, "a"),
+            item(2, 4, "old"),
+            item(3, 3, "c"),
+            item(4, 5, "d"),
+        ];
+        let known = trees.remote();
+        assert_eq!(common_past(known, &put_back, Version(6)), Version(5));
+        assert_eq!(common_past(known, &put_back, Version(5)), Version(3));
+        assert_eq!(common_past(known, &[item(1, 2, "a")], Version(6)), Version::ZERO);
     }
 
     #[test]

@@ -78,10 +78,11 @@ impl Session {
         self.unsaved.remote.clear();
         let search = self.link.as_mut().and_then(|link| link.search.take());
         let delta = if let Some(search) = search {
-            self.turn_back(search.common());
+            let common = self.common(&search, &items);
+            self.turn_back(common);
             self.unsaved.forget_bases = true;
             self.unsaved.synced.clear();
-            advance::rewind(&mut self.trees, items, search.common())?
+            advance::rewind(&mut self.trees, items, common)?
         } else {
             let remote = items.iter().map(|(id, _)| *id).collect();
             self.trees.forget_remote();

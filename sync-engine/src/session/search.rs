@@ -3,8 +3,10 @@
 //! Until its tree is here nothing that is remembered changes, so whatever breaks this off, it begins again.
 
 use super::{Session, Tell};
-use crate::Version;
+use crate::advance;
 use crate::trail::Point;
+use crate::tree::Item;
+use crate::{NodeId, Version};
 use alloc::vec::Vec;
 
 /// A search under way.
@@ -19,11 +21,6 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// Up to where the journals are surely one.
-    pub(super) fn common(&self) -> Version {
-        self.common
-    }
-
     /// Takes the server's answer. One that is none of what it was asked about says nothing.
     fn answered(&mut self, newest: Version) {
         let at = self.asked.iter().position(|asked| *asked == newest);
@@ -45,6 +42,16 @@ impl Session {
         self.call_back();
         self.tells.push(Tell::Diverged);
         self.search();
+    }
+
+    /// Returns up to where the server's journal is the one that was followed. What was before the first point of the trail
+    /// came as a tree and not as a journal, so there only the two trees can show it.
+    pub(super) fn common(&self, search: &Search, items: &[(NodeId, Item)]) -> Version {
+        match self.trail.first() {
+            Some(first) if first <= search.common => search.common,
+            Some(first) => advance::common_past(self.trees.remote(), items, first),
+            None => Version::ZERO,
+        }
     }
 
     /// Asks for the next points, or for the tree if nothing more is to be found out.
@@ -93,7 +100,7 @@ mod tests {
             let points = trail.between(search.common, search.before);
             assert!(points.len() <= POINTS_MAX);
             if points.is_empty() {
-                return (search.common().0, n_questions);
+                return (search.common.0, n_questions);
             }
             search.asked = points.iter().map(|point| point.version).collect();
             let newest = points.iter().find(|point| point.version.0 <= common);
@@ -121,9 +128,6 @@ mod tests {
             ..Search::default()
         };
         search.answered(Version(8));
-        assert_eq!(
-            (search.common(), search.before),
-            (Version::ZERO, Some(Version(7)))
-        );
+        assert_eq!((search.common, search.before), (Version::ZERO, Some(Version(7))));
     }
 }
