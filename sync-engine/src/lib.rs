@@ -19,6 +19,7 @@ pub mod planted;
 pub mod rejection;
 pub mod session;
 pub mod time;
+pub mod trail;
 pub mod tree;
 pub mod trees;
 
@@ -35,5 +36,6 @@ pub use plan::{
 pub use planted::{Bug, planted};
 pub use rejection::{Reaction, react};
 pub use session::Session;
+pub use trail::{Point, Trail};
 pub use tree::{Tree, TreeError};
 pub use trees::{Base, Block, Trees};

@@ -32,7 +32,7 @@ use common::message::RequestId;
 use common::tls::Trust;
 use sync_engine::plan::Folding;
 use sync_engine::session::WaiterId;
-use sync_engine::{DeviceId, NodeId, Session, Trees, time};
+use sync_engine::{DeviceId, NodeId, Session, Trail, Trees, time};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -83,6 +83,8 @@ pub struct Setup {
     pub trees: Trees,
     /// The remembered single values.
     pub facts: Facts,
+    /// The points of the journal that were passed.
+    pub trail: Trail,
     /// What a power cut may have undone of that.
     pub firmness: Firmness,
     /// The eyes, already looking.
@@ -105,8 +107,6 @@ pub struct Setup {
     pub failing: watch::Sender<Option<Exit>>,
     /// The longest time between two full looks.
     pub interval: Duration,
-    /// Whether the account's bases are lost and a union has to be made.
-    pub joining: bool,
 }
 
 /// See the module's page.
@@ -190,8 +190,13 @@ impl Driver {
             cursor,
             generation,
             protected_ms,
+            doubted,
             ..
         } = setup.facts;
+        let mut session = Session::new(setup.trees, cursor, setup.trail, turn::LIMITS, since(began));
+        if doubted {
+            session.doubt();
+        }
         Self {
             root: setup.root,
             folder: setup.folder,
@@ -200,7 +205,7 @@ impl Driver {
             account: setup.account,
             endpoint: setup.endpoint,
             folding: setup.folding,
-            session: Session::new(setup.trees, cursor, setup.joining, turn::LIMITS, since(began)),
+            session,
             began,
             generation,
             protected_ms,
@@ -272,7 +277,7 @@ impl Driver {
             generation: self.generation,
             next_generation: None,
             protected_ms: self.protected_ms,
-            joining: self.session.is_joining(),
+            doubted: self.session.is_doubted(),
             ..Facts::default()
         };
         self.firmness.enter(&mut facts);

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 const CHANGE_LEN: usize = 160;
 
 /// The limits of the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// A content up to this size travels inside its commit, in bytes.
     pub inline_len_max: u64,

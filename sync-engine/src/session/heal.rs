@@ -46,7 +46,7 @@ mod tests {
     use super::super::Limits;
     use super::*;
     use crate::time::Instant;
-    use crate::{FileState, Kind, Name, Node, Trees};
+    use crate::{FileState, Kind, Name, Node, Trail, Trees};
     use core::time::Duration;
 
     fn session(content: Content) -> Session {
@@ -68,7 +68,7 @@ mod tests {
             commit_len_aim: 1,
             changes_aim: 1,
         };
-        Session::new(trees, None, false, limits, Instant(Duration::ZERO))
+        Session::new(trees, None, Trail::default(), limits, Instant(Duration::ZERO))
     }
 
     const ID: NodeId = NodeId([1; 16]);

@@ -15,7 +15,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 const HOPELESS_TRIES: u32 = 3;
 
 /// A node whose last tries failed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 struct Failing {
     tries: u32,
     due: Instant,
@@ -24,7 +24,7 @@ struct Failing {
 }
 
 /// See the module's page.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub(super) struct Holds {
     /// How often each node is taken: a commit and a step may be under way with one node at once.
     busy: BTreeMap<NodeId, u32>,

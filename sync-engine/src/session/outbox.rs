@@ -12,7 +12,7 @@ const COMMITS_UNDER_WAY: usize = 8;
 const ASIDE_MAX: usize = 64;
 
 /// A commit that was sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Sent {
     /// Its changes.
     pub changes: Vec<Change>,
@@ -21,7 +21,7 @@ pub(super) struct Sent {
 }
 
 /// See the module's page.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub(super) struct Outbox {
     waiting: VecDeque<Change>,
     /// Changes whose small content is being read again.

@@ -7,10 +7,10 @@ use crate::{Bug, Version, planted};
 use alloc::vec::Vec;
 
 /// Somebody who waits for 'synced'; the shell knows who.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WaiterId(u64);
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 struct Waiter {
     id: WaiterId,
     /// When to answer that it was not in time.
@@ -20,7 +20,7 @@ struct Waiter {
 }
 
 /// A probe under way.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 struct Probe {
     number: u64,
     cookie: Option<u64>,
@@ -29,7 +29,7 @@ struct Probe {
 }
 
 /// See the module's page.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub(super) struct Proof {
     last: u64,
     under_way: Option<Probe>,

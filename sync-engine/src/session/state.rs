@@ -4,6 +4,7 @@ use super::{Session, WaiterId};
 use crate::chain::Cursor;
 use crate::plan::Brake;
 use crate::time::Instant;
+use crate::trail::Trail;
 use crate::{Block, Bug, NodeId, Trees, Version, planted};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -38,10 +39,16 @@ impl Session {
         self.cursor.map_or(Version::ZERO, |cursor| cursor.version)
     }
 
-    /// Whether the bases are forgotten and a union is still to be made.
+    /// The points of the journal that were passed.
     #[must_use]
-    pub fn is_joining(&self) -> bool {
-        self.is_joining
+    pub fn trail(&self) -> &Trail {
+        &self.trail
+    }
+
+    /// Whether the bases may be another device's, or older than the folder.
+    #[must_use]
+    pub fn is_doubted(&self) -> bool {
+        self.is_doubted
     }
 
     /// Tells whether there is a connection.
@@ -174,8 +181,6 @@ impl Session {
         }
         let is_new = self.proof.announce(version);
         if is_new {
-            self.is_joining = false;
-            self.unsaved.facts = true;
             self.removals.forget_confirmation();
             self.on_server.clear();
             self.looked_back.clear();

@@ -233,13 +233,14 @@ impl Driver {
     }
 
     /// The server says that this folder's state is a copy, or was put back to an older one: the folder joins the account
-    /// as a new device. What it knew is no base any more, so both sides are united and nothing is deleted.
+    /// as a new device. Unless it is the server that was put back, what was known is no base any more: both sides are
+    /// united, and nothing is deleted.
     fn become_another_device(&mut self, id: AccountId) -> Result<(), ConfigError> {
         let certificate = self.config.renew_device_certificate(self.folder_id)?;
         self.endpoint.certificate = Arc::new(certificate);
         self.account.device = None;
         self.save_account()?;
-        self.session.unite();
+        self.session.doubt();
         self.enrol_again(id);
         self.tell(Notice::Error(Trouble {
             what: "this folder's state is a copy of another device's, or was put back to an older one".into(),

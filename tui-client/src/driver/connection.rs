@@ -7,7 +7,7 @@ use common::message::{
     Attachment, Auth, Cursor, Failure, Outcome, Pushed, Reply, Request, RequestId, Role, UNASKED, Welcome,
 };
 use sync_engine::session::{Suspect, Tell};
-use sync_engine::{Block, Entry, Hash, Node, NodeId, Origin, Rejection, Version};
+use sync_engine::{Block, Entry, Hash, Node, NodeId, Origin, Point, Rejection, Version};
 use tokio::sync::mpsc;
 
 use super::Driver;
@@ -143,6 +143,7 @@ impl Driver {
                     done: "nothing is deleted; both sides are united, and what the server lost is sent again".into(),
                     todo: "nothing; look at the conflicts afterwards".into(),
                 })),
+                Tell::Compare(points) => self.compare(points),
                 Tell::Pull(cursor) => {
                     if let Some(connection) = &self.connection {
                         connection.send(Request::Pull { cursor }, Vec::new());
@@ -190,7 +191,8 @@ impl Driver {
             | Reply::NewId { .. }
             | Reply::Done { .. }
             | Reply::Failed { .. }
-            | Reply::Pong { .. }) => self.on_answer(other),
+            | Reply::Pong { .. }
+            | Reply::Compared { .. }) => self.on_answer(other),
         }
     }
 
@@ -293,6 +295,21 @@ impl Driver {
         let now = self.now();
         self.session.commit_failed(request, &block, now);
         self.note_answered(request, Some(format!("{failure:?}")));
+    }
+
+    /// Asks how far the server's journal is the one that was followed.
+    fn compare(&mut self, points: Vec<Point>) {
+        let asked = self.question(|request| Request::Compare { request, points }, Question::Compare);
+        if asked.is_err() {
+            // Nothing is known of it then; that makes conflicts at worst.
+            self.on_compared(Version::ZERO);
+        }
+    }
+
+    /// The server has said how far its journal is the one that was followed.
+    pub(super) fn on_compared(&mut self, newest: Version) {
+        self.session.compared(newest);
+        self.hear();
     }
 
     /// Asks the history about local bytes that seem to be in conflict.

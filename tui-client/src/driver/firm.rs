@@ -133,8 +133,9 @@ impl Firmness {
     /// Notes that no file is doubted. Returns whether that proves prints that were not proven before.
     pub(super) fn prove(&mut self) -> bool {
         let (now, before) = (Instant::now(), self.proven);
-        while let Some((number, _)) = self.unproven.pop_front_if(|(_, until)| *until <= now) {
-            self.proven = number;
+        while let Some((number, _)) = self.unproven.front().filter(|(_, until)| *until <= now) {
+            self.proven = *number;
+            self.unproven.pop_front();
         }
         self.proven != before
     }

@@ -145,6 +145,7 @@ fn merge(into: &mut Delta, later: Delta) {
     into.prints.extend(later.prints);
     into.blocked.extend(later.blocked);
     into.chunks.extend(later.chunks);
+    into.trail.extend(later.trail);
     into.facts = later.facts.or(into.facts.take());
     into.feed.extend(later.feed);
 }

@@ -158,7 +158,7 @@ impl Driver {
         let number = self.number_prints();
         self.prove();
         let facts = (std::mem::take(&mut self.facts_changed) || unsaved.facts).then(|| self.facts());
-        let delta = self.touched.take(self.session.trees(), unsaved, facts, number);
+        let delta = self.touched.take(&self.session, unsaved, facts, number);
         if !delta.is_empty() {
             self.memory.save(delta).await;
         }
@@ -176,9 +176,7 @@ impl Driver {
         self.facts_changed = false;
         let number = self.number_prints();
         let (unsaved, facts) = (self.session.take_unsaved(), self.facts());
-        let delta = self
-            .touched
-            .take(self.session.trees(), unsaved, Some(facts), number);
+        let delta = self.touched.take(&self.session, unsaved, Some(facts), number);
         self.memory.save_durably(delta).await;
     }
 

@@ -185,10 +185,11 @@ fn read(root: &Root, chunker: &mut Chunker, job: &Job) -> Attempt {
     };
     // A print that is seen for the second time is trusted, so that a clock that was put back puts nothing off for ever.
     let young = before.young_for(root.now()).filter(|_| job.again != Some(before));
-    if let Some(delay) = young.filter(|_| LARGE_LEN < before.size_bytes) {
-        if job.n_tries == 0 && job.again.is_none() {
-            return Attempt::Young(delay);
-        }
+    if let Some(delay) = young.filter(|_| LARGE_LEN < before.size_bytes)
+        && job.n_tries == 0
+        && job.again.is_none()
+    {
+        return Attempt::Young(delay);
     }
     let inline = before.size_bytes <= INLINE_LEN_MAX as u64;
     let mut small: Vec<(Hash, Bytes)> = Vec::new();
