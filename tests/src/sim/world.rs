@@ -314,7 +314,8 @@ impl World {
     }
 
     fn start_server(&mut self) -> Result<()> {
-        if !self.server.is_running() {
+        // A crash that was to come may come while it starts.
+        if !self.server.is_running() && self.server.start().is_err() {
             self.server.start()?;
         }
         Ok(())
