@@ -21,6 +21,7 @@ mod outbox;
 mod pace;
 mod proof;
 mod removals;
+mod room;
 mod state;
 mod steps;
 

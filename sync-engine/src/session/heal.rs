@@ -30,6 +30,7 @@ impl Session {
             .heals
             .iter()
             .filter(|(id, _)| !self.holds.held().contains(id))
+            .filter(|(id, content)| self.holds.may_have_room(**id, content.size_bytes))
             .map(|(id, content)| (*id, *content))
             .collect();
         for (id, _) in &free {

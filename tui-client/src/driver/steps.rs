@@ -366,8 +366,15 @@ impl Driver {
         {
             self.observer.reread(id, &path);
         }
-        let now = self.now();
+        let (now, is_for_room) = (self.now(), matches!(block, Some(Block::NoSpace | Block::Quota)));
         self.session.upload_failed(id, block, now);
+        if is_for_room {
+            // Which of them may still fit the session knows.
+            let waiting = self.transfers.give_back_uploads();
+            waiting
+                .into_iter()
+                .for_each(|id| self.session.upload_given_up(id));
+        }
     }
 
     fn tell_progress(&self, id: NodeId, direction: Direction, done_bytes: u64, total_bytes: u64) {

@@ -149,10 +149,12 @@ impl Transfers {
             .drain(..)
             .chain(self.large.drain(..))
             .map(|(step, _)| step);
-        (
-            steps.collect(),
-            self.to_send.drain(..).map(|to_send| to_send.id).collect(),
-        )
+        (steps.collect(), self.give_back_uploads())
+    }
+
+    /// Gives back the files that wait to be sent.
+    pub(super) fn give_back_uploads(&mut self) -> Vec<NodeId> {
+        self.to_send.drain(..).map(|to_send| to_send.id).collect()
     }
 
     /// The bulk connection of the session.

@@ -1,0 +1,69 @@
+//! What happens in worlds where there is no room.
+
+use super::{World, run_told};
+use crate::sim::act::Wildness;
+use crate::sim::client::FOLDER;
+use crate::sim::person::{Deed, tree};
+use anyhow::Result;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// Runs something in a world of two devices.
+fn in_a_world(seed: u64, tell: impl AsyncFnOnce(&mut World) -> Result<()>) {
+    let wildness = Wildness {
+        n_devices: 2,
+        n_acts: 0,
+    };
+    let run = run_told(seed, async |told| {
+        let mut world = World::new(seed, wildness).await?;
+        let outcome = tell(&mut world).await;
+        world.hear(told);
+        outcome
+    });
+    let failure = run.failure;
+    assert!(failure.is_none(), "{failure:?}\n{}", run.told.join("\n"));
+}
+
+#[test]
+fn a_full_server_is_asked_as_seldom_for_many_files_as_for_one() {
+    in_a_world(1, async |world| {
+        world.server.set_room(Some(1));
+        for n in 0..150 {
+            let path = format!("{FOLDER}/{n}");
+            let deed = if n % 10 == 0 {
+                Deed::WriteMuch(path)
+            } else {
+                Deed::Write(path)
+            };
+            world.carry_out(0, &deed);
+            sleep(Duration::from_millis(30)).await;
+        }
+        sleep(Duration::from_secs(120)).await;
+        let n_refused = world.server.n_refused();
+        assert!((10..60).contains(&n_refused), "{n_refused}");
+        world.settle().await
+    });
+}
+
+#[test]
+fn what_needs_no_room_goes_on_while_the_server_is_full() {
+    in_a_world(2, async |world| {
+        for name in ["moved", "deleted"] {
+            world.carry_out(0, &Deed::Write(format!("{FOLDER}/{name}")));
+        }
+        world.settle().await?;
+        world.server.set_room(Some(1));
+        world.carry_out(0, &Deed::Write(format!("{FOLDER}/new")));
+        world.carry_out(0, &Deed::MakeDeep(format!("{FOLDER}/deep")));
+        world.carry_out(
+            0,
+            &Deed::Move(format!("{FOLDER}/moved"), format!("{FOLDER}/deep/moved")),
+        );
+        world.carry_out(0, &Deed::Delete(format!("{FOLDER}/deleted")));
+        sleep(Duration::from_secs(5)).await;
+        let seen = tree(&world.clients[1].disk);
+        let paths: Vec<_> = seen.keys().map(|path| String::from_utf8_lossy(path)).collect();
+        assert_eq!(paths, ["deep", "deep/b", "deep/b/c", "deep/moved"]);
+        world.settle().await
+    });
+}
