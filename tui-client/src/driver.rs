@@ -13,6 +13,7 @@ mod inbox;
 pub mod memory;
 mod orders;
 mod paging;
+mod pieces;
 mod questions;
 mod restore;
 mod stash;

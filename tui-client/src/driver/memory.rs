@@ -1,5 +1,6 @@
 //! The task that owns the folder's database. What is to be saved arrives in order on a bounded channel and shares one
-//! transaction with whatever else is waiting. A failed save is told to the driver and tried again with the next.
+//! transaction with whatever else is waiting. A failed save is tried again with the next; that saving fails is told to the
+//! driver once, until it has succeeded again.
 
 use std::sync::Arc;
 
@@ -84,18 +85,22 @@ async fn serve(
     mut orders: mpsc::Receiver<Order>,
     failures: mpsc::Sender<Arc<StateError>>,
 ) {
-    let mut unsaved = Delta::default();
+    let mut unsaved = Unsaved {
+        failures,
+        is_told: false,
+        delta: Delta::default(),
+    };
     while let Some(order) = orders.recv().await {
         let mut next = Some(order);
         while let Some(Order::Save(delta)) = next {
-            merge(&mut unsaved, *delta);
+            merge(&mut unsaved.delta, *delta);
             next = orders.try_recv().ok();
         }
         if let Some(Order::SaveDurably(delta, _)) = &mut next {
-            merge(&mut unsaved, std::mem::take(delta));
+            merge(&mut unsaved.delta, std::mem::take(delta));
         }
         let durable = matches!(next, Some(Order::SaveDurably(..)));
-        save(&mut *store, &mut unsaved, durable, &failures);
+        unsaved.save(&mut *store, durable);
         match next {
             Some(Order::SaveDurably(_, done)) => drop(done.send(())),
             Some(Order::Find(hashes, done)) => drop(done.send(find(&*store, &hashes))),
@@ -113,19 +118,32 @@ async fn serve(
     }
 }
 
-fn save(store: &mut dyn Store, unsaved: &mut Delta, durable: bool, failures: &mpsc::Sender<Arc<StateError>>) {
-    if unsaved.is_empty() && !durable {
-        return;
-    }
-    let saved = if durable {
-        store.save_durably(unsaved)
-    } else {
-        store.save(unsaved)
-    };
-    match saved {
-        Ok(()) => *unsaved = Delta::default(),
-        // If the driver has not yet read the last failure it need not be told again.
-        Err(error) => drop(failures.try_send(Arc::new(error))),
+/// What is still to be saved.
+struct Unsaved {
+    delta: Delta,
+    failures: mpsc::Sender<Arc<StateError>>,
+    /// Whether the driver knows that saving fails.
+    is_told: bool,
+}
+
+impl Unsaved {
+    fn save(&mut self, store: &mut dyn Store, durable: bool) {
+        if self.delta.is_empty() && !durable {
+            return;
+        }
+        let saved = if durable {
+            store.save_durably(&self.delta)
+        } else {
+            store.save(&self.delta)
+        };
+        match saved {
+            Ok(()) => {
+                self.delta = Delta::default();
+                self.is_told = false;
+            }
+            Err(error) if self.is_told => tracing::debug!(%error, "the memory cannot be saved yet"),
+            Err(error) => self.is_told = self.failures.try_send(Arc::new(error)).is_ok(),
+        }
     }
 }
 
@@ -161,4 +179,59 @@ fn chunks_of(store: &dyn Store, id: NodeId) -> Vec<ChunkRow> {
         tracing::warn!(%error, "a file's chunks could not be looked up; its lists are fetched");
         Vec::new()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// A store on a disk that may be full.
+    struct Full(Arc<AtomicBool>);
+
+    impl Store for Full {
+        fn save(&mut self, _: &Delta) -> Result<(), StateError> {
+            if self.0.load(Ordering::Relaxed) {
+                return Err(StateError::Open {
+                    path: "state.db".into(),
+                    source: std::io::ErrorKind::StorageFull.into(),
+                });
+            }
+            Ok(())
+        }
+
+        fn save_durably(&mut self, delta: &Delta) -> Result<(), StateError> {
+            self.save(delta)
+        }
+
+        fn find_chunks(&self, hashes: &[Hash]) -> Result<Vec<Option<ChunkPlace>>, StateError> {
+            Ok(vec![None; hashes.len()])
+        }
+
+        fn chunks_of(&self, _: NodeId) -> Result<Vec<ChunkRow>, StateError> {
+            Ok(Vec::new())
+        }
+
+        fn finish(self: Box<Self>) -> Result<(), StateError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn that_nothing_can_be_saved_is_told_once_until_it_can() {
+        let is_full = Arc::new(AtomicBool::new(true));
+        let (failures, mut told) = mpsc::channel(8);
+        let (memory, work) = Memory::new(Box::new(Full(is_full.clone())), failures);
+        let work = tokio::spawn(work);
+        for (full, n_told) in [(true, 1), (false, 0), (true, 1)] {
+            is_full.store(full, Ordering::Relaxed);
+            for _ in 0..5 {
+                memory.save_durably(Delta::default()).await;
+            }
+            assert_eq!(told.len(), n_told);
+            while told.try_recv().is_ok() {}
+        }
+        memory.finish().await;
+        work.await.unwrap();
+    }
 }

@@ -316,12 +316,10 @@ impl Driver {
             Err(error) => {
                 tracing::debug!(%error, "a content was not fetched");
                 let block = match &error {
+                    error if error.is_full() => Some(Block::NoSpace),
                     DownloadError::Missing(_) | DownloadError::Inconsistent => Some(Block::MissingContent),
-                    DownloadError::Disk(error) if error.kind() == std::io::ErrorKind::StorageFull => {
-                        Some(Block::NoSpace)
-                    }
+                    DownloadError::NoSpace => Some(Block::NoSpace),
                     DownloadError::Disk(error) => Some(Block::Unreadable(error.to_string())),
-                    DownloadError::Staging(error) if error.is_full() => Some(Block::NoSpace),
                     DownloadError::Staging(error) => Some(Block::Unreadable(error.to_string())),
                     DownloadError::Bulk(BulkError::Lost) => None,
                     DownloadError::Bulk(error) => Some(Block::Refused(error.to_string())),

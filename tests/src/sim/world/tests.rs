@@ -4,9 +4,11 @@ use super::{World, run_told};
 use crate::sim::act::Wildness;
 use crate::sim::client::FOLDER;
 use crate::sim::person::{Deed, tree};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use std::time::Duration;
 use tokio::time::sleep;
+use tui_client::control::{Answer, Ask};
+use tui_client::transfer::space::SPARE_LEN;
 
 /// Runs something in a world of two devices.
 fn in_a_world(seed: u64, tell: impl AsyncFnOnce(&mut World) -> Result<()>) {
@@ -64,6 +66,38 @@ fn what_needs_no_room_goes_on_while_the_server_is_full() {
         let seen = tree(&world.clients[1].disk);
         let paths: Vec<_> = seen.keys().map(|path| String::from_utf8_lossy(path)).collect();
         assert_eq!(paths, ["deep", "deep/b", "deep/b/c", "deep/moved"]);
+        world.settle().await
+    });
+}
+
+#[test]
+fn what_does_not_fit_is_not_begun_and_what_does_arrives() {
+    in_a_world(3, async |world| {
+        let disk = world.clients[1].disk.clone();
+        // There is room for one of the large files, and no more.
+        disk.set_space(Some(disk.used_bytes() + SPARE_LEN + 300_000));
+        for n in 0..3 {
+            world.carry_out(0, &Deed::WriteMuch(format!("{FOLDER}/large {n}")));
+        }
+        sleep(Duration::from_secs(30)).await;
+        world.carry_out(0, &Deed::Write(format!("{FOLDER}/small")));
+        sleep(Duration::from_secs(5)).await;
+        let paths: Vec<_> = tree(&disk).into_keys().collect();
+        assert_eq!(paths.len(), 2, "{paths:?}");
+        assert!(paths.contains(&b"small".to_vec()));
+        let staged = disk.names(&format!("{FOLDER}/.holdfast/staging"))?;
+        assert!(staged.is_empty(), "{staged:?}");
+        let Some(Answer::Status(status)) = world.clients[1].ask(Ask::Status).await else {
+            bail!("no answer");
+        };
+        assert_eq!(status.blocked.len(), 2);
+        disk.set_space(None);
+        sleep(Duration::from_secs(15)).await;
+        assert_eq!(
+            tree(&disk).len(),
+            4,
+            "what waits for room is tried again by itself"
+        );
         world.settle().await
     });
 }
