@@ -287,7 +287,7 @@ impl Session {
         if plan.is_empty() {
             self.pace.found_nothing();
         } else {
-            self.proof.disturb();
+            self.proof.retry();
         }
         self.unplaceable = plan.blocked;
         self.set_brake(plan.brake);

@@ -193,7 +193,8 @@ impl Session {
             }
             block => self.holds.fail(id, now, block),
         }
-        self.disturb();
+        self.proof.retry();
+        self.pace.want();
     }
 
     /// How long a file is as it was seen last, in bytes.

@@ -314,6 +314,7 @@ impl Driver {
         if pending != self.feed.pending_told {
             self.feed.pending_told = pending;
             if pending > 0 {
+                self.session.said_pending();
                 self.tell(Notice::Syncing { pending });
             }
         }

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use std::time::Duration;
 use tokio::time::sleep;
 use tui_client::control::{Answer, Ask};
+use tui_client::notice::Notice;
 use tui_client::transfer::space::SPARE_LEN;
 
 /// Runs something in a world of two devices.
@@ -98,6 +99,27 @@ fn what_does_not_fit_is_not_begun_and_what_does_arrives() {
             4,
             "what waits for room is tried again by itself"
         );
+        world.settle().await
+    });
+}
+
+#[test]
+fn synced_is_said_once_of_what_stays_as_it_is_however_often_the_rest_is_tried() {
+    in_a_world(4, async |world| {
+        world.carry_out(0, &Deed::MakeDir(format!("{FOLDER}/shut")));
+        world.settle().await?;
+        world.clients[1].disk.deny(&format!("{FOLDER}/shut"), true)?;
+        world.carry_out(0, &Deed::Write(format!("{FOLDER}/shut/new")));
+        sleep(Duration::from_secs(10)).await;
+        drop(world.clients[1].heard());
+        sleep(Duration::from_secs(120)).await;
+        let heard = world.clients[1].heard();
+        let is_synced = |notice: &&Notice| matches!(notice, Notice::Synced { .. });
+        assert_eq!(heard.iter().filter(is_synced).count(), 0, "{heard:?}");
+        world.clients[1].disk.mend();
+        sleep(Duration::from_secs(15)).await;
+        let heard = world.clients[1].heard();
+        assert_eq!(heard.iter().filter(is_synced).count(), 1, "{heard:?}");
         world.settle().await
     });
 }
