@@ -26,6 +26,7 @@ mod state;
 mod steps;
 
 pub use commits::{Answered, Commit, Limits};
+pub use journal::SnapshotError;
 pub use lookback::Suspect;
 pub use proof::WaiterId;
 pub use state::Synced;
@@ -34,7 +35,7 @@ use crate::advance::{self, Delta};
 use crate::chain::Cursor;
 use crate::plan::{Brake, Plan, Policy, Record, Remark, Step, plan};
 use crate::time::Instant;
-use crate::{Block, Change, Content, Hash, Kind, Node, NodeId, TreeError, Trees, Version};
+use crate::{Block, Change, Content, Hash, Kind, Node, NodeId, Parts, TreeError, Trees, Version};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -107,7 +108,7 @@ struct Link {
     is_pulled: bool,
     /// The newest entry that the server has told of.
     head: Version,
-    snapshot: Vec<(NodeId, Version, Node)>,
+    snapshot: Parts,
 }
 
 /// See the module's page.

@@ -21,6 +21,8 @@ pub struct Limits {
     pub commit_len_aim: usize,
     /// So many changes go into one commit: enough to share a flush, few enough to keep the pipeline full.
     pub changes_aim: usize,
+    /// No larger tree is taken from a server, in bytes as [`Parts`](crate::Parts) counts them.
+    pub tree_len_max: usize,
 }
 
 /// Changes to be sent as one commit.

@@ -68,6 +68,7 @@ mod tests {
             inline_len_max: 0,
             commit_len_aim: 1,
             changes_aim: 1,
+            tree_len_max: 1 << 20,
         };
         Session::new(trees, None, false, limits, Instant(Duration::ZERO))
     }

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use super::compress::detach;
 use super::space::Space;
+use crate::chunker::CHUNK_LEN_MIN;
 use crate::disk::{DiskError, File, Root, Staged};
 use crate::net::{Bulk, BulkError};
 
@@ -24,8 +25,8 @@ const REQUESTS_UNDER_WAY: usize = 4;
 const REQUEST_LEN_AIM: u64 = 1024 * 1024;
 /// How many lists one request asks for.
 const LISTS_A_REQUEST: usize = 64;
-/// The most chunks that a file may have: a limit against a hostile server.
-const CHUNKS_MAX: usize = 64 * 1024 * 1024;
+/// The most chunks that a file may have: usual ones of a tebibyte.
+const CHUNKS_MAX: u64 = 16 * 1024 * 1024;
 
 /// Why a content could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -184,16 +185,7 @@ async fn pieces(
     let known = local.lists().await;
     let mut level = vec![(content.hash, content.size_bytes)];
     for depth in (1..=content.depth).rev() {
-        let lists = read_lists(level.iter().map(|(hash, _)| *hash).collect(), &known, bulk).await?;
-        let mut below = Vec::new();
-        for (hash, len) in level {
-            let parts = decode_list(&lists[&hash], depth, len).map_err(|_| DownloadError::Inconsistent)?;
-            below.extend(parts.into_iter().map(|part| (part.hash, part.len_bytes)));
-            if below.len() > CHUNKS_MAX {
-                return Err(DownloadError::Inconsistent);
-            }
-        }
-        level = below;
+        level = level_below(level, depth, n_parts_max(content), &known, bulk).await?;
     }
     let mut offset = 0;
     let mut pieces = Vec::with_capacity(level.len());
@@ -207,6 +199,35 @@ async fn pieces(
         offset += len;
     }
     check_pieces(pieces)
+}
+
+/// Returns how many parts a level of a file's lists has at most: no more than there can be chunks.
+fn n_parts_max(content: Content) -> usize {
+    let n_chunks = content.size_bytes / CHUNK_LEN_MIN as u64 + 1;
+    usize::try_from(n_chunks.min(CHUNKS_MAX)).unwrap_or(usize::MAX)
+}
+
+/// Returns what the lists of a level name, in order. Few lists are held at once, however many there are.
+async fn level_below(
+    level: Vec<(Hash, u64)>,
+    depth: u8,
+    n_parts_max: usize,
+    known: &BTreeMap<Hash, Bytes>,
+    bulk: &Bulk,
+) -> Result<Vec<(Hash, u64)>, DownloadError> {
+    let mut below = Vec::new();
+    for group in level.chunks(LISTS_A_REQUEST) {
+        let lists = read_lists(group.iter().map(|(hash, _)| *hash).collect(), known, bulk).await?;
+        for (hash, len) in group {
+            let list = lists.get(hash).ok_or(DownloadError::Missing(*hash))?;
+            let parts = decode_list(list, depth, *len).map_err(|_| DownloadError::Inconsistent)?;
+            below.extend(parts.into_iter().map(|part| (part.hash, part.len_bytes)));
+            if n_parts_max < below.len() {
+                return Err(DownloadError::Inconsistent);
+            }
+        }
+    }
+    Ok(below)
 }
 
 fn check_pieces(pieces: Vec<Piece>) -> Result<Vec<Piece>, DownloadError> {
