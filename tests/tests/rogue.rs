@@ -6,7 +6,7 @@ use bytes::Bytes;
 use common::certificate::{Certificate, CertificateFiles};
 use common::codec::encode;
 use common::list::{PARTS_MAX, list_hash};
-use common::message::{Attachment, Cursor, Form, Reply, Request};
+use common::message::{Attachment, Cursor, Reply, Request};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -267,14 +267,7 @@ fn lists_that_name_more_than_a_file_can_have_are_not_unfolded() -> Result<()> {
             return None;
         };
         let asked = lists.iter().filter(|list| hashes.contains(&list_hash(list)));
-        let attachments: Vec<_> = asked
-            .map(|list| {
-                let mut attachment = Attachment::data(list.clone());
-                attachment.head.form = Form::List;
-                attachment.head.hash = list_hash(list);
-                attachment
-            })
-            .collect();
+        let attachments: Vec<_> = asked.map(|list| Attachment::list(list.clone())).collect();
         let reply = Reply::Chunks {
             request: *request,
             missing: Vec::new(),

@@ -272,7 +272,6 @@ impl Driver {
         Facts {
             cursor: self.session.cursor(),
             generation: self.generation,
-            next_generation: None,
             protected_ms: self.protected_ms,
             joining: self.session.is_joining(),
             boot,
