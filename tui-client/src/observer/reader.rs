@@ -10,7 +10,6 @@ use common::limits::INLINE_LEN_MAX;
 use sync_engine::observe::Moment;
 use sync_engine::{Block, Bug, Hash, planted};
 
-use super::doubt::youth;
 use super::finding::{Event, Finding, Reading};
 use super::freshness::{Clock, Glance};
 use super::jobs::{Job, LARGE_LEN};
@@ -104,10 +103,11 @@ impl Reader {
 }
 
 fn work(queue: &Queue, root: &Root, chunker: &mut Chunker, job: Job, batch: &mut Batch) {
+    tracing::trace!(?job, "reading");
     let attempt = read(root, chunker, &job);
     let (retry, delay) = match attempt {
         Attempt::Read(reading, young) => {
-            if let Some(delay) = young.filter(|_| job.again != Some(reading.print)) {
+            if let Some(delay) = young {
                 let again = Job {
                     n_tries: 0,
                     again: Some(reading.print),
@@ -183,12 +183,13 @@ fn read(root: &Root, chunker: &mut Chunker, job: &Job) -> Attempt {
         Err(DiskError::Blocked { block, .. }) => return Attempt::Failed(block),
         Err(error) => return Attempt::Failed(Block::Unreadable(error.to_string())),
     };
-    let young = youth(&before, root.now());
-    if let Some(delay) = young.filter(|_| LARGE_LEN < before.size_bytes && job.again != Some(before)) {
-        // The same print is then read at once, so that a clock that runs ahead puts nothing off for ever.
-        if job.n_tries == 0 && job.again.is_none() {
-            return Attempt::Young(delay);
-        }
+    // A print that is seen for the second time is trusted, so that a clock that was put back puts nothing off for ever.
+    let young = before.young_for(root.now()).filter(|_| job.again != Some(before));
+    if let Some(delay) = young.filter(|_| LARGE_LEN < before.size_bytes)
+        && job.n_tries == 0
+        && job.again.is_none()
+    {
+        return Attempt::Young(delay);
     }
     let inline = before.size_bytes <= INLINE_LEN_MAX as u64;
     let mut small: Vec<(Hash, Bytes)> = Vec::new();
@@ -209,6 +210,7 @@ fn read(root: &Root, chunker: &mut Chunker, job: &Job) -> Attempt {
     }
     let reading = Reading {
         print: before,
+        is_young: young.is_some(),
         chunked: Arc::new(chunked),
         small,
     };
