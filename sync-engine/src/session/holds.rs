@@ -172,15 +172,24 @@ impl Holds {
 
     /// When it is to be asked whether the server has room, if something waits for that.
     fn room_due(&self) -> Option<Instant> {
-        let waits = self.failing.values().any(|failing| failing.rest == Rest::ForRoom);
-        self.room.due().filter(|_| waits)
+        self.room.due().filter(|_| self.waits_for_room())
+    }
+
+    fn waits_for_room(&self) -> bool {
+        let mut failing = self.failing.values();
+        failing.any(|failing| failing.rest == Rest::ForRoom)
     }
 
     /// Lets every node be tried at once, since something has changed that may help. Whether the server has room, one of
     /// them asks.
     pub(super) fn wake_all(&mut self) {
         self.end_rests(|rest| rest != Rest::ForRoom);
-        self.room.hurry();
+        if self.waits_for_room() {
+            self.room.hurry();
+        } else {
+            // Nothing would ask, so nothing may be kept from trying.
+            self.room = Room::default();
+        }
     }
 
     /// Lets one node be tried at once, since it is not any more what it was.

@@ -145,5 +145,7 @@ mod tests {
         assert!(holds.next_due().is_some());
         holds.forget_settled(&[].into());
         assert_eq!(holds.next_due(), None);
+        holds.wake_all();
+        assert!(holds.may_have_room(NODES[0], 10));
     }
 }

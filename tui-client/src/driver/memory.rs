@@ -2,13 +2,16 @@
 //! transaction with whatever else is waiting. A failed save is tried again with the next; that saving fails is told to the
 //! driver once, until it has succeeded again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sync_engine::{Hash, NodeId};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::state::{ChunkPlace, ChunkRow, Delta, StateError, Store};
+use crate::state::{ChunkPlace, ChunkRow, Delta, FEED_LEN_MAX, StateError, Store};
 
+/// As long as no more rows than this wait to be saved, none is looked for that others have replaced.
+const N_ROWS_MIN: usize = 10_000;
 /// How many orders wait at most.
 const ORDERS_WAITING_MAX: usize = 64;
 
@@ -89,6 +92,7 @@ async fn serve(
         failures,
         is_told: false,
         delta: Delta::default(),
+        n_rows_max: N_ROWS_MIN,
     };
     while let Some(order) = orders.recv().await {
         let mut next = Some(order);
@@ -124,6 +128,8 @@ struct Unsaved {
     failures: mpsc::Sender<Arc<StateError>>,
     /// Whether the driver knows that saving fails.
     is_told: bool,
+    /// When so many rows wait, those that others have replaced are dropped.
+    n_rows_max: usize,
 }
 
 impl Unsaved {
@@ -140,11 +146,38 @@ impl Unsaved {
             Ok(()) => {
                 self.delta = Delta::default();
                 self.is_told = false;
+                return;
             }
             Err(error) if self.is_told => tracing::debug!(%error, "the memory cannot be saved yet"),
             Err(error) => self.is_told = self.failures.try_send(Arc::new(error)).is_ok(),
         }
+        if self.n_rows_max < n_rows(&self.delta) {
+            drop_replaced(&mut self.delta);
+            self.n_rows_max = N_ROWS_MIN.max(2 * n_rows(&self.delta));
+        }
     }
+}
+
+fn n_rows(delta: &Delta) -> usize {
+    let trees = delta.remote.len() + delta.synced.len() + delta.local.len();
+    trees + delta.prints.len() + delta.blocked.len() + delta.chunks.len() + delta.feed.len()
+}
+
+/// Drops rows that later ones of the same node replace, and of the feed what would not be kept.
+fn drop_replaced(delta: &mut Delta) {
+    fn keep_last<T>(rows: &mut Vec<(NodeId, T)>) {
+        let mut seen = BTreeSet::new();
+        rows.reverse();
+        rows.retain(|(id, _)| seen.insert(*id));
+        rows.reverse();
+    }
+    keep_last(&mut delta.remote);
+    keep_last(&mut delta.synced);
+    keep_last(&mut delta.local);
+    keep_last(&mut delta.prints);
+    keep_last(&mut delta.blocked);
+    keep_last(&mut delta.chunks);
+    delta.feed.drain(..delta.feed.len().saturating_sub(FEED_LEN_MAX));
 }
 
 /// Appends a later delta to an earlier one.
@@ -215,6 +248,29 @@ mod tests {
         fn finish(self: Box<Self>) -> Result<(), StateError> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn what_cannot_be_saved_takes_no_more_room_the_longer_it_lasts() {
+        let (failures, _told) = mpsc::channel(1);
+        let mut unsaved = Unsaved {
+            delta: Delta::default(),
+            failures,
+            is_told: false,
+            n_rows_max: N_ROWS_MIN,
+        };
+        let mut store = Full(Arc::new(AtomicBool::new(true)));
+        for n in 0..5 * N_ROWS_MIN {
+            let id = NodeId([(n % 100) as u8; 16]);
+            unsaved.delta.prints.push((id, Some(n.to_be_bytes().to_vec())));
+            unsaved.save(&mut store, false);
+            assert!(n_rows(&unsaved.delta) <= N_ROWS_MIN);
+        }
+        let last = unsaved.delta.prints.iter().rev().take(100);
+        let mut last: Vec<_> = last.map(|(id, print)| (*id, print.clone())).collect();
+        drop_replaced(&mut unsaved.delta);
+        last.reverse();
+        assert_eq!(unsaved.delta.prints, last);
     }
 
     #[tokio::test]
