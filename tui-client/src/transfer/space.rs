@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Room that large files leave on the disk, in bytes.
-pub const SPARE_LEN: u64 = 4 * 1024 * 1024;
+pub const SPARE_LEN: u64 = 1024 * 1024;
 
 /// See the module's page. Clones know of each other's promises.
 #[derive(Debug, Clone)]
