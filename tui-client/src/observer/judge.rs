@@ -164,6 +164,7 @@ impl Observer {
 
     fn judge(&mut self, scene: &mut Scene<'_>, moment: Moment, mut draft: Draft) -> LocalUpdate {
         let observation = observe(scene.trees.local(), &self.known, &scene.looks, moment);
+        tracing::trace!(looks = ?scene.looks, ?moment, ?observation, "judging");
         self.ask(scene, &observation);
         let moved = observation.verdicts.iter().filter_map(|verdict| match verdict {
             Verdict::Moved(id, _) => Some(*id),
@@ -179,6 +180,7 @@ impl Observer {
             self.apply(scene, verdict, &moved, &mut draft);
         }
         if !draft.fits(scene.trees.local()) {
+            tracing::trace!(nodes = ?draft.nodes, "what was seen fits no tree");
             return self.look_again(scene.epoch, paths, draft.update);
         }
         self.n_misfits = 0;

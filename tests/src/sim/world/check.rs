@@ -173,11 +173,14 @@ impl World {
         Ok(())
     }
 
-    /// Returns all contents that there are: in the folders, in what the clients have put aside, and on the server.
+    /// Returns all contents that there are: in the folders, in what the clients have put aside, and on the server. What a
+    /// client has begun to make in staging does not count: the next one makes it anew.
     pub(super) fn everything(&self) -> Result<BTreeSet<Hash>> {
         let mut everything = self.server.contents()?;
         for client in &self.clients {
-            everything.extend(contents(&client.disk.tree(FOLDER)?));
+            let mut tree = client.disk.tree(FOLDER)?;
+            tree.retain(|path, _| !path.starts_with(b".holdfast/staging/"));
+            everything.extend(contents(&tree));
         }
         Ok(everything)
     }
