@@ -22,11 +22,13 @@ mod outbox;
 mod pace;
 mod proof;
 mod removals;
+mod room;
 mod search;
 mod state;
 mod steps;
 
 pub use commits::{Answered, Commit, Limits};
+pub use journal::SnapshotError;
 pub use lookback::Suspect;
 pub use proof::WaiterId;
 pub use state::Synced;
@@ -36,7 +38,7 @@ use crate::chain::Cursor;
 use crate::plan::{Brake, Plan, Policy, Record, Remark, Step, plan};
 use crate::time::Instant;
 use crate::trail::{Point, Trail};
-use crate::{Block, Change, Content, Hash, Kind, Node, NodeId, TreeError, Trees, Version};
+use crate::{Block, Change, Content, Hash, Kind, Node, NodeId, Parts, TreeError, Trees, Version};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -115,7 +117,7 @@ struct Link {
     is_pulled: bool,
     /// The newest entry that the server has told of.
     head: Version,
-    snapshot: Vec<(NodeId, Version, Node)>,
+    snapshot: Parts,
     /// The search for what its journal has in common with the one that was followed, until its tree is here.
     search: Option<Search>,
 }
@@ -297,7 +299,7 @@ impl Session {
             self.pace.found_nothing();
             self.holds.forget_needless();
         } else {
-            self.proof.disturb();
+            self.proof.retry();
         }
         self.unplaceable = plan.blocked;
         self.set_brake(plan.brake);

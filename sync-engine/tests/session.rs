@@ -40,6 +40,7 @@ fn session() -> Session {
         inline_len_max: 0,
         commit_len_aim: 1,
         changes_aim: 1,
+        tree_len_max: 1 << 20,
     };
     let mut session = Session::new(Trees::new(), None, Trail::default(), limits, NOW);
     session.looked();

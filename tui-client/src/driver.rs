@@ -13,6 +13,7 @@ mod inbox;
 pub mod memory;
 mod orders;
 mod paging;
+mod pieces;
 mod questions;
 mod restore;
 mod stash;
@@ -275,7 +276,6 @@ impl Driver {
         let mut facts = Facts {
             cursor: self.session.cursor(),
             generation: self.generation,
-            next_generation: None,
             protected_ms: self.protected_ms,
             doubted: self.session.is_doubted(),
             ..Facts::default()

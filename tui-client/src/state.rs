@@ -104,8 +104,6 @@ pub struct Facts {
     pub cursor: Option<Cursor>,
     /// The generation that the last `Welcome` confirmed; zeros at first.
     pub generation: [u8; 16],
-    /// The generation that was presented and not yet confirmed. It is saved durably before it is sent.
-    pub next_generation: Option<[u8; 16]>,
     /// When everything here was last on the server, in milliseconds since 1970.
     pub protected_ms: Option<u64>,
     /// Whether the bases may be another device's, or older than the folder.

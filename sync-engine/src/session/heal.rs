@@ -30,6 +30,7 @@ impl Session {
             .heals
             .iter()
             .filter(|(id, _)| !self.holds.held().contains(id))
+            .filter(|(id, content)| self.holds.may_have_room(**id, content.size_bytes))
             .map(|(id, content)| (*id, *content))
             .collect();
         for (id, _) in &free {
@@ -67,6 +68,7 @@ mod tests {
             inline_len_max: 0,
             commit_len_aim: 1,
             changes_aim: 1,
+            tree_len_max: 1 << 20,
         };
         Session::new(trees, None, Trail::default(), limits, Instant(Duration::ZERO))
     }

@@ -4,10 +4,22 @@
 use super::{Link, Session, Tell};
 use crate::advance::{self, Delta, Origin};
 use crate::chain::{Cursor, chain_next};
+use crate::parts::{NODE_LEN, Parts, PartsError};
 use crate::trail::Point;
 use crate::tree::Item;
 use crate::{Bug, DeviceId, Entry, Epoch, Hash, Node, NodeId, TreeError, Version, planted};
 use alloc::vec::Vec;
+
+/// Why nothing can be done with what a server has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// It has no end, or is too large.
+    #[error(transparent)]
+    Parts(#[from] PartsError),
+    /// It is no tree.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+}
 
 impl Session {
     /// A connection is there. The journal is asked for from where it was left, unless the store is another one by now.
@@ -36,7 +48,7 @@ impl Session {
     pub(super) fn pull(&mut self, cursor: Option<Cursor>) {
         if let Some(link) = &mut self.link {
             link.is_pulled = false;
-            link.snapshot.clear();
+            link.snapshot = Parts::default();
             self.tells.push(Tell::Pull(cursor));
         }
     }
@@ -44,21 +56,21 @@ impl Session {
     /// Takes a part of the tree as it is at `cursor`; after the last one it is the remote tree.
     ///
     /// # Errors
-    /// When what the server has is no valid tree: nothing can be done with this server.
+    /// When what the server has is no valid tree, or too large a one: nothing can be done with this server.
     pub fn snapshot(
         &mut self,
         nodes: Vec<(NodeId, Version, Node)>,
         cursor: Cursor,
         is_last: bool,
-    ) -> Result<(), TreeError> {
+    ) -> Result<(), SnapshotError> {
         let Some(link) = &mut self.link else {
             return Ok(());
         };
-        link.snapshot.extend(nodes);
+        link.snapshot.add(nodes, is_last, self.limits.tree_len_max)?;
         if !is_last {
             return Ok(());
         }
-        let nodes = core::mem::take(&mut link.snapshot);
+        let nodes = core::mem::take(&mut link.snapshot).into_nodes();
         link.is_pulled = true;
         link.head = link.head.max(cursor.version);
         let items = nodes.into_iter().map(|(id, version, node)| {
@@ -139,6 +151,11 @@ impl Session {
             return false;
         };
         self.touch(delta);
+        if self.limits.tree_len_max / NODE_LEN < self.trees.remote().len() {
+            // What the server has is too large, and its snapshot will say so.
+            self.diverged();
+            return false;
+        }
         if origin != Origin::Planned {
             self.pace.want();
         }

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 pub struct Synced {
     /// The journal's number up to which it is.
     pub version: Version,
-    /// Whether this was not said before.
+    /// Whether this is news: something has changed since it was said last.
     pub is_new: bool,
     /// Those who wait for it.
     pub waiters: Vec<WaiterId>,
@@ -190,6 +190,11 @@ impl Session {
             is_new,
             waiters: self.proof.answered(),
         })
+    }
+
+    /// Notes that listeners were told of something pending: that all is synced is news to them then.
+    pub fn said_pending(&mut self) {
+        self.proof.forget_said();
     }
 
     /// Tells whether 'synced' was said and still holds.

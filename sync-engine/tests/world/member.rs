@@ -85,6 +85,7 @@ impl Member {
             inline_len_max,
             commit_len_aim: 1_000_000,
             changes_aim: 2,
+            tree_len_max: 1 << 20,
         };
         let now = Instant::default();
         let mut session = Session::new(Trees::new(), None, Trail::default(), limits, now);

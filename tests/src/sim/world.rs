@@ -3,6 +3,8 @@
 
 mod check;
 pub mod sweep;
+#[cfg(test)]
+mod tests;
 
 use crate::noise::Noise;
 use crate::sim::act::{Act, LineWeather, Wildness, story};

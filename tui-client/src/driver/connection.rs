@@ -209,11 +209,13 @@ impl Driver {
 
     fn on_snapshot(&mut self, nodes: Vec<(NodeId, Version, Node)>, cursor: Cursor, last: bool) {
         if let Err(error) = self.session.snapshot(nodes, cursor, last) {
+            self.control.end();
+            self.on_disconnected();
             self.fatal(
                 Trouble {
                     what: format!("the server sent a tree that is not one: {error}"),
                     done: "nothing in the folder was changed".into(),
-                    todo: "run 'server verify' on the server".into(),
+                    todo: "run 'server verify' on the server, and start the client again".into(),
                 },
                 crate::fault::Exit::Failed,
             );

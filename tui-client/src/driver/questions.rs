@@ -70,6 +70,14 @@ fn explain(failure: &Failure) -> Answer {
     }
 }
 
+/// What is answered when a server sends what is no tree.
+pub(super) fn no_tree(error: &dyn std::error::Error) -> Answer {
+    failed(
+        format!("the server sent a tree that is not one: {error}"),
+        "run 'server verify' on the server",
+    )
+}
+
 /// Answers whoever asked; that he has gone is no failure.
 pub(super) fn give(reply: oneshot::Sender<Answer>, answer: Answer) {
     let _ = reply.send(answer);

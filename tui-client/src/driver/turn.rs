@@ -22,11 +22,15 @@ const CHANGES_AIM: usize = 512;
 
 const _: () = assert!(CHANGES_AIM <= CHANGES_MAX);
 
+/// The largest tree that is taken from a server, in bytes: more than ten million nodes with usual names.
+const TREE_LEN_MAX: usize = 2 * 1024 * 1024 * 1024 - 1;
+
 /// The limits of the wire, as the session has to know them.
 pub(super) const LIMITS: Limits = Limits {
     inline_len_max: INLINE_LEN_MAX as u64,
     commit_len_aim: FRAME_LEN_AIM,
     changes_aim: CHANGES_AIM,
+    tree_len_max: TREE_LEN_MAX,
 };
 
 impl Driver {

@@ -144,7 +144,6 @@ fn everything_saved_comes_back_after_a_clean_and_an_unclean_end() {
             chain: Hash::of(b"chain"),
         }),
         generation: [1; 16],
-        next_generation: Some([2; 16]),
         protected_ms: Some(77),
         doubted: true,
         boot: Some("a start".into()),

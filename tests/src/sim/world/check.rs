@@ -126,10 +126,9 @@ impl World {
         let is_left_out = |path: &String| left_out.iter().any(|dir| is_inside(path, dir));
         let mut hidden: BTreeSet<String> = BTreeSet::new();
         for (_, tree) in &mut trees {
-            let all = std::mem::take(tree).into_iter();
-            let (gone, kept): (BTreeMap<_, _>, _) = all.partition(|(path, _)| is_left_out(path));
-            *tree = kept;
-            hidden.extend(gone.into_values());
+            let gone = tree.iter().filter(|(path, _)| is_left_out(path));
+            hidden.extend(gone.map(|(_, shown)| shown.clone()));
+            tree.retain(|path, _| !is_left_out(path));
         }
         // What has moved to where a device cannot follow stays behind there.
         let common: BTreeSet<String> = in_all(&trees);
