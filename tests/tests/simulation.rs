@@ -9,9 +9,9 @@ use tests::sim::world::run_acts;
 use tests::sim::world::sweep::sweep;
 
 /// The seeds that are tried if no others are asked for.
-const SEEDS: Range<u64> = 0..32;
+const SEEDS: Range<u64> = 0..200;
 /// At every so manieth moment a crash is tried if nothing else is asked for.
-const STRIDE: usize = 97;
+const STRIDE: usize = 13;
 
 /// Other seeds are asked for by `HOLDFAST_SIM_SEEDS=100..400`.
 #[test]
