@@ -28,7 +28,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use common::message::RequestId;
+use bytes::Bytes;
+use common::message::{Attachment, RequestId};
 use common::tls::Trust;
 use sync_engine::plan::Folding;
 use sync_engine::session::WaiterId;
@@ -148,9 +149,9 @@ pub struct Driver {
     hand_len: u64,
     applied: mpsc::Receiver<Vec<Applied>>,
     /// Small contents for commits.
-    going: Contents,
+    going: Contents<Attachment>,
     /// Small contents that pushes brought.
-    come: Contents,
+    come: Contents<Bytes>,
     /// The pieces of files that may have to be sent.
     chunked: BTreeMap<NodeId, Arc<Chunked>>,
     /// What a person ordered, by number.

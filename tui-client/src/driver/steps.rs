@@ -1,6 +1,7 @@
 //! The planner's steps on their way to the disk: contents are fetched, paths and expectations resolved, and what came of
 //! each step enters the trees.
 
+use common::message::Attachment;
 use sync_engine::plan::{Place, Step};
 use sync_engine::{Block, Bug, Content, FileState, Kind, Node, NodeId, RelPath, planted};
 
@@ -10,6 +11,7 @@ use super::transfers::Transferred;
 use crate::disk::{HandError, Print};
 use crate::net::BulkError;
 use crate::notice::{Direction, Notice, Progress};
+use crate::transfer::compress::detach;
 use crate::transfer::download::DownloadError;
 use crate::transfer::upload::UploadError;
 
@@ -88,10 +90,8 @@ impl Driver {
     }
 
     fn begin_fetch(&mut self, step: Step, content: Content) {
-        let held = self
-            .come
-            .get(content.hash)
-            .or_else(|| self.going.get(content.hash));
+        let going = || detach(&self.going.get(content.hash)?).ok();
+        let held = self.come.get(content.hash).or_else(going);
         if let Some(bytes) =
             held.filter(|bytes| content.depth == 0 && bytes.len() as u64 == content.size_bytes)
         {
@@ -282,7 +282,11 @@ impl Driver {
             Transferred::Uploaded { id, content, outcome } => {
                 self.on_uploaded(id, content, outcome);
             }
-            Transferred::Loaded { id, content, outcome } => self.on_loaded(id, content, outcome),
+            Transferred::Loaded(loads) => {
+                for (id, outcome) in loads {
+                    self.on_loaded(id, outcome);
+                }
+            }
             Transferred::Cut { id, chunked } => {
                 self.chunked.insert(id, chunked);
                 self.session.upload_given_up(id);
@@ -332,10 +336,11 @@ impl Driver {
     }
 
     /// A small content was read again: its change goes on.
-    fn on_loaded(&mut self, id: NodeId, content: Content, outcome: Result<bytes::Bytes, UploadError>) {
+    fn on_loaded(&mut self, id: NodeId, outcome: Result<Attachment, UploadError>) {
         match outcome {
-            Ok(bytes) => {
-                self.going.keep(content.hash, bytes);
+            Ok(attachment) => {
+                let len = attachment.bytes.len();
+                self.going.keep(attachment.head.hash, attachment, len);
                 self.session.loaded(id);
             }
             Err(error) => self.upload_failed(id, &error),

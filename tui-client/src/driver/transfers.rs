@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::limits::CHUNK_LEN_MAX;
 use common::list::{ListBuilder, ListError};
+use common::message::{Attachment, Form};
 use common::offload;
 use sync_engine::plan::Step;
 use sync_engine::{Content, Hash, Name, NodeId, RelPath};
@@ -22,7 +24,7 @@ use crate::chunker::{Chunked, Chunker};
 use crate::disk::{Root, Stashed};
 use crate::net::{Bulk, BulkError};
 use crate::notice::Direction;
-use crate::transfer::compress::detach;
+use crate::transfer::compress::{attach, detach};
 use crate::transfer::download::{DownloadError, LocalPiece, LocalPieces, download};
 use crate::transfer::upload::{UploadError, upload};
 
@@ -41,6 +43,9 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// How many results wait for the driver at most.
 const RESULTS_WAITING_MAX: usize = 64;
 
+/// A buffer with so much room to spare is filled by one call, in bytes.
+const READ_ROOM: usize = 64;
+
 /// What became of a transfer, or how far it is.
 pub(super) enum Transferred {
     /// A content was sent, or not.
@@ -52,15 +57,8 @@ pub(super) enum Transferred {
         /// What became of it.
         outcome: Result<(), UploadError>,
     },
-    /// A small content was read again, for a commit to carry.
-    Loaded {
-        /// The file.
-        id: NodeId,
-        /// Its content.
-        content: Content,
-        /// The bytes.
-        outcome: Result<Bytes, UploadError>,
-    },
+    /// Small contents of files were read again, for commits to carry, or could not be.
+    Loaded(Vec<(NodeId, Result<Attachment, UploadError>)>),
     /// A file was cut again, so that it can be sent.
     Cut {
         /// The file.
@@ -191,24 +189,26 @@ impl Transfers {
                     id,
                     chunked: Arc::new(chunked),
                 },
-                Err(error) => Transferred::Loaded {
-                    id,
-                    content,
-                    outcome: Err(error),
-                },
+                Err(error) => Transferred::Loaded(vec![(id, Err(error))]),
             };
             // The driver may have ended; then nobody wants it.
             let _ = done.send(told).await;
         });
     }
 
-    /// Reads a small content again, so that a commit can carry it.
-    pub(super) fn load(&self, id: NodeId, path: RelPath, content: Content) {
+    /// Reads small contents again, so that a commit can carry them.
+    pub(super) fn load(&self, loads: Vec<(NodeId, RelPath, Content)>) {
+        if loads.is_empty() {
+            return;
+        }
         let (root, done) = (self.root.clone(), self.done.clone());
         tokio::spawn(async move {
-            let outcome = offload::run(move || read_small(&root, &path, content)).await;
+            let read = move || {
+                let read = |(id, path, content)| (id, read_small(&root, &path, content));
+                loads.into_iter().map(read).collect()
+            };
             // The driver may have ended; then nobody wants it.
-            let _ = done.send(Transferred::Loaded { id, content, outcome }).await;
+            let _ = done.send(Transferred::Loaded(offload::run(read).await)).await;
         });
     }
 
@@ -218,7 +218,7 @@ impl Transfers {
             Transferred::Uploaded { .. } => self.n_uploads -= 1,
             Transferred::Fetched(steps) if is_group(steps) => self.n_groups -= 1,
             Transferred::Fetched(_) => self.n_downloads -= 1,
-            Transferred::Loaded { .. }
+            Transferred::Loaded(..)
             | Transferred::Cut { .. }
             | Transferred::Changed(..)
             | Transferred::Flushed(..)
@@ -373,15 +373,16 @@ async fn fetch_group(group: Vec<(Step, Content)>, bulk: Bulk) -> Fetched {
         .collect()
 }
 
-fn read_small(root: &Root, path: &RelPath, content: Content) -> Result<Bytes, UploadError> {
+fn read_small(root: &Root, path: &RelPath, content: Content) -> Result<Attachment, UploadError> {
     let (file, _) = root.open_file(path)?;
-    let mut bytes = Vec::new();
-    // One byte more than there should be tells a file that has grown.
-    file.take(content.size_bytes + 1)
+    // One byte more than there should be tells a file that has grown, and there is room to find the end.
+    let len_max = content.size_bytes + 1;
+    let mut bytes = Vec::with_capacity(usize::try_from(len_max).unwrap_or(CHUNK_LEN_MAX) + READ_ROOM);
+    file.take(len_max)
         .read_to_end(&mut bytes)
         .map_err(|error| UploadError::Unreadable(error.to_string()))?;
     if Hash::of(&bytes) == content.hash {
-        Ok(bytes.into())
+        Ok(attach(content.hash, Form::Data, bytes.into()))
     } else {
         Err(UploadError::Changed)
     }

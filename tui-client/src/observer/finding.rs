@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use common::message::Attachment;
 use sync_engine::observe::Moment;
-use sync_engine::{Block, Hash, Name, RelPath};
+use sync_engine::{Block, Name, RelPath};
 
 use super::doubt::Doubt;
 use super::explore::Inside;
@@ -84,6 +84,6 @@ pub(super) struct Look {
 pub(super) struct Reading {
     pub(super) print: Print,
     pub(super) chunked: Arc<Chunked>,
-    /// The chunks themselves, of a small file.
-    pub(super) small: Vec<(Hash, Bytes)>,
+    /// The content itself, of a small file of one chunk.
+    pub(super) small: Option<Attachment>,
 }
