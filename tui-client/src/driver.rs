@@ -47,7 +47,7 @@ use crate::fault::Exit;
 use crate::net::{Control, Endpoint};
 use crate::notice::{Notice, Trouble};
 use crate::observer::{Event, Observer};
-use crate::state::{Facts, StateError};
+use crate::state::{ChunkRow, Facts, StateError};
 use applier::{Applied, Hand, Job};
 use connection::Connection;
 use contents::Contents;
@@ -170,6 +170,8 @@ pub struct Driver {
     device_names: BTreeMap<DeviceId, String>,
     making: BTreeMap<NodeId, sync_engine::RelPath>,
     downloading: BTreeSet<NodeId>,
+    /// Which chunk is where in the large files that the hand is putting into place.
+    brought: BTreeMap<NodeId, Vec<ChunkRow>>,
     clearing: stash::Clearing,
     trouble: Option<(StateWord, Trouble)>,
     stop: CancellationToken,
@@ -239,6 +241,7 @@ impl Driver {
             device_names: BTreeMap::new(),
             making: BTreeMap::new(),
             downloading: BTreeSet::new(),
+            brought: BTreeMap::new(),
             clearing: stash::Clearing::default(),
             trouble: None,
             stop,

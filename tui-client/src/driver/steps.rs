@@ -7,7 +7,7 @@ use sync_engine::{Block, Bug, Content, FileState, Kind, Node, NodeId, RelPath, p
 
 use super::Driver;
 use super::applier::{Applied, Body, Deed, Job, block_of};
-use super::transfers::Transferred;
+use super::transfers::{Brought, Transferred};
 use crate::disk::{HandError, Print};
 use crate::net::BulkError;
 use crate::notice::{Direction, Notice, Progress};
@@ -209,6 +209,7 @@ impl Driver {
     }
 
     fn step_done(&mut self, step: &Step, prints: Vec<(NodeId, Print)>) {
+        let brought = self.brought.remove(&node_of(step));
         self.let_go(step);
         if let Err(error) = self.session.step_done(step) {
             tracing::warn!(%error, ?step, "a step does not fit the local tree; the folder is looked at anew");
@@ -231,6 +232,9 @@ impl Driver {
             .filter(|content| content.depth > 0)
         {
             let (id, total_bytes) = (node_of(step), content.size_bytes);
+            if let Some(chunks) = brought {
+                self.touched.chunks(id, Some(chunks));
+            }
             self.tell_progress(id, Direction::Down, total_bytes, total_bytes);
         }
         self.tell_applied(step);
@@ -273,6 +277,7 @@ impl Driver {
         for id in step.ids() {
             self.making.remove(&id);
             self.downloading.remove(&id);
+            self.brought.remove(&id);
         }
     }
 
@@ -314,9 +319,13 @@ impl Driver {
         }
     }
 
-    fn on_fetched(&mut self, step: Step, outcome: Result<Body, DownloadError>) {
+    fn on_fetched(&mut self, step: Step, outcome: Result<Brought, DownloadError>) {
         match outcome {
-            Ok(body) => self.give_to_hand(step, Some(body)),
+            Ok(Brought::Small(bytes)) => self.give_to_hand(step, Some(Body::Bytes(bytes))),
+            Ok(Brought::Large(staged, chunks)) => {
+                self.brought.insert(node_of(&step), chunks);
+                self.give_to_hand(step, Some(Body::Staged(staged)));
+            }
             Err(error) => {
                 tracing::debug!(%error, "a content was not fetched");
                 let block = match &error {

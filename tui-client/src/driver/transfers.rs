@@ -17,13 +17,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::applier::Body;
 use super::memory::Memory;
 use super::steps::{file_of, node_of};
 use crate::chunker::{Chunked, Chunker};
-use crate::disk::{Root, Stashed};
+use crate::disk::{Root, Staged, Stashed};
 use crate::net::{Bulk, BulkError};
 use crate::notice::Direction;
+use crate::state::ChunkRow;
 use crate::transfer::compress::{attach, detach};
 use crate::transfer::download::{DownloadError, LocalPiece, LocalPieces, download};
 use crate::transfer::upload::{UploadError, upload};
@@ -67,7 +67,7 @@ pub(super) enum Transferred {
         chunked: Arc<Chunked>,
     },
     /// Contents were fetched, or not.
-    Fetched(Vec<(Step, Result<Body, DownloadError>)>),
+    Fetched(Fetched),
     /// A transfer moved on.
     Progress {
         /// The file.
@@ -293,16 +293,24 @@ impl Transfers {
                 let staging = root.clone();
                 let key = content.hash;
                 let mut staged = offload::run(move || staging.stage_named(&key)).await?;
-                download(&root, content, &mut staged, &pieces, &bulk, progress).await?;
-                Ok(Body::Staged(staged))
+                let chunks = download(&root, content, &mut staged, &pieces, &bulk, progress).await?;
+                Ok(Brought::Large(staged, chunks))
             };
             vec![(step, outcome.await)]
         }
     }
 }
 
+/// A content that was fetched.
+pub(super) enum Brought {
+    /// A small one.
+    Small(Bytes),
+    /// A large one, in staging, and which chunk is where in it.
+    Large(Staged, Vec<ChunkRow>),
+}
+
 /// Steps with what became of their contents.
-type Fetched = Vec<(Step, Result<Body, DownloadError>)>;
+type Fetched = Vec<(Step, Result<Brought, DownloadError>)>;
 
 /// Tells a group of small contents from a large one.
 fn is_group(steps: &Fetched) -> bool {
@@ -364,7 +372,7 @@ async fn fetch_group(group: Vec<(Step, Content)>, bulk: Bulk) -> Fetched {
         .filter_map(|attachment| Some((attachment.head.hash, detach(attachment).ok()?)))
         .collect();
     let of = |content: Content| match plain.get(&content.hash) {
-        Some(bytes) if bytes.len() as u64 == content.size_bytes => Ok(Body::Bytes(bytes.clone())),
+        Some(bytes) if bytes.len() as u64 == content.size_bytes => Ok(Brought::Small(bytes.clone())),
         Some(_) | None => Err(DownloadError::Missing(content.hash)),
     };
     group

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::compress::detach;
 use crate::disk::{DiskError, File, Root, Staged};
 use crate::net::{Bulk, BulkError};
+use crate::state::ChunkRow;
 
 /// How many requests for chunks are under way at once for one file.
 const REQUESTS_UNDER_WAY: usize = 4;
@@ -73,7 +74,7 @@ pub trait LocalPieces: Send + Sync {
 }
 
 /// Fetches a content of more than one chunk into `staged`, which may hold a part of it already. Calls `progress` with
-/// the bytes that are there.
+/// the bytes that are there, and returns which chunk is where in it.
 ///
 /// # Errors
 /// See [`DownloadError`]. What was fetched stays in `staged`, so that trying again goes on from there.
@@ -84,8 +85,14 @@ pub async fn download(
     local: &impl LocalPieces,
     bulk: &Bulk,
     progress: impl Fn(u64),
-) -> Result<(), DownloadError> {
+) -> Result<Vec<ChunkRow>, DownloadError> {
     let pieces = pieces(content, local, bulk).await?;
+    let rows = pieces.iter().map(|piece| ChunkRow {
+        hash: piece.hash,
+        offset: piece.offset,
+        len: piece.len,
+    });
+    let rows = rows.collect();
     let file = Arc::new(staged.file().try_clone()?);
     let size_bytes = content.size_bytes;
     let sizing = file.clone();
@@ -100,7 +107,8 @@ pub async fn download(
         there += len;
         progress(there);
     })
-    .await
+    .await?;
+    Ok(rows)
 }
 
 /// Reads the lists from the topmost down and returns the chunks in order.
