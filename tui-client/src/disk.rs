@@ -28,7 +28,7 @@ pub use hand::{ContentOf, HandError, Known};
 pub use held::Held;
 pub use lock::FolderLock;
 pub use marker::FolderId;
-pub use root::{Folds, Root};
+pub use root::{Folds, OWN_DIRS, Root};
 pub use sight::{FileType, Identity, Listing, Print, Seen, Sight};
 pub use staging::{Sealed, Staged};
 pub use stash::{Purge, Recovered, StashLimits, Stashed};
