@@ -285,6 +285,7 @@ impl Session {
     pub fn order(&mut self, plan: Plan, now: Instant) -> Orders {
         if plan.is_empty() {
             self.pace.found_nothing();
+            self.holds.forget_needless();
         } else {
             self.proof.disturb();
         }

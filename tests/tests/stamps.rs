@@ -53,7 +53,7 @@ impl Eyes {
             rules: Rules::default(),
             prints: Vec::new(),
             unsure: BTreeSet::new(),
-            was_restarted: false,
+            suspects: BTreeSet::new(),
             new_id: Box::new(|| ID),
             rescan_interval: Duration::from_secs(3600),
         };

@@ -271,16 +271,16 @@ impl Driver {
 
     /// What has to be remembered besides the trees.
     fn facts(&self) -> Facts {
-        let (boot, firm) = self.firmness.facts();
-        Facts {
+        let mut facts = Facts {
             cursor: self.session.cursor(),
             generation: self.generation,
             next_generation: None,
             protected_ms: self.protected_ms,
             joining: self.session.is_joining(),
-            boot,
-            firm,
-        }
+            ..Facts::default()
+        };
+        self.firmness.enter(&mut facts);
+        facts
     }
 
     /// Works until it is told to stop, and leaves everything in good order.
@@ -327,7 +327,8 @@ impl Driver {
     /// When something is due although nothing happens.
     fn next_wake(&self) -> Instant {
         let due = self.session.next_due().map(|due| self.began + due.0);
-        let dues = due.into_iter().chain(self.firmness.due());
+        let proof_due = self.firmness.proof_due().filter(|_| !self.observer.doubts());
+        let dues = due.into_iter().chain(self.firmness.due()).chain(proof_due);
         dues.fold(self.next_look, Instant::min)
     }
 

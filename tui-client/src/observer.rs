@@ -8,6 +8,7 @@
 //! dropped.
 
 mod bell;
+mod bytes;
 mod doubt;
 mod draft;
 mod explore;
@@ -63,8 +64,8 @@ pub struct Start {
     pub prints: Vec<(NodeId, Print)>,
     /// The nodes whose prints prove nothing.
     pub unsure: BTreeSet<NodeId>,
-    /// Whether the computer was started anew since then, so that those may be missing or spoiled by a crash.
-    pub was_restarted: bool,
+    /// The nodes that a crash of the computer may have taken away or spoiled.
+    pub suspects: BTreeSet<NodeId>,
     /// Makes the id of a new node; random, so that no two devices ever make the same.
     pub new_id: Box<dyn FnMut() -> NodeId + Send>,
     /// The longest time between two full walks.
@@ -117,7 +118,7 @@ impl Observer {
             rules,
             prints,
             unsure,
-            was_restarted,
+            suspects,
             new_id,
             rescan_interval,
         } = start;
@@ -128,7 +129,7 @@ impl Observer {
             queue: Arc::clone(&queue),
             known: Known::new(prints),
             changes: Changes::default(),
-            doubted: Doubted::at_start(unsure, was_restarted),
+            doubted: Doubted::at_start(unsure, suspects),
             new_id,
             oddities: BTreeMap::new(),
             reserved: BTreeMap::new(),
@@ -197,6 +198,12 @@ impl Observer {
     #[must_use]
     pub fn idle(&self) -> bool {
         self.queue.lock().is_idle()
+    }
+
+    /// Tells whether there is a file that was read and may be another by now, or that is to be looked at.
+    #[must_use]
+    pub fn doubts(&self) -> bool {
+        self.doubted.has_unread() || self.queue.has_hints()
     }
 
     /// Asks for proof that all that is written by now has been looked at. The token comes back in

@@ -113,6 +113,9 @@ pub struct Facts {
     /// Prints up to this number are of what was flushed.
     #[serde(default)]
     pub firm: u64,
+    /// Prints up to this number were found to be true when they were not young any more.
+    #[serde(default)]
+    pub proven: u64,
 }
 
 /// Where a chunk of a file is.

@@ -167,6 +167,14 @@ impl Holds {
             .filter_map(|(id, failing)| Some((*id, failing.block.as_ref()?)))
     }
 
+    /// Forgets failures of nodes that could be tried again and that a plan has found nothing to do with: such as those
+    /// that the planner has a reason of its own to leave alone by now.
+    pub(super) fn forget_needless(&mut self) {
+        let busy = &self.busy;
+        self.failing
+            .retain(|id, failing| failing.resting || busy.contains_key(id));
+    }
+
     /// Forgets failures of nodes that are settled by now: nothing will be tried with them that could succeed.
     pub(super) fn forget_settled(&mut self, unsettled: &BTreeSet<NodeId>) {
         let Self { busy, failing, held } = self;
@@ -200,6 +208,7 @@ mod tests {
         holds.succeed(id);
         assert!(holds.held().is_empty() && holds.next_due().is_none());
     }
+
     #[test]
     fn a_node_that_is_taken_twice_is_held_until_both_are_done_with_it() {
         let (mut holds, id) = (Holds::default(), NodeId([1; 16]));
@@ -220,6 +229,21 @@ mod tests {
         assert!(!holds.all_hopeless());
         holds.forget_settled(&BTreeSet::new());
         assert!(holds.all_hopeless() && holds.held().is_empty());
+    }
+
+    #[test]
+    fn a_failure_is_forgotten_when_nothing_is_to_be_done_with_the_node_any_more() {
+        let (mut holds, id, now) = (Holds::default(), NodeId([1; 16]), Instant::default());
+        holds.fail(id, now, None);
+        holds.forget_needless();
+        assert!(!holds.all_hopeless(), "it rests, so the plan was made without it");
+        assert!(holds.wake(now + PAUSE_MAX));
+        holds.take(id);
+        holds.forget_needless();
+        assert!(!holds.all_hopeless(), "it is being tried");
+        holds.release(id);
+        holds.forget_needless();
+        assert!(holds.all_hopeless());
     }
 
     #[test]

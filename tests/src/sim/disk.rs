@@ -70,6 +70,19 @@ impl SimDisk {
         self.lock().clock.clone()
     }
 
+    /// Returns which names it takes for the same, by a form that they have in common; nothing when it takes none for
+    /// another.
+    #[must_use]
+    pub fn folded(&self, path: &str) -> Option<String> {
+        let state = self.lock();
+        if !(state.options.folds_case || state.options.folds_form) {
+            return None;
+        }
+        let names = path.split('/').map(|name| state.key_of(name.as_bytes()).ok());
+        let names: Option<Vec<Vec<u8>>> = names.collect();
+        String::from_utf8(names?.join(&b'/')).ok()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -25,6 +25,18 @@ pub(super) fn contents(tree: &BTreeMap<Vec<u8>, Shown>) -> BTreeSet<Hash> {
         .collect()
 }
 
+/// The files of a folder, each with the beginning of its content's name.
+pub(super) fn shown(tree: &BTreeMap<Vec<u8>, Shown>) -> String {
+    let files = tree.iter().filter_map(|(path, shown)| match shown {
+        Shown::File { bytes, .. } => {
+            let content = name_of(bytes).to_string();
+            Some(format!("{}={:.4}", String::from_utf8_lossy(path), content))
+        }
+        Shown::Dir { .. } | Shown::Symlink(_) => None,
+    });
+    files.collect::<Vec<_>>().join(" ")
+}
+
 /// The name that a content has in an account.
 fn name_of(bytes: &[u8]) -> Hash {
     /// No file of this length has more than one chunk.

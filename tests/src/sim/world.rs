@@ -8,7 +8,7 @@ use crate::noise::Noise;
 use crate::sim::act::{Act, LineWeather, Wildness, story};
 use crate::sim::client::{FOLDER, SimClient, Weather};
 use crate::sim::disk::{Crash, Options, WatchOptions};
-use crate::sim::ledger::{Ledger, contents};
+use crate::sim::ledger::{Ledger, contents, shown};
 use crate::sim::person::{self, Contents, Deed};
 use crate::sim::server::{Backup, PutBack, SimServer};
 use anyhow::{Result, bail};
@@ -286,16 +286,21 @@ impl World {
     /// Ends a client; a power cut may take what a person wrote and nobody flushed.
     fn end_client(&mut self, n: usize, crash: Crash) {
         self.clients[n].kill(crash);
+        if let Ok(tree) = self.clients[n].disk.tree(FOLDER) {
+            self.said
+                .push(format!("{} ends with {}", self.clients[n].name(), shown(&tree)));
+        }
         if let Ok(left) = self.everything() {
             self.ledger.lost(&left);
         }
     }
 
     fn start(&mut self, device: u8) -> Result<()> {
-        let account = self.account.clone();
-        let client = self.client(device);
-        if !client.is_running() {
-            client.start(account)?;
+        let n = usize::from(device) % self.clients.len();
+        if !self.clients[n].is_running() {
+            // A crash that was to come may have come since, and taken something with it.
+            self.end_client(n, Crash::Kill);
+            self.clients[n].start(self.account.clone())?;
         }
         Ok(())
     }
@@ -359,6 +364,8 @@ fn disk_of(seed: u64, kind: u64) -> Options {
         tells_birth: !(kind / 5).is_multiple_of(4),
         can_exchange: !(kind / 20).is_multiple_of(3),
         is_choppy: (kind / 60).is_multiple_of(3),
+        folds_case: (kind / 1440).is_multiple_of(4),
+        folds_form: (kind / 1440).is_multiple_of(8),
         ..Options::new(seed)
     }
 }
@@ -367,6 +374,7 @@ fn watch_of(kind: u64) -> WatchOptions {
     WatchOptions {
         waiting_max: [16_384, 16][usize::from((kind / 180).is_multiple_of(4))],
         repeat_one_in: [0, 5][(kind / 720 % 2) as usize],
+        lose_one_in: [0, 0, 0, 6][(kind / 20_000 % 4) as usize],
         ..WatchOptions::default()
     }
 }

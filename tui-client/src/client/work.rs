@@ -267,14 +267,14 @@ fn observe(
     let Remembered {
         prints,
         unsure,
-        was_restarted,
+        suspects,
     } = remembered;
     let look = Look {
         root: root.clone(),
         rules,
         prints,
         unsure,
-        was_restarted,
+        suspects,
         new_id: Box::new(random_id),
         rescan_interval,
     };

@@ -14,6 +14,8 @@ pub struct Held {
     path: RelPath,
     dir: Dir,
     print: Print,
+    /// Whether a name may find something that has another.
+    folds_names: bool,
 }
 
 impl Root {
@@ -23,8 +25,12 @@ impl Root {
         let (parent, _) = path.split_last()?;
         let dir = self.descend(&parent.0).ok()?;
         let print = dir.stat_self().ok()?.print;
-        let path = parent;
-        Some(Held { path, dir, print })
+        Some(Held {
+            path: parent,
+            dir,
+            print,
+            folds_names: self.folds_names(),
+        })
     }
 }
 
@@ -43,11 +49,14 @@ impl Held {
         (!self.path.0.is_empty()).then_some(self.print)
     }
 
-    /// Looks at something in it. Nothing is said of what is not there or cannot be looked at: that takes a look along its
-    /// whole path.
+    /// Looks at something in it as [`Root::look_exactly`] does. Nothing is said of what is not there or cannot be looked
+    /// at, nor where names are folded: that takes a look along its whole path.
     #[must_use]
     pub fn look(&self, path: &RelPath) -> Option<Sight> {
-        let (name, _) = path.0.split_last().filter(|_| self.holds(path))?;
+        let (name, _) = path
+            .0
+            .split_last()
+            .filter(|_| self.holds(path) && !self.folds_names)?;
         sight(&self.dir, name.as_bytes()).ok()
     }
 

@@ -54,7 +54,8 @@ impl Root {
         let note = |file: &mut File| -> io::Result<()> {
             file.set_len(0)?;
             file.rewind()?;
-            writeln!(file, "{}", std::process::id())
+            // Of one length for all, so that no run on a simulated disk depends on it.
+            writeln!(file, "{:010}", std::process::id())
         };
         note(&mut file).map_err(failed("write"))?;
         Ok(FolderLock { _file: file })

@@ -70,6 +70,28 @@ impl Root {
         }
     }
 
+    /// Looks at a place as [`Root::look`] does, and takes for absent what the disk finds by a name that is not its own: one
+    /// that differs in case or Unicode form from the one asked for.
+    #[must_use]
+    pub fn look_exactly(&self, path: &RelPath) -> Sight {
+        let sight = self.look(path);
+        match path.0.split_last() {
+            Some((name, parents)) if self.folds_names() && sight != Sight::Absent => {
+                match self.has_name(parents, name) {
+                    Ok(true) => sight,
+                    Ok(false) => Sight::Absent,
+                    Err(error) => self.sight_of(&error),
+                }
+            }
+            Some(_) | None => sight,
+        }
+    }
+
+    fn has_name(&self, parents: &[Name], name: &Name) -> io::Result<bool> {
+        let names = self.dir().descend_to_read(parents)?.names()?;
+        Ok(names.iter().any(|other| other == name.as_bytes()))
+    }
+
     /// Opens a regular file for reading, with its print as of the opening. Nothing is followed, nothing is waited for.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ struct Inner {
     id: OnceLock<FolderId>,
     /// Set when the file system turns out to have no exchange, so that it is not asked each time.
     cannot_exchange: AtomicBool,
+    folds: OnceLock<Folds>,
 }
 
 /// The private directory and its parts, held open.
@@ -81,6 +82,7 @@ impl Root {
             private: OnceLock::new(),
             id: OnceLock::new(),
             cannot_exchange: AtomicBool::new(false),
+            folds: OnceLock::new(),
         }))
     }
 
@@ -169,19 +171,15 @@ impl Root {
         }
     }
 
-    /// Tells whether the disk takes names for equal that differ in case only.
+    /// Tries, once, which different names are the same to this disk. One that is too full to try it with Unicode forms is
+    /// taken to fold them if it folds case, as most do.
     ///
     /// # Errors
-    /// When no file can be made to try it with.
-    pub fn is_case_folding(&self) -> Result<bool, DiskError> {
-        Ok(self.folds()?.case)
-    }
-
-    /// Tries which different names are the same to this disk.
-    ///
-    /// # Errors
-    /// When no file can be made to try it with.
+    /// When no file can be made to try it with for another reason.
     pub fn folds(&self) -> Result<Folds, DiskError> {
+        if let Some(folds) = self.0.folds.get() {
+            return Ok(*folds);
+        }
         let staging = &self.private()?.staging;
         let random = random_name();
         let try_with = |made: &str, asked: &str| -> io::Result<bool> {
@@ -194,16 +192,20 @@ impl Root {
             staging.unlink(made.as_bytes())?;
             Ok(found)
         };
-        let folds = || -> io::Result<Folds> {
-            Ok(Folds {
-                case: try_with("name", "NAME")?,
-                form: try_with("\u{e9}", "e\u{301}")?,
-            })
+        let case = self.dir().stat(PRIVATE.to_ascii_uppercase().as_bytes()).is_ok();
+        let form = match try_with("\u{e9}", "e\u{301}") {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => case,
+            result => result.map_err(|source| DiskError::Stage {
+                deed: "try names with",
+                source,
+            })?,
         };
-        folds().map_err(|source| DiskError::Stage {
-            deed: "try names with",
-            source,
-        })
+        Ok(*self.0.folds.get_or_init(|| Folds { case, form }))
+    }
+
+    /// Tells whether a name may be found that is not the one that was asked for.
+    pub(super) fn folds_names(&self) -> bool {
+        self.0.folds.get().is_some_and(|folds| folds.case || folds.form)
     }
 
     /// Returns how many bytes this user may still write, where the system tells.
@@ -317,10 +319,14 @@ fn open_own(parent: &Dir, name: &str, shown: &str) -> Result<Dir, DiskError> {
     }
 }
 
-/// Learns the process's file mode mask by making a file, since asking for it would change it for a moment.
+/// Learns the process's file mode mask by making a file, since asking for it would change it for a moment. Where there is
+/// no room for one, nobody but the owner gets anything.
 fn probe_mode(staging: &Dir) -> io::Result<u32> {
     let name = format!("probe-{}", random_name());
-    let file = staging.create_file(name.as_bytes(), 0o777)?;
+    let file = match staging.create_file(name.as_bytes(), 0o777) {
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(0o700),
+        result => result?,
+    };
     let seen = staging.stat_file(&file);
     staging.unlink(name.as_bytes())?;
     Ok(seen?.print.mode & 0o777)

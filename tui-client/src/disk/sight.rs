@@ -2,7 +2,13 @@
 //! different things; only absent may ever lead to a deletion.
 
 use serde::{Deserialize, Serialize};
-use sync_engine::{Block, Name, Target};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use sync_engine::{Block, Bug, Name, Target, planted};
+
+/// Time stamps of common disks are no finer than the system's tick; this is longer than any.
+const GRANULARITY: Duration = Duration::from_millis(20);
+/// A stamp of whole seconds is of a disk that may know only every second one.
+const GRANULARITY_COARSE: Duration = Duration::from_millis(2010);
 
 /// All that the disk says about a file, directory or symbolic link without reading it.
 ///
@@ -42,6 +48,27 @@ pub struct Identity {
 }
 
 impl Print {
+    /// Returns how long it takes until its stamps can be trusted, by a clock that shows `now`; nothing when they can. A
+    /// stamp of the future is as young as one of now.
+    #[must_use]
+    pub fn young_for(&self, now: SystemTime) -> Option<Duration> {
+        const SECOND_NS: i64 = 1_000_000_000;
+        let now_ns = now
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |time| time.as_nanos() as i128);
+        let stamp_ns = self.mtime_ns.max(self.ctime_ns);
+        let is_coarse = self.mtime_ns % SECOND_NS == 0 && self.ctime_ns % SECOND_NS == 0;
+        let granularity = if is_coarse {
+            GRANULARITY_COARSE
+        } else {
+            GRANULARITY
+        };
+        let age_ns = now_ns - i128::from(stamp_ns);
+        let age = Duration::from_nanos(u64::try_from(age_ns.max(0)).unwrap_or(u64::MAX));
+        let left = granularity.checked_sub(age);
+        left.filter(|left| !left.is_zero() && !planted(Bug::YoungStampTrusted))
+    }
+
     /// Returns which file it is.
     #[must_use]
     pub fn identity(&self) -> Identity {
@@ -138,4 +165,35 @@ pub struct Seen {
     pub print: Print,
     /// It belongs to another file system than the root.
     pub elsewhere: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn print(mtime_ns: i64) -> Print {
+        Print {
+            device: 0,
+            inode: 1,
+            birth_ns: 1,
+            size_bytes: 0,
+            mtime_ns,
+            ctime_ns: mtime_ns,
+            mode: 0o644,
+            links: 1,
+        }
+    }
+
+    #[test]
+    fn a_print_is_trusted_once_the_clock_of_the_disk_has_moved_on() {
+        let now = UNIX_EPOCH + Duration::from_nanos(5_000_000_001);
+        let young_for = |mtime_ns| print(mtime_ns).young_for(now);
+        assert_eq!(young_for(4_000_000_001), None);
+        assert_eq!(young_for(4_999_000_001), Some(Duration::from_millis(19)));
+        assert_eq!(young_for(9_000_000_001), Some(GRANULARITY));
+        assert_eq!(
+            young_for(4_000_000_000),
+            Some(GRANULARITY_COARSE - Duration::from_nanos(1_000_000_001))
+        );
+    }
 }

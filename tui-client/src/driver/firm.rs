@@ -1,9 +1,13 @@
-//! What a power cut may have undone. A print stands for bytes that somebody wrote, and maybe nobody flushed: then they
+//! What a power cut or an end of the client may have undone. A print stands for bytes that somebody wrote, and maybe nobody flushed: then they
 //! may be others after a power cut, under the same stamps. So each print is saved with a number, the file system is
 //! flushed now and then, and it is noted up to which number all is firm. After another start of the computer the files
 //! whose prints are not firm are read again, and what is missing or spoiled among them is not taken for anybody's work.
+//!
+//! And a print proves nothing while its stamps are young: the file may be written once more under the same ones. As long
+//! as the client runs it is told of that. So it is also noted up to which number all prints have been proven since, and
+//! after any end of the client the files of the others are read again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use common::offload;
@@ -32,6 +36,11 @@ pub struct Firmness {
     /// What is saved with the facts.
     boot: Option<String>,
     firm: u64,
+    proven: u64,
+    /// The numbers that are not proven yet, with the time when their prints have ceased to be young.
+    unproven: VecDeque<(u64, Instant)>,
+    /// When the prints noted since the last number have ceased to be young.
+    young_until: Option<Instant>,
     /// What is saved when all that was in doubt at the start has been looked at.
     settled: Option<Settled>,
     has_looked: bool,
@@ -52,8 +61,8 @@ pub struct Remembered {
     pub prints: Vec<(NodeId, Print)>,
     /// The nodes whose prints prove nothing.
     pub unsure: BTreeSet<NodeId>,
-    /// Whether the computer was started anew since then.
-    pub was_restarted: bool,
+    /// The nodes among them that a crash of the computer may have taken away or spoiled.
+    pub suspects: BTreeSet<NodeId>,
 }
 
 impl Firmness {
@@ -69,18 +78,25 @@ impl Firmness {
         let last = numbered.iter().map(|(_, _, number)| *number).max();
         let last = last.unwrap_or(0).max(facts.firm);
         let is_same_start = boot.is_some() && boot == facts.boot;
-        let is_unsure = |number: u64| !is_same_start && facts.firm < number;
-        let unsure = numbered.iter().filter(|(_, _, number)| is_unsure(*number));
+        let was_restarted = boot.is_some() && facts.boot.is_some() && !is_same_start;
+        let is_soft = |number: u64| !is_same_start && facts.firm < number;
+        let those = |is_such: &dyn Fn(u64) -> bool| -> BTreeSet<NodeId> {
+            let found = numbered.iter().filter(|(_, _, number)| is_such(*number));
+            found.map(|(id, _, _)| *id).collect()
+        };
         let remembered = Remembered {
-            unsure: unsure.map(|(id, _, _)| *id).collect(),
             prints: numbered.iter().map(|(id, print, _)| (*id, *print)).collect(),
-            was_restarted: boot.is_some() && facts.boot.is_some() && !is_same_start,
+            unsure: those(&|number| is_soft(number) || facts.proven < number),
+            suspects: those(&|number| was_restarted && is_soft(number)),
         };
         let firm = if is_flushed { last } else { facts.firm };
         let firmness = Self {
             number: last + 1,
             boot: facts.boot.clone(),
             firm: facts.firm,
+            proven: facts.proven,
+            unproven: VecDeque::from([(last, Instant::now())]),
+            young_until: None,
             settled: Some(Settled { boot, firm }),
             has_looked: false,
             delay: if is_flushed {
@@ -93,19 +109,42 @@ impl Firmness {
         (firmness, remembered)
     }
 
-    /// The number that prints get now.
-    pub(super) fn number(&self) -> u64 {
-        self.number
+    /// Enters what is saved with the facts.
+    pub(super) fn enter(&self, facts: &mut Facts) {
+        facts.boot.clone_from(&self.boot);
+        (facts.firm, facts.proven) = (self.firm, self.proven);
     }
 
-    /// The start of the computer that is saved with the facts, and the number up to which all is firm.
-    pub(super) fn facts(&self) -> (Option<String>, u64) {
-        (self.boot.clone(), self.firm)
+    /// Notes a print that is young for so long, which was not read but left by a step of the driver's own.
+    pub(super) fn noted_young(&mut self, left: Duration) {
+        self.young_until = self.young_until.max(Some(Instant::now() + left));
     }
 
-    /// Notes that there are new prints.
-    pub(super) fn noted(&mut self) {
-        self.due.get_or_insert_with(|| Instant::now() + self.delay);
+    /// Returns the number that new prints get, which are saved now.
+    pub(super) fn take_number(&mut self) -> u64 {
+        let (now, number) = (Instant::now(), self.number);
+        self.due.get_or_insert(now + self.delay);
+        self.number += 1;
+        self.unproven
+            .push_back((number, self.young_until.take().unwrap_or(now)));
+        number
+    }
+
+    /// Notes that no file is doubted. Returns whether that proves prints that were not proven before.
+    pub(super) fn prove(&mut self) -> bool {
+        let (now, before) = (Instant::now(), self.proven);
+        while let Some((number, until)) = self.unproven.front()
+            && *until <= now
+        {
+            self.proven = *number;
+            self.unproven.pop_front();
+        }
+        self.proven != before
+    }
+
+    /// When there may be something to prove.
+    pub(super) fn proof_due(&self) -> Option<Instant> {
+        self.unproven.front().map(|(_, until)| *until)
     }
 
     /// Notes that all of the folder was looked at.
@@ -143,13 +182,21 @@ impl Driver {
     /// A flush is over.
     pub(super) fn on_flushed(&mut self, number: u64, is_done: bool) {
         if !is_done {
-            return self.firmness.noted();
+            self.firmness.due = Some(Instant::now() + self.firmness.delay);
+            return;
         }
         match &mut self.firmness.settled {
             Some(settled) => settled.firm = number,
             None => self.firmness.firm = number,
         }
         self.facts_changed = true;
+    }
+
+    /// Proves what can be proven.
+    pub(super) fn prove(&mut self) {
+        if !self.observer.doubts() && self.firmness.prove() {
+            self.facts_changed = true;
+        }
     }
 
     /// Ends the doubts of the start when all has been looked at and read.

@@ -226,6 +226,9 @@ impl Driver {
         for (id, print) in prints {
             self.observer.note(id, Some(print));
             self.touched.print(id, Some(print));
+            if let Some(left) = print.young_for(self.root.now()) {
+                self.firmness.noted_young(left);
+            }
         }
         if let Some(content) = file_of(step)
             .map(|file| file.content)

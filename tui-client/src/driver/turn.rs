@@ -157,6 +157,7 @@ impl Driver {
     pub(super) async fn save(&mut self) {
         let unsaved = self.session.take_unsaved();
         let number = self.number_prints();
+        self.prove();
         let facts = (std::mem::take(&mut self.facts_changed) || unsaved.facts).then(|| self.facts());
         let delta = self.touched.take(self.session.trees(), unsaved, facts, number);
         if !delta.is_empty() {
@@ -164,12 +165,12 @@ impl Driver {
         }
     }
 
-    /// Returns the number that new prints get.
+    /// Returns the number that new prints get, if there are any.
     fn number_prints(&mut self) -> u64 {
         if self.touched.has_prints() {
-            self.firmness.noted();
+            return self.firmness.take_number();
         }
-        self.firmness.number()
+        0
     }
 
     pub(super) async fn save_durably(&mut self) {

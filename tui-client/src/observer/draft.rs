@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sync_engine::name::DEPTH_MAX;
 use sync_engine::{Name, Node, NodeId, Tree};
 
+use super::finding::Reading;
 use super::update::LocalUpdate;
 use crate::disk::Print;
 
@@ -17,11 +18,28 @@ pub(super) struct Draft {
     pub(super) prints: BTreeMap<NodeId, Option<Print>>,
     /// Nodes that were seen, and read if they are files.
     pub(super) seen: Vec<NodeId>,
+    /// Files among them that are to be read once more.
+    pub(super) young: Vec<NodeId>,
     /// Blocks, chunks and the like, which go along if the edit fits.
     pub(super) update: LocalUpdate,
 }
 
 impl Draft {
+    /// Enters a node's print, if it is another than the one known.
+    pub(super) fn note(&mut self, id: NodeId, known: Option<Print>, print: &Print) {
+        if known != Some(*print) {
+            self.prints.insert(id, Some(*print));
+        }
+    }
+
+    /// Enters the pieces of a file's new bytes.
+    pub(super) fn content(&mut self, id: NodeId, reading: Reading) {
+        self.update.small.extend(reading.small);
+        if reading.chunked.content.depth > 0 {
+            self.update.chunked.push((id, Arc::clone(&reading.chunked)));
+        }
+    }
+
     /// Enters a node, if it is another than the tree's.
     pub(super) fn put(&mut self, tree: &Tree, id: NodeId, node: Node) {
         if tree.node(id).is_none_or(|old| **old != node) {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use sync_engine::observe::Identities;
-use sync_engine::{NodeId, Place, RelPath};
+use sync_engine::{NodeId, Place, RelPath, Tree};
 
 use super::Observer;
 use super::known::identity;
@@ -58,7 +58,7 @@ impl Observer {
         else {
             return;
         };
-        let mut parents = BTreeMap::from([(top.clone(), self.parent_of(&detail.sight))]);
+        let mut parents = BTreeMap::from([(top.clone(), self.parent_of(local, &detail.sight))]);
         let mut entries = vec![(top_place.clone(), Detail::of(top.clone(), detail.sight.clone()))];
         for (path, sight) in inside {
             let place = path.split_last().and_then(|(dir, name)| {
@@ -68,7 +68,7 @@ impl Observer {
             });
             let Some(place) = place else { continue };
             if matches!(sight, Sight::Dir(_)) {
-                parents.insert(path.clone(), self.parent_of(&sight));
+                parents.insert(path.clone(), self.parent_of(local, &sight));
             }
             let detail = Detail::of(path, sight);
             if self.put_off(scene, &place, &detail).is_some() {
@@ -83,10 +83,13 @@ impl Observer {
         }
     }
 
-    /// Returns the node that a directory is, or that it becomes if it is new.
-    fn parent_of(&mut self, sight: &Sight) -> NodeId {
+    /// Returns the node that a directory is, or that it becomes if it is new. A file that is known by its number may have
+    /// been removed, and the number given to the directory within one tick of the stamps.
+    fn parent_of(&mut self, local: &Tree, sight: &Sight) -> NodeId {
         let owner = sight.print().and_then(|print| self.known.owner(identity(print)));
-        owner.unwrap_or_else(|| (self.new_id)())
+        owner
+            .filter(|id| local.is_dir(*id))
+            .unwrap_or_else(|| (self.new_id)())
     }
 
     /// Something inside a directory cannot be judged now, so the directory cannot be either.

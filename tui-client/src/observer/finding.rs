@@ -1,6 +1,6 @@
 //! What the observer's threads find and send to the driver.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use common::message::Attachment;
@@ -42,8 +42,8 @@ pub(super) enum Finding {
         print: Print,
         /// What is in it.
         listing: Listing,
-        /// The files whose prints may be equal although they were written.
-        doubted: BTreeSet<Name>,
+        /// The files whose prints are not believed wholly.
+        doubted: BTreeMap<Name, Doubt>,
     },
     /// A file was read, or could not be.
     Reading {
@@ -83,6 +83,8 @@ pub(super) struct Look {
 #[derive(Debug)]
 pub(super) struct Reading {
     pub(super) print: Print,
+    /// It is read once more when its print can be trusted.
+    pub(super) is_young: bool,
     pub(super) chunked: Arc<Chunked>,
     /// The content itself, of a small file of one chunk.
     pub(super) small: Option<Attachment>,

@@ -1,13 +1,13 @@
 //! The driver's side of the observer: from what was seen to an edit of the local tree.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sync_engine::Place;
 use sync_engine::observe::{Moment, Observation, Verdict, observe, unlisted};
 use sync_engine::{Block, FileState, Kind, Name, Node, NodeId, RelPath, Trees};
 
 use super::Observer;
+use super::bytes::exec;
 use super::doubt::Doubt;
 use super::draft::Draft;
 use super::finding::{Event, Finding, Look};
@@ -40,8 +40,8 @@ impl Observer {
             glance,
             epoch: epoch.unwrap_or_else(|| self.queue.lock().ledger.epoch()),
             rules: self.queue.rules(),
-            looks: std::collections::BTreeMap::new(),
-            details: std::collections::BTreeMap::new(),
+            looks: BTreeMap::new(),
+            details: BTreeMap::new(),
             put_off: BTreeSet::new(),
         };
         let mut draft = Draft::default();
@@ -50,6 +50,9 @@ impl Observer {
         }
         let mut update = self.judge(&mut scene, moment, draft);
         update.caught_up = self.queue.handled(&epochs, from_looker);
+        if self.idle() {
+            self.doubted.caught_up();
+        }
         update
     }
 
@@ -102,7 +105,7 @@ impl Observer {
         scene: &mut Scene<'_>,
         dir: &RelPath,
         print: &Print,
-        (listing, doubted): (Listing, &BTreeSet<Name>),
+        (listing, doubted): (Listing, &BTreeMap<Name, Doubt>),
         update: &mut LocalUpdate,
     ) {
         let local = scene.trees.local();
@@ -122,11 +125,12 @@ impl Observer {
             .map(|place| dir.join(&place.name));
         self.queue
             .look_late(missing.collect::<Vec<_>>(), Some(scene.epoch));
+        let has_moved = self.doubted.has_moved(local, id);
         for (name, sight) in listing.entries {
-            let doubt = if doubted.contains(&name) {
-                Doubt::Full
-            } else {
-                Doubt::None
+            let doubt = match doubted.get(&name) {
+                Some(Doubt::IfMoved) if has_moved => Doubt::Full,
+                Some(doubt) => *doubt,
+                None => Doubt::None,
             };
             let detail = Detail {
                 doubt,
@@ -143,13 +147,16 @@ impl Observer {
             Some(id) if self.changes.is_after(&scene.glance, &Spot::Node(id)) => {
                 self.queue.hint(path, Urgency::Now, Some(scene.epoch));
             }
-            Some(id) => update.blocks.push((id, Some(block))),
+            Some(id) => {
+                self.doubted.cannot_read(id);
+                update.blocks.push((id, Some(block)));
+            }
             None => drop(self.oddities.insert(path, block)),
         }
     }
 
     /// Lifts a block that was one of the observer's.
-    fn lift(&self, trees: &Trees, id: NodeId, update: &mut LocalUpdate) {
+    pub(super) fn lift(&self, trees: &Trees, id: NodeId, update: &mut LocalUpdate) {
         if trees.blocked().get(&id).is_some_and(is_of_sight) {
             update.blocks.push((id, None));
         }
@@ -157,6 +164,7 @@ impl Observer {
 
     fn judge(&mut self, scene: &mut Scene<'_>, moment: Moment, mut draft: Draft) -> LocalUpdate {
         let observation = observe(scene.trees.local(), &self.known, &scene.looks, moment);
+        tracing::trace!(looks = ?scene.looks, ?moment, ?observation, "judging");
         self.ask(scene, &observation);
         let moved = observation.verdicts.iter().filter_map(|verdict| match verdict {
             Verdict::Moved(id, _) => Some(*id),
@@ -172,6 +180,7 @@ impl Observer {
             self.apply(scene, verdict, &moved, &mut draft);
         }
         if !draft.fits(scene.trees.local()) {
+            tracing::trace!(nodes = ?draft.nodes, "what was seen fits no tree");
             return self.look_again(scene.epoch, paths, draft.update);
         }
         self.n_misfits = 0;
@@ -179,6 +188,7 @@ impl Observer {
         let lost = gone.map(|(id, _)| *id).filter(|id| self.doubted.is_suspect(*id));
         draft.update.lost = lost.collect();
         draft.seen.iter().for_each(|id| self.doubted.settle(*id));
+        draft.young.iter().for_each(|id| self.doubted.expect_reading(*id));
         for (id, print) in &draft.prints {
             if let Some(known) = self.known.get(*id) {
                 let is_same = print.is_some_and(|print| identity(&print) == identity(known));
@@ -294,6 +304,9 @@ impl Observer {
             (Sight::Dir(print), Kind::Dir) => {
                 draft.seen.push(id);
                 draft.note(id, known, print);
+                if has_moved {
+                    self.doubted.found_moved(id);
+                }
                 let is_other = known.is_some_and(|known| identity(&known) != identity(print));
                 let is_blocked = scene.trees.blocked().get(&id).is_some_and(is_of_sight);
                 if !detail.is_walked && (has_moved || is_other || is_blocked) {
@@ -315,6 +328,9 @@ impl Observer {
             (Sight::File(print), Kind::File(file)) => {
                 let is_blocked = scene.trees.blocked().get(&id).is_some_and(is_of_sight);
                 let known = known.filter(|_| !is_blocked);
+                if has_moved && detail.doubt == Doubt::IfMoved {
+                    self.doubted.expect_reading(id);
+                }
                 let state = self.file(scene, id, known, *file, *print, detail, draft);
                 node.kind = Kind::File(state);
             }
@@ -322,81 +338,6 @@ impl Observer {
             _ => return self.queue.hint(detail.path, Urgency::Now, Some(scene.epoch)),
         }
         draft.put(scene.trees.local(), id, node);
-    }
-
-    /// Returns what is known of a file now, and has it read if that is not all.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is another thing that the answer depends on"
-    )]
-    fn file(
-        &self,
-        scene: &Scene<'_>,
-        id: NodeId,
-        known: Option<Print>,
-        old: FileState,
-        print: Print,
-        detail: Detail,
-        draft: &mut Draft,
-    ) -> FileState {
-        if let Some(reading) = detail.reading {
-            let before = self.known.get(id).copied();
-            // A disk may round the time that it is given; what it then tells is no other time.
-            let is_same_time = before.is_some_and(|before| before.mtime_ns == print.mtime_ns);
-            let state = FileState {
-                content: reading.chunked.content,
-                exec: exec(&print, old.exec),
-                mtime_ns: if is_same_time {
-                    old.mtime_ns
-                } else {
-                    print.mtime_ns
-                },
-            };
-            self.lift(scene.trees, id, &mut draft.update);
-            if self.is_spoiled(id, before, &print) && state.content != old.content {
-                draft.update.spoiled.push((id, old.content));
-            }
-            draft.seen.push(id);
-            draft.note(id, before, &print);
-            if state.content != old.content {
-                draft.content(id, reading);
-                self.look_at_other_names(scene, id, &print);
-            }
-            return state;
-        }
-        let Some(known) = known.filter(|known| known.same_stamp(&print)) else {
-            self.queue.read(detail.path, print.size_bytes, scene.epoch);
-            return old;
-        };
-        // Size and time of modification are the same, so the bytes are believed to be until they are read again.
-        if known.same_file_state(&print) && !self.doubted.contains(id) {
-            draft.note(id, Some(known), &print);
-        } else {
-            self.queue.read(detail.path, print.size_bytes, scene.epoch);
-        }
-        FileState {
-            exec: exec(&print, old.exec),
-            ..old
-        }
-    }
-
-    /// Tells whether other bytes under such a print are of a crash's making: the stamps are those of before, and nothing
-    /// or anything may be under them.
-    fn is_spoiled(&self, id: NodeId, before: Option<Print>, print: &Print) -> bool {
-        let is_emptied = |before: &Print| print.size_bytes == 0 && before.mtime_ns == print.mtime_ns;
-        self.doubted.is_suspect(id)
-            && before.is_some_and(|before| before.same_stamp(print) || is_emptied(&before))
-    }
-
-    /// The system reports a change of a file with several names for one of them only.
-    fn look_at_other_names(&self, scene: &Scene<'_>, id: NodeId, print: &Print) {
-        if print.links > 1 {
-            for other in self.known.other_names(id, print) {
-                if let Some(path) = scene.trees.local().path(other) {
-                    self.queue.hint(path, Urgency::Now, Some(scene.epoch));
-                }
-            }
-        }
     }
 
     /// Makes a node of something new; a file only once it was read.
@@ -436,6 +377,7 @@ impl Observer {
             self.look_at_other_names(scene, id, &print);
         }
         if let Some(reading) = detail.reading {
+            draft.young.extend(reading.is_young.then_some(id));
             draft.content(id, reading);
         }
     }
@@ -473,27 +415,5 @@ fn is_of_sight(block: &Block) -> bool {
         | Block::Refused(_)
         | Block::Quota
         | Block::NotEmpty => false,
-    }
-}
-
-/// Returns whether the owner may execute a file; a disk that does not say leaves it as it was.
-fn exec(print: &Print, before: bool) -> bool {
-    if cfg!(unix) { print.exec() } else { before }
-}
-
-impl Draft {
-    /// Enters a node's print, if it is another than the one known.
-    fn note(&mut self, id: NodeId, known: Option<Print>, print: &Print) {
-        if known != Some(*print) {
-            self.prints.insert(id, Some(*print));
-        }
-    }
-
-    /// Enters the pieces of a file's new bytes.
-    fn content(&mut self, id: NodeId, reading: super::finding::Reading) {
-        self.update.small.extend(reading.small);
-        if reading.chunked.content.depth > 0 {
-            self.update.chunked.push((id, Arc::clone(&reading.chunked)));
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! The worker that looks: takes hints that are due, walks directories, and tells the driver what it sees. It decides
 //! nothing but this: an absence that a hint led to is looked at again, after everything that may have moved there.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,6 +94,7 @@ impl Looker {
     }
 
     fn work(&mut self, task: Task) -> Option<Event> {
+        tracing::trace!(?task, "looking");
         match task {
             Task::Look { due, late, moment } => self.look(due, late, moment),
             Task::Walk { dir, epoch, approach } => self.walk(&dir, epoch, approach),
@@ -237,10 +238,11 @@ impl Looker {
             return None;
         }
         let rules = self.queue.rules();
-        let mut doubted = BTreeSet::new();
+        let mut doubted = BTreeMap::new();
         for (name, sight) in &listing.entries {
-            if self.is_doubtful(sight) {
-                doubted.insert(name.clone());
+            match self.doubt(sight) {
+                Doubt::None => (),
+                doubt => drop(doubted.insert(name.clone(), doubt)),
             }
             let path = dir.join(name);
             if matches!(sight, Sight::Dir(_)) && !rules.ignores(&path, true) {
@@ -262,13 +264,14 @@ impl Looker {
         Some(self.found_since(glance, Moment::Fleeting, findings, vec![epoch]))
     }
 
-    /// Tells whether something is a file that was written, as its print says, about when hints were missed.
-    fn is_doubtful(&self, sight: &Sight) -> bool {
-        match (self.missed_since, sight) {
-            (Some(since), Sight::File(print)) => {
-                Doubt::IfYoung.at(print, self.root.now(), since) == Doubt::Full
-            }
-            (Some(_) | None, _) => false,
+    /// Tells how far the print of what a walk has met is believed. One from about when hints were missed is not.
+    fn doubt(&self, sight: &Sight) -> Doubt {
+        let Sight::File(print) = sight else {
+            return Doubt::None;
+        };
+        match self.missed_since {
+            Some(since) => Doubt::IfYoung.at(print, self.root.now(), since),
+            None => Doubt::None.at(print, self.root.now(), Instant::now()),
         }
     }
 
@@ -433,7 +436,7 @@ fn look_held(root: &Root, held: &mut Option<Held>, path: RelPath) -> Look {
 /// Looks at a place. What is seen counts only together with the directory that the path led through.
 fn look(root: &Root, path: RelPath) -> Look {
     let before = parent_print(root, &path);
-    let sight = root.look(&path);
+    let sight = root.look_exactly(&path);
     let after = match sight {
         Sight::Absent => parent_print(root, &path),
         Sight::File(_) | Sight::Dir(_) | Sight::Symlink(..) | Sight::Other(_) | Sight::Unknown(_) => before,

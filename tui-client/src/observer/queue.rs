@@ -226,6 +226,11 @@ impl Queue {
         self.looker.ring();
     }
 
+    /// Tells whether there is something that the watcher has told and that was not looked at.
+    pub(super) fn has_hints(&self) -> bool {
+        self.lock().hints.len() != 0
+    }
+
     /// Says that the watcher has seen a token's file; tells whether it was awaited.
     pub(super) fn cookie_seen(&self, token: u64) -> bool {
         let mut state = self.lock();

@@ -11,7 +11,6 @@ use common::message::Form;
 use sync_engine::observe::Moment;
 use sync_engine::{Block, Bug, planted};
 
-use super::doubt::youth;
 use super::finding::{Event, Finding, Reading};
 use super::freshness::{Clock, Glance};
 use super::jobs::{Job, LARGE_LEN};
@@ -126,10 +125,11 @@ impl Reader {
 }
 
 fn work(queue: &Queue, root: &Root, held: Option<&Held>, chunker: &mut Chunker, job: Job, batch: &mut Batch) {
+    tracing::trace!(?job, "reading");
     let attempt = read(root, held, chunker, &job);
     let (retry, delay) = match attempt {
         Attempt::Read(reading, young) => {
-            if let Some(delay) = young.filter(|_| job.again != Some(reading.print)) {
+            if let Some(delay) = young {
                 let again = Job {
                     n_tries: 0,
                     again: Some(reading.print),
@@ -209,12 +209,11 @@ fn read(root: &Root, held: Option<&Held>, chunker: &mut Chunker, job: &Job) -> A
         Err(DiskError::Blocked { block, .. }) => return Attempt::Failed(block),
         Err(error) => return Attempt::Failed(Block::Unreadable(error.to_string())),
     };
-    let young = youth(&before, root.now());
-    if let Some(delay) = young.filter(|_| LARGE_LEN < before.size_bytes && job.again != Some(before)) {
-        // The same print is then read at once, so that a clock that runs ahead puts nothing off for ever.
-        if job.n_tries == 0 && job.again.is_none() {
-            return Attempt::Young(delay);
-        }
+    // A print that is seen for the second time is trusted, so that a clock that was put back puts nothing off for ever.
+    let young = before.young_for(root.now()).filter(|_| job.again != Some(before));
+    let is_first = job.n_tries == 0 && job.again.is_none();
+    if let Some(delay) = young.filter(|_| is_first && LARGE_LEN < before.size_bytes) {
+        return Attempt::Young(delay);
     }
     let inline = before.size_bytes <= INLINE_LEN_MAX as u64;
     let mut small = None;
@@ -234,6 +233,7 @@ fn read(root: &Root, held: Option<&Held>, chunker: &mut Chunker, job: &Job) -> A
     }
     let reading = Reading {
         print: before,
+        is_young: young.is_some(),
         chunked: Arc::new(chunked),
         small,
     };

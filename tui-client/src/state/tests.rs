@@ -148,6 +148,7 @@ fn everything_saved_comes_back_after_a_clean_and_an_unclean_end() {
         joining: true,
         boot: Some("a start".into()),
         firm: 7,
+        proven: 9,
     };
     let delta = Delta {
         remote: vec![(id(2), item(&dir, 4)), (id(3), item(&marked, 5))],

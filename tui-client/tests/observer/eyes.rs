@@ -37,7 +37,7 @@ fn beginning(root: &Root, prints: Vec<(NodeId, Print)>) -> Start {
         rules: Rules::default(),
         prints,
         unsure: BTreeSet::new(),
-        was_restarted: false,
+        suspects: BTreeSet::new(),
         new_id: Box::new(new_id),
         rescan_interval: Duration::from_secs(3600),
     }

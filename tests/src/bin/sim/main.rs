@@ -8,13 +8,17 @@
 use anyhow::{Context as _, Result, bail};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
 use tests::sim::search::{on_all_cores, try_seed};
 use tests::sim::world::sweep::sweep;
 
 /// How the program is called.
 const USAGE: &str =
     "cargo sim [--seeds N] [--from SEED] [--tell] [--first] | --sweep [--from SEED] [--stride N]";
+
+/// A seed, with the shortening of its story, takes no longer than this by far.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What was asked for.
 struct Args {
@@ -88,7 +92,7 @@ fn try_seeds(args: &Args) -> usize {
         if is_over.load(Ordering::Relaxed) {
             return false;
         }
-        let (run, finding) = try_seed(*seed, !args.ends_at_first);
+        let (run, finding) = watched(*seed, || try_seed(*seed, !args.ends_at_first));
         if args.tells {
             run.told.iter().for_each(|line| println!("{line}"));
         }
@@ -105,6 +109,21 @@ fn try_seeds(args: &Args) -> usize {
         args.n_seeds as f64 * 60.0 / began.elapsed().as_secs_f64()
     );
     n_failures
+}
+
+/// Does something with a seed. When that takes too long, it says so and ends the program: it would for ever.
+fn watched<T>(seed: u64, deed: impl FnOnce() -> T) -> T {
+    let (done, is_done) = std::sync::mpsc::channel::<()>();
+    let watcher = std::thread::spawn(move || {
+        if is_done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            println!("seed {seed}: does not end within {} s", PATIENCE.as_secs());
+            std::process::exit(1);
+        }
+    });
+    let done_with = deed();
+    drop(done);
+    let _ = watcher.join();
+    done_with
 }
 
 /// Plays the scenario with crashes; returns how many fail, the run without a crash included.

@@ -2,7 +2,7 @@
 
 use super::{REST_MAX, World};
 use crate::sim::client::{FOLDER, SimClient, Weather};
-use crate::sim::disk::{Crash, Shown};
+use crate::sim::disk::Shown;
 use crate::sim::ledger::contents;
 use crate::sim::person;
 use anyhow::{Result, bail, ensure};
@@ -27,7 +27,10 @@ impl World {
             if self.restless.is_none() && self.is_agreed() {
                 // What is tidied up in passing has time for that.
                 sleep(Duration::from_secs(1)).await;
-                return self.look();
+                // A crash that was to come may have come just then.
+                if self.is_agreed() {
+                    return self.look();
+                }
             }
         }
         if let Some(restless) = self.restless.take() {
@@ -43,9 +46,6 @@ impl World {
             self.clients[n].set_weather(Weather::Fair(2));
             self.clients[n].disk.set_space(None);
             self.clients[n].disk.mend();
-            if !self.clients[n].is_running() {
-                self.end_client(n, Crash::Kill);
-            }
             self.start(u8::try_from(n)?)?;
         }
         Ok(())
@@ -62,12 +62,14 @@ impl World {
             let before = person::tree(&self.clients[n].disk);
             match self.clients[n].wait_synced(REST_MAX).await {
                 Ok(status) => self.acknowledge(n, before, &status),
+                // Whoever emptied a folder means it.
+                Err(Some(status)) if status.brake.is_some() => {
+                    self.restless = Some(format!("{} brakes", self.clients[n].name()));
+                    self.clients[n].ask(Ask::Confirm).await;
+                }
                 // A crash that was to come has come.
                 Err(_) if !self.server.is_running() => self.server.start()?,
-                Err(_) if !self.clients[n].is_running() => {
-                    self.end_client(n, Crash::Kill);
-                    self.start(u8::try_from(n)?)?;
-                }
+                Err(_) if !self.clients[n].is_running() => self.start(u8::try_from(n)?)?,
                 // It says so at once when it can only wait, as for space; that has come, and is found after a while.
                 Err(status) => {
                     self.restless = Some(format!("{}: {status:?}", self.clients[n].name()));
@@ -93,17 +95,12 @@ impl World {
     }
 
     fn is_agreed(&self) -> bool {
-        let mut trees = self.clients.iter().map(|client| self.comparable(client));
-        let first = trees.next();
-        trees.all(|tree| Some(tree) == first) && self.clients.iter().all(SimClient::is_running)
+        let trees = self.comparable();
+        trees.windows(2).all(|pair| pair[0].1 == pair[1].1) && self.clients.iter().all(SimClient::is_running)
     }
 
     fn differences(&self) -> String {
-        let trees: Vec<_> = self
-            .clients
-            .iter()
-            .map(|client| (client.name(), self.comparable(client)))
-            .collect();
+        let trees = self.comparable();
         let mut paths: BTreeMap<&String, Vec<(&str, &String)>> = BTreeMap::new();
         for (name, tree) in &trees {
             for (path, shown) in tree {
@@ -115,10 +112,48 @@ impl World {
     }
 
     /// What has to be the same on all devices: all but what is blocked on one of them, and what is inside that.
-    fn comparable(&self, client: &SimClient) -> BTreeMap<String, String> {
-        let mut tree = comparable(&person::tree(&client.disk));
-        tree.retain(|path, _| !self.blocked.iter().any(|blocked| is_inside(path, blocked)));
-        tree
+    fn comparable(&self) -> Vec<(&str, BTreeMap<String, String>)> {
+        let show = |client: &SimClient| comparable(&person::tree(&client.disk));
+        let mut trees: Vec<_> = self
+            .clients
+            .iter()
+            .map(|client| (client.name(), show(client)))
+            .collect();
+        let mut left_out = self.blocked.clone();
+        if !left_out.is_empty() {
+            left_out.extend(self.clashes(&trees));
+        }
+        let is_left_out = |path: &String| left_out.iter().any(|dir| is_inside(path, dir));
+        let mut hidden: BTreeSet<String> = BTreeSet::new();
+        for (_, tree) in &mut trees {
+            let gone = tree.extract_if(.., |path, _| is_left_out(path));
+            hidden.extend(gone.map(|(_, shown)| shown));
+        }
+        // What has moved to where a device cannot follow stays behind there.
+        let common: BTreeSet<String> = in_all(&trees);
+        for (_, tree) in &mut trees {
+            tree.retain(|path, shown| common.contains(path) || !hidden.contains(shown));
+        }
+        trees
+    }
+
+    /// The paths of which a disk can hold one only. What is blocked for that has its old path on that disk, and its new
+    /// one on the others.
+    fn clashes(&self, trees: &[(&str, BTreeMap<String, String>)]) -> BTreeSet<String> {
+        let paths: BTreeSet<&String> = trees.iter().flat_map(|(_, tree)| tree.keys()).collect();
+        let mut clashes = BTreeSet::new();
+        for client in &self.clients {
+            let mut found: BTreeMap<String, &String> = BTreeMap::new();
+            for path in &paths {
+                let Some(folded) = client.disk.folded(path) else {
+                    break;
+                };
+                if let Some(other) = found.insert(folded, path) {
+                    clashes.extend([other.clone(), (*path).clone()]);
+                }
+            }
+        }
+        clashes
     }
 
     /// Looks whether the promises were kept.
@@ -137,14 +172,26 @@ impl World {
         Ok(())
     }
 
-    /// Returns all contents that there are: in the folders, in what the clients have put aside, and on the server.
+    /// Returns all contents that there are: in the folders, in what the clients have put aside, and on the server. What a
+    /// client has begun to make in staging does not count: the next one makes it anew.
     pub(super) fn everything(&self) -> Result<BTreeSet<Hash>> {
         let mut everything = self.server.contents()?;
         for client in &self.clients {
-            everything.extend(contents(&client.disk.tree(FOLDER)?));
+            let mut tree = client.disk.tree(FOLDER)?;
+            tree.retain(|path, _| !path.starts_with(b".holdfast/staging/"));
+            everything.extend(contents(&tree));
         }
         Ok(everything)
     }
+}
+
+/// The paths that are in all trees.
+fn in_all(trees: &[(&str, BTreeMap<String, String>)]) -> BTreeSet<String> {
+    let Some(((_, first), others)) = trees.split_first() else {
+        return BTreeSet::new();
+    };
+    let is_in_others = |path: &&String| others.iter().all(|(_, tree)| tree.contains_key(*path));
+    first.keys().filter(is_in_others).cloned().collect()
 }
 
 /// Tells whether a path is another or leads through it.

@@ -35,7 +35,7 @@ impl Observed {
             rules: Rules::default(),
             prints: Vec::new(),
             unsure: BTreeSet::new(),
-            was_restarted: false,
+            suspects: BTreeSet::new(),
             new_id: Box::new(new_id),
             rescan_interval: Duration::from_secs(3600),
         };

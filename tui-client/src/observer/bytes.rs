@@ -1,0 +1,98 @@
+//! What is known of a file's bytes by what was seen of it: whether they are the same as before, or have to be read.
+
+use sync_engine::{FileState, NodeId, RelPath};
+
+use super::Observer;
+use super::draft::Draft;
+use super::scene::{Detail, Scene};
+use super::settle::Urgency;
+use crate::disk::Print;
+
+impl Observer {
+    /// Returns what is known of a file now, and has it read if that is not all.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is another thing that the answer depends on"
+    )]
+    pub(super) fn file(
+        &mut self,
+        scene: &Scene<'_>,
+        id: NodeId,
+        known: Option<Print>,
+        old: FileState,
+        print: Print,
+        detail: Detail,
+        draft: &mut Draft,
+    ) -> FileState {
+        if let Some(reading) = detail.reading {
+            let before = self.known.get(id).copied();
+            // A disk may round the time that it is given; what it then tells is no other time.
+            let is_same_time = before.is_some_and(|before| before.mtime_ns == print.mtime_ns);
+            let state = FileState {
+                content: reading.chunked.content,
+                exec: exec(&print, old.exec),
+                mtime_ns: if is_same_time {
+                    old.mtime_ns
+                } else {
+                    print.mtime_ns
+                },
+            };
+            self.lift(scene.trees, id, &mut draft.update);
+            if self.is_spoiled(id, before, &print) && state.content != old.content {
+                draft.update.spoiled.push((id, old.content));
+            }
+            draft.seen.push(id);
+            draft.young.extend(reading.is_young.then_some(id));
+            draft.note(id, before, &print);
+            if state.content != old.content {
+                draft.content(id, reading);
+                self.look_at_other_names(scene, id, &print);
+            }
+            return state;
+        }
+        let Some(known) = known.filter(|known| known.same_stamp(&print)) else {
+            self.read(scene, id, detail.path, &print);
+            return old;
+        };
+        // Size and time of modification are the same, so the bytes are believed to be until they are read again.
+        if known.same_file_state(&print) && !self.doubted.contains(id) {
+            draft.note(id, Some(known), &print);
+        } else {
+            self.read(scene, id, detail.path, &print);
+        }
+        FileState {
+            exec: exec(&print, old.exec),
+            ..old
+        }
+    }
+
+    /// Has a node's file read; if it moves meanwhile, it is read where it is found.
+    fn read(&mut self, scene: &Scene<'_>, id: NodeId, path: RelPath, print: &Print) {
+        self.doubted.expect_reading(id);
+        self.queue.read(path, print.size_bytes, scene.epoch);
+    }
+
+    /// Tells whether other bytes under such a print are of a crash's making: the stamps are those of before, and nothing
+    /// or anything may be under them.
+    fn is_spoiled(&self, id: NodeId, before: Option<Print>, print: &Print) -> bool {
+        let is_emptied = |before: &Print| print.size_bytes == 0 && before.mtime_ns == print.mtime_ns;
+        self.doubted.is_suspect(id)
+            && before.is_some_and(|before| before.same_stamp(print) || is_emptied(&before))
+    }
+
+    /// The system reports a change of a file with several names for one of them only.
+    pub(super) fn look_at_other_names(&self, scene: &Scene<'_>, id: NodeId, print: &Print) {
+        if print.links > 1 {
+            for other in self.known.other_names(id, print) {
+                if let Some(path) = scene.trees.local().path(other) {
+                    self.queue.hint(path, Urgency::Now, Some(scene.epoch));
+                }
+            }
+        }
+    }
+}
+
+/// Returns whether the owner may execute a file; a disk that does not say leaves it as it was.
+pub(super) fn exec(print: &Print, before: bool) -> bool {
+    if cfg!(unix) { print.exec() } else { before }
+}
