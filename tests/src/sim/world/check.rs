@@ -126,8 +126,13 @@ impl World {
         let is_left_out = |path: &String| left_out.iter().any(|dir| is_inside(path, dir));
         let mut hidden: BTreeSet<String> = BTreeSet::new();
         for (_, tree) in &mut trees {
-            let gone = tree.extract_if(.., |path, _| is_left_out(path));
-            hidden.extend(gone.map(|(_, shown)| shown));
+            tree.retain(|path, shown| {
+                let is_gone = is_left_out(path);
+                if is_gone {
+                    hidden.insert(std::mem::take(shown));
+                }
+                !is_gone
+            });
         }
         // What has moved to where a device cannot follow stays behind there.
         let common: BTreeSet<String> = in_all(&trees);
