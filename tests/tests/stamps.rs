@@ -40,21 +40,32 @@ fn path() -> RelPath {
 
 impl Eyes {
     async fn on_coarse_disk() -> Self {
-        let options = Options {
+        Self::on_disk(Options {
             granularity_ns: TICK_NS,
             ..Options::new(1)
-        };
+        })
+        .await
+    }
+
+    async fn on_disk(options: Options) -> Self {
         let disk = SimDisk::new(options, SimClock::of_runtime());
         disk.mkdir(FOLDER).unwrap();
         let root = disk.root(FOLDER).unwrap();
         root.create_private().unwrap();
+        root.folds().unwrap();
+        // The first node that is made has a known id.
+        let mut last = 0;
+        let new_id = move || {
+            last += 1;
+            NodeId([last; 16])
+        };
         let start = Start {
             root: root.clone(),
             rules: Rules::default(),
             prints: Vec::new(),
             unsure: BTreeSet::new(),
             suspects: BTreeSet::new(),
-            new_id: Box::new(|| ID),
+            new_id: Box::new(new_id),
             rescan_interval: Duration::from_secs(3600),
         };
         let watch = SimWatch::new(&disk, FOLDER, WatchOptions::default());
@@ -139,7 +150,13 @@ impl Eyes {
 
     /// Tells whether the file has a print that is equal to what is known.
     fn looks_the_same(&self) -> bool {
-        self.root.look(&path()).print() == self.prints.get(&ID)
+        self.looks_the_same_at("file")
+    }
+
+    /// Tells so of a file that stands somewhere else by now.
+    fn looks_the_same_at(&self, path: &str) -> bool {
+        let path = RelPath::parse(path.as_bytes()).unwrap();
+        self.root.look(&path).print() == self.prints.get(&ID)
     }
 }
 
@@ -165,6 +182,66 @@ async fn a_write_in_the_tick_is_seen_although_the_word_of_it_was_lost() {
     assert!(eyes.looks_the_same());
     eyes.settle().await;
     assert_eq!(eyes.file().content, content("mine"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_written_and_moved_in_the_tick_is_read_where_it_is() {
+    let mut eyes = Eyes::on_coarse_disk().await;
+    eyes.tick().await;
+    eyes.install("ours");
+    eyes.settle().await;
+    eyes.disk.write(FILE, "mine").unwrap();
+    eyes.disk.rename(FILE, "folder/moved").unwrap();
+    assert!(eyes.looks_the_same_at("moved"));
+    eyes.settle().await;
+    assert_eq!(eyes.file().content, content("mine"));
+    assert_eq!(eyes.trees.local().node(ID).unwrap().name.as_bytes(), b"moved");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_written_and_moved_with_its_directory_in_the_tick_is_read_where_it_is() {
+    let mut eyes = Eyes::on_coarse_disk().await;
+    eyes.disk.mkdir("folder/dir").unwrap();
+    eyes.settle().await;
+    eyes.tick().await;
+    eyes.disk.write("folder/dir/file", "ours").unwrap();
+    eyes.settle().await;
+    let id = eyes.trees.local().lookup(&RelPath::parse(b"dir/file").unwrap());
+    eyes.disk.write("folder/dir/file", "mine").unwrap();
+    eyes.disk.rename("folder/dir", "folder/moved").unwrap();
+    eyes.settle().await;
+    let moved = eyes.trees.local().lookup(&RelPath::parse(b"moved/file").unwrap());
+    assert_eq!(moved, id);
+    let file = eyes.trees.local().node(id.unwrap()).unwrap().kind.file().unwrap();
+    assert_eq!(file.content, content("mine"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_whose_case_alone_was_changed_is_a_move_on_a_disk_that_folds() {
+    let mut eyes = Eyes::on_disk(Options {
+        folds_case: true,
+        folds_form: true,
+        ..Options::new(1)
+    })
+    .await;
+    for name in ["FILE", "File", "f\u{ed}le", "fi\u{301}le"] {
+        eyes.disk.write(FILE, "mine").unwrap();
+        eyes.settle().await;
+        let ids = |eyes: &Eyes| {
+            eyes.trees
+                .local()
+                .children(NodeId::ROOT)
+                .map(|(_, id)| id)
+                .collect::<Vec<_>>()
+        };
+        let before = ids(&eyes);
+        eyes.disk.rename(FILE, format!("folder/{name}")).unwrap();
+        eyes.settle().await;
+        assert_eq!(ids(&eyes), before, "{name}");
+        let node = eyes.trees.local().node(before[0]).unwrap();
+        assert_eq!(node.name.as_bytes(), name.as_bytes());
+        eyes.disk.rename(format!("folder/{name}"), FILE).unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -26,6 +26,9 @@ const JOBS_MAX: usize = 8192;
 const LATE_COUNT_MAX: usize = 16_384;
 /// While new absences come in, those that are due wait for them this long.
 const LATE_PATIENCE: Duration = Duration::from_millis(100);
+/// Absences that have waited for so long are looked at together with whatever keeps coming in.
+const LATE_HUNGER: Duration = Duration::from_secs(1);
+
 /// What is to be made sure before a directory is walked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Approach {
@@ -318,9 +321,10 @@ impl Queue {
         if state.stopped {
             return Next::End;
         }
-        match state.next_task(Instant::now(), count_max) {
+        let now = Instant::now();
+        match state.next_task(now, count_max) {
             Some(task) => Next::Take(task),
-            None => Next::Wait(state.next_due()),
+            None => Next::Wait(state.next_due(now)),
         }
     }
 
@@ -382,20 +386,14 @@ impl State {
             self.nudged = true;
             return Some(Task::CaughtUp);
         }
-        if let Some((paths, epoch)) = self.groups.pop_front() {
-            let due = paths.into_iter().map(|path| Due {
-                path,
-                epoch,
-                since: now,
-                doubt: Doubt::None,
-                deep: false,
-            });
-            let due = due.collect();
-            let moment = Moment::Fleeting;
+        if self.is_hungry(now) {
+            return self.next_walk().or_else(|| self.next_meal(now));
+        }
+        if let Some(group) = self.groups.pop_front() {
             return Some(Task::Look {
-                due,
+                due: dues_of(group, now).collect(),
                 late: true,
-                moment,
+                moment: Moment::Fleeting,
             });
         }
         let due = self.hints.take_due(now, count_max);
@@ -449,11 +447,50 @@ impl State {
         None
     }
 
-    fn next_due(&self) -> Option<Instant> {
+    /// Tells whether absences have waited for too long: places that are judged over and over, each for another's sake,
+    /// would keep them waiting for ever.
+    fn is_hungry(&self, now: Instant) -> bool {
+        self.late.next_due().is_some_and(|due| due + LATE_HUNGER <= now)
+    }
+
+    /// Takes all that is to be looked at, once everything that was seen before has been judged: what hangs together is
+    /// among it, whoever asked for it.
+    fn next_meal(&mut self, now: Instant) -> Option<Task> {
+        if self.unhandled > 0 || !self.walks.is_empty() {
+            return None;
+        }
+        let groups: Vec<_> = self.groups.drain(..).collect();
+        let mut due: Vec<Due> = groups.into_iter().flat_map(|group| dues_of(group, now)).collect();
+        due.extend(self.hints.take_due(now, LATE_COUNT_MAX));
+        // What is to be looked into comes last, and so counts.
+        due.extend(self.late.take_due(now, LATE_COUNT_MAX));
+        Some(Task::Look {
+            due,
+            late: true,
+            moment: Moment::Settled,
+        })
+    }
+
+    fn next_due(&self, now: Instant) -> Option<Instant> {
+        if self.is_hungry(now) {
+            // It waits for nothing but what others do, who ring then.
+            return None;
+        }
         let overdue = self.late.next_due().map(|due| due + LATE_PATIENCE);
         let late = overdue
             .min(self.late.last_due())
             .filter(|_| self.unhandled == 0 && self.walks.is_empty());
         self.hints.next_due().into_iter().chain(late).min()
     }
+}
+
+/// Returns the looks at the places of a group, which all are of one epoch.
+fn dues_of((paths, epoch): (Vec<RelPath>, u64), now: Instant) -> impl Iterator<Item = Due> {
+    paths.into_iter().map(move |path| Due {
+        path,
+        epoch,
+        since: now,
+        doubt: Doubt::None,
+        deep: false,
+    })
 }
