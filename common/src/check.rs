@@ -7,6 +7,7 @@ use crate::limits::{
 };
 use crate::message::{Auth, Pushed, Reply, Request};
 use sync_engine::node::TARGET_LEN_MAX;
+use sync_engine::trail::POINTS_MAX;
 use sync_engine::{Change, Kind};
 
 /// A message that knows its limits.
@@ -39,6 +40,7 @@ impl Checked for Request {
             }
             Self::Have { hashes, .. } | Self::Get { hashes, .. } => check_hashes(hashes.len()),
             Self::RenameDevice { name, .. } => check_device_name(name),
+            Self::Compare { points, .. } => at_most("points", points.len(), POINTS_MAX),
             Self::Pull { .. }
             | Self::Put { .. }
             | Self::History { .. }
@@ -93,7 +95,8 @@ impl Checked for Reply {
             | Self::NewId { .. }
             | Self::Done { .. }
             | Self::Failed { .. }
-            | Self::Pong { .. } => Ok(()),
+            | Self::Pong { .. }
+            | Self::Compared { .. } => Ok(()),
         }
     }
 

@@ -8,7 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 pub use sync_engine::Cursor;
-use sync_engine::{Change, DeviceId, Entry, Epoch, Hash, Node, NodeId, Rejection, Version};
+use sync_engine::trail::POINTS_MAX;
+use sync_engine::{Change, DeviceId, Entry, Epoch, Hash, Node, NodeId, Point, Rejection, Version};
 
 use crate::bounded;
 use crate::identity::AccountId;
@@ -118,6 +119,15 @@ pub enum Request {
         /// The number of the request.
         request: RequestId,
     },
+    /// Asks which of these points of the client's journal is the newest that the server's journal has too. Answered by
+    /// [`Reply::Compared`].
+    Compare {
+        /// The number of the request.
+        request: RequestId,
+        /// Newest first, at most [`POINTS_MAX`].
+        #[serde(deserialize_with = "bounded::items::<_, _, POINTS_MAX>")]
+        points: Vec<Point>,
+    },
 }
 
 /// Who is calling. The device's key is known from the TLS connection.
@@ -206,7 +216,7 @@ pub enum Reply {
         head: Version,
     },
     /// The client's cursor is not a point of this journal: the store was put back to an older state, or is another.
-    /// The client has to pull a snapshot and to join without bases.
+    /// The client asks with [`Request::Compare`] how far the two are one, and pulls a snapshot.
     Diverged {
         /// The store's epoch.
         epoch: Epoch,
@@ -302,6 +312,13 @@ pub enum Reply {
         request: RequestId,
         /// The newest entry.
         head: Version,
+    },
+    /// How far the client's journal and the server's are one.
+    Compared {
+        /// The number of the request.
+        request: RequestId,
+        /// The newest of the points that the server has too; zero if it has none.
+        newest: Version,
     },
 }
 

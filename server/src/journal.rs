@@ -7,7 +7,7 @@ use sync_engine::chain::chain_next;
 use sync_engine::{Change, Content, DeviceId, Entry, Hash, Name, Node, NodeId, Rejection, Version};
 
 use crate::feed::Recent;
-use crate::store::{AccountKey, Draft, StoreError};
+use crate::store::{AccountKey, Draft, ENTRY_LEN, StoreError};
 
 /// The longest change as encoded, in bytes: an entry has to fit into a frame with room to spare.
 const CHANGE_LEN_MAX: usize = 512 * 1024;
@@ -19,6 +19,10 @@ pub(crate) struct JournalEnd<'d> {
     began: Version,
     head: Version,
     chain: Hash,
+    /// How many bytes its chunks have.
+    stored_bytes: u64,
+    /// How many bytes it may have.
+    quota_bytes: u64,
 }
 
 impl<'d> JournalEnd<'d> {
@@ -34,6 +38,21 @@ impl<'d> JournalEnd<'d> {
             began: row.head,
             head: row.head,
             chain: row.chain,
+            stored_bytes: row.stored_bytes,
+            quota_bytes: u64::MAX,
+        })
+    }
+
+    /// Opens it as [`JournalEnd::open`] does, for somebody who is held to a quota: what was set for the account, or this.
+    pub(crate) fn open_within(
+        draft: &'d dyn Draft,
+        account: AccountKey,
+        default_bytes: Option<u64>,
+    ) -> Result<Self, StoreError> {
+        let quota = draft.account(account)?.and_then(|row| row.quota_bytes);
+        Ok(Self {
+            quota_bytes: quota.or(default_bytes).unwrap_or(u64::MAX),
+            ..Self::open(draft, account)?
         })
     }
 
@@ -47,6 +66,9 @@ impl<'d> JournalEnd<'d> {
             Ok(effects) => effects,
             Err(rejection) => return Ok(Err(rejection)),
         };
+        if !self.has_room(change) {
+            return Ok(Err(Rejection::Quota));
+        }
         let entry = Entry {
             number: self.head.next(),
             device,
@@ -74,6 +96,19 @@ impl<'d> JournalEnd<'d> {
             self.draft.set_head(self.account, self.head, &self.chain)?;
         }
         Ok(self.head)
+    }
+
+    /// Tells whether the account has room for another entry. What is there can be moved until its entries alone fill the
+    /// quota, and deleted in any case.
+    fn has_room(&self, change: &Change) -> bool {
+        let entries = self.head.next().0.saturating_mul(ENTRY_LEN);
+        match change {
+            Change::Create { .. } | Change::Update { .. } => {
+                self.stored_bytes.saturating_add(entries) <= self.quota_bytes
+            }
+            Change::Move { .. } | Change::Mark { .. } => entries <= self.quota_bytes,
+            Change::Delete { .. } => true,
+        }
     }
 
     fn judge(&self, change: &Change) -> Result<Result<Effects, Rejection>, StoreError> {

@@ -21,7 +21,7 @@ mod rewind;
 pub use accept::{Origin, accept};
 pub use complete::complete;
 pub use record::record;
-pub use rewind::rewind;
+pub use rewind::{common_past, rewind};
 
 use crate::{Base, Node, NodeId, TreeError, Trees, Version};
 use alloc::collections::BTreeSet;

@@ -11,7 +11,7 @@ pub const PAUSE_MAX: Duration = Duration::from_secs(60);
 pub const ALIVE: Duration = Duration::from_secs(30);
 
 /// See the module's page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct Backoff {
     failures: u32,
 }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// One node's part in a [`Change::Move`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MoveTo {
     /// The node.
     pub id: NodeId,
@@ -21,7 +21,7 @@ pub struct MoveTo {
 }
 
 /// What a device asks for, and what an entry of the journal records.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Change {
     /// Makes a node with an id that was never used before.
     Create {
@@ -88,7 +88,7 @@ impl Change {
 }
 
 /// An accepted change in an account's journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entry {
     /// Its number: the one before plus one.
     pub number: Version,
@@ -101,7 +101,7 @@ pub struct Entry {
 }
 
 /// Why the server did not take a change. Nothing was changed by it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Rejection {
     /// The node is not at the version that the change was based on, or exists no more (nothing).
     Stale(Option<Version>),

@@ -14,11 +14,13 @@ pub mod id;
 pub mod name;
 pub mod node;
 pub mod observe;
+pub mod parts;
 pub mod plan;
 pub mod planted;
 pub mod rejection;
 pub mod session;
 pub mod time;
+pub mod trail;
 pub mod tree;
 pub mod trees;
 
@@ -29,11 +31,13 @@ pub use change::{Change, Entry, MoveTo, Rejection};
 pub use id::{DeviceId, Epoch, Hash, NodeId, Version};
 pub use name::{Name, NameError, RelPath};
 pub use node::{ConflictMark, Content, FileState, Kind, Node, Target, TargetError};
+pub use parts::{Parts, PartsError};
 pub use plan::{
     Brake, Folding, MoveCause, NameRules, Place, Plan, Policy, Record, Remark, Removals, Step, plan,
 };
 pub use planted::{Bug, planted};
 pub use rejection::{Reaction, react};
 pub use session::Session;
+pub use trail::{Point, Trail};
 pub use tree::{Tree, TreeError};
 pub use trees::{Base, Block, Trees};

@@ -23,7 +23,7 @@ pub struct Content {
 }
 
 /// What a file is, apart from where it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileState {
     /// The bytes.
     pub content: Content,
@@ -118,7 +118,7 @@ impl<'de> Deserialize<'de> for Target {
 }
 
 /// What a node is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// A regular file.
     File(FileState),
@@ -164,7 +164,7 @@ impl Kind {
 
 /// Marks a node as one side of an unresolved conflict. Resolving is an ordinary change that clears the mark or deletes
 /// the node that bears it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ConflictMark {
     /// The node that kept the name.
     pub with: NodeId,
@@ -179,7 +179,7 @@ pub struct ConflictMark {
 }
 
 /// Why there are two nodes where there was to be one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ConflictCause {
     /// Both sides changed the bytes of one node.
     BothEdited,
@@ -190,7 +190,7 @@ pub enum ConflictCause {
 }
 
 /// A node as a value: equal nodes are interchangeable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Node {
     /// The directory that it is in.
     pub parent: NodeId,

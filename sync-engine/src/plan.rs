@@ -39,7 +39,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// What the planner has to know of the device.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Policy {
     /// This device.
     pub device: DeviceId,
@@ -62,7 +62,7 @@ pub struct Policy {
 }
 
 /// Where a node is: its directory and its name there.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// The directory.
     pub parent: NodeId,
@@ -126,7 +126,7 @@ pub enum Record {
 }
 
 /// Why a node moves on disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum MoveCause {
     /// The server has it there.
     Remote,
@@ -136,7 +136,7 @@ pub enum MoveCause {
 }
 
 /// Something to do on disk, with what it expects to find there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Step {
     /// Puts a new file or symbolic link at a place that must be free.
     Fetch {
@@ -245,7 +245,7 @@ impl Step {
 }
 
 /// Something that people should be told of a merge. It is said in each plan until it is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Remark {
     /// The node was changed on the server and deleted here: it comes back.
     EditBeatDelete(NodeId),

@@ -4,7 +4,8 @@
 //! to recover: look again, plan again.
 //!
 //! Laws:
-//! - Only the trees, the cursor and whether a union is still to be made have to be remembered; all else is found anew.
+//! - Only the trees, the cursor, the trail and whether the bases are doubted have to be remembered; all else is found
+//!   anew.
 //! - A node that something is being done with, here or at the server, gets no order; whatever the shell took on for a
 //!   node it reports as done, failed or given back.
 //! - Nothing is written to the folder before all of it was looked at once, and nothing is planned before the remote tree
@@ -21,10 +22,13 @@ mod outbox;
 mod pace;
 mod proof;
 mod removals;
+mod room;
+mod search;
 mod state;
 mod steps;
 
 pub use commits::{Answered, Commit, Limits};
+pub use journal::SnapshotError;
 pub use lookback::Suspect;
 pub use proof::WaiterId;
 pub use state::Synced;
@@ -33,7 +37,8 @@ use crate::advance::{self, Delta};
 use crate::chain::Cursor;
 use crate::plan::{Brake, Plan, Policy, Record, Remark, Step, plan};
 use crate::time::Instant;
-use crate::{Block, Change, Content, Hash, Kind, Node, NodeId, TreeError, Trees, Version};
+use crate::trail::{Point, Trail};
+use crate::{Block, Change, Content, Hash, Kind, Node, NodeId, Parts, TreeError, Trees, Version};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -42,13 +47,14 @@ use outbox::Outbox;
 use pace::Pace;
 use proof::Proof;
 use removals::Removals;
+use search::Search;
 
 /// How often the trees are corrected and planned anew at once; more is done with the next plan.
 const ROUNDS_MAX: usize = 64;
 
 /// Which rows a shell has to save. What they hold is read from the session when they are saved, so that however often a
 /// node changes in between, it is written once.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Unsaved {
     /// The whole remote tree was forgotten before the rows of `remote` were made.
     pub forget_remote: bool,
@@ -62,12 +68,14 @@ pub struct Unsaved {
     pub local: BTreeSet<NodeId>,
     /// Rows of the blocks.
     pub blocked: BTreeSet<NodeId>,
-    /// The cursor, or whether a union is to be made.
+    /// The cursor, or whether the bases are doubted.
     pub facts: bool,
+    /// Points of the trail.
+    pub trail: BTreeSet<Version>,
 }
 
 /// What a shell has to hear after it has reported something or planned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Tell {
     /// A local node has another id from now on; what the shell knows of it goes along.
     Reidentified {
@@ -82,6 +90,9 @@ pub enum Tell {
     Brake(Option<Brake>),
     /// The server's journal is not the one that this device followed. Both sides are united, and nothing is deleted.
     Diverged,
+    /// The server is to be asked which of these points is the newest that its journal has. The answer has to come back with
+    /// [`Session::compared`].
+    Compare(Vec<Point>),
     /// The journal is to be asked for, from here on; from a snapshot, if there is no cursor.
     Pull(Option<Cursor>),
     /// What is known of the disk does not fit together: all of it is to be looked at again.
@@ -100,26 +111,27 @@ pub struct Orders {
 }
 
 /// What belongs to one connection to the server.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 struct Link {
     /// Whether the remote tree is up to date with what the server said at first.
     is_pulled: bool,
     /// The newest entry that the server has told of.
     head: Version,
-    snapshot: Vec<(NodeId, Version, Node)>,
+    snapshot: Parts,
+    /// The search for what its journal has in common with the one that was followed, until its tree is here.
+    search: Option<Search>,
 }
 
 /// See the module's page.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct Session {
     trees: Trees,
     cursor: Option<Cursor>,
-    /// Whether the bases are forgotten and a union is still to be made.
-    is_joining: bool,
+    trail: Trail,
+    /// Whether the bases may be another device's, or older than the folder.
+    is_doubted: bool,
     limits: Limits,
     link: Option<Link>,
-    /// Whether the tree that the server is about to send is an older one than was known.
-    is_put_back: bool,
     is_halted: bool,
     /// Whether all of the folder was looked at since the start.
     has_looked: bool,
@@ -150,14 +162,14 @@ pub struct Session {
 impl Session {
     /// Begins with what was remembered. Nothing is done before the folder was looked at and the server was heard.
     #[must_use]
-    pub fn new(trees: Trees, cursor: Option<Cursor>, is_joining: bool, limits: Limits, now: Instant) -> Self {
+    pub fn new(trees: Trees, cursor: Option<Cursor>, trail: Trail, limits: Limits, now: Instant) -> Self {
         Self {
             trees,
             cursor,
-            is_joining,
+            trail,
+            is_doubted: false,
             limits,
             link: None,
-            is_put_back: false,
             is_halted: false,
             has_looked: false,
             outbox: Outbox::default(),
@@ -287,7 +299,7 @@ impl Session {
             self.pace.found_nothing();
             self.holds.forget_needless();
         } else {
-            self.proof.disturb();
+            self.proof.retry();
         }
         self.unplaceable = plan.blocked;
         self.set_brake(plan.brake);

@@ -4,7 +4,7 @@ use core::ops::{Add, Sub};
 use core::time::Duration;
 
 /// A moment: how long ago the clock began. Only the time between two moments of one clock means anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct Instant(pub Duration);
 
 impl Add<Duration> for Instant {

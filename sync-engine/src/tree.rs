@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// A node in a tree with the version that the tree holds of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Item {
     /// The node.
     pub node: Arc<Node>,
@@ -17,7 +17,7 @@ pub struct Item {
 }
 
 /// See the module's page.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Tree {
     items: BTreeMap<NodeId, Item>,
     children: BTreeMap<NodeId, BTreeMap<Name, NodeId>>,

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// What server and disk last agreed on about one node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Base {
     /// The node as both had it.
     pub node: Arc<Node>,
@@ -21,7 +21,7 @@ pub struct Base {
 }
 
 /// Why this device cannot read or cannot hold a node. A blocked node is never taken for deleted.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Block {
     /// The disk refused to let it be read or written; the text is the system's reason.
     Unreadable(String),
@@ -52,7 +52,7 @@ pub enum Block {
 }
 
 /// See the module's page.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Trees {
     remote: Tree,
     synced: BTreeMap<NodeId, Base>,

@@ -8,8 +8,8 @@ use sync_engine::plan::{Folding, NameRules, Policy, Removals};
 use sync_engine::session::{Limits, Tell};
 use sync_engine::time::Instant;
 use sync_engine::{
-    CHAIN_START, Change, Cursor, DeviceId, Entry, Epoch, Hash, Kind, Name, Node, NodeId, Session, Trees,
-    Version, chain_next,
+    CHAIN_START, Change, Cursor, DeviceId, Entry, Epoch, Hash, Kind, Name, Node, NodeId, Point, Session,
+    Trail, Trees, Version, chain_next,
 };
 
 const NOW: Instant = Instant(Duration::ZERO);
@@ -40,8 +40,9 @@ fn session() -> Session {
         inline_len_max: 0,
         commit_len_aim: 1,
         changes_aim: 1,
+        tree_len_max: 1 << 20,
     };
-    let mut session = Session::new(Trees::new(), None, false, limits, NOW);
+    let mut session = Session::new(Trees::new(), None, Trail::default(), limits, NOW);
     session.looked();
     session.connected(EPOCH, START.version);
     session.snapshot(Vec::new(), START, true).unwrap();
@@ -85,7 +86,62 @@ fn a_store_of_another_epoch_is_asked_for_all_that_it_has() {
     assert_eq!(session.take_tells(), [Tell::Pull(Some(START))]);
     session.disconnected();
     session.connected(Epoch([2; 16]), START.version);
-    assert_eq!(session.take_tells(), [Tell::Diverged, Tell::Pull(None)]);
+    let Cursor { version, chain, .. } = START;
+    let points = [Point { version, chain }].into();
+    assert_eq!(session.take_tells(), [Tell::Diverged, Tell::Compare(points)]);
+    session.compared(START.version);
+    assert_eq!(session.take_tells(), [Tell::Pull(None)]);
+}
+
+#[test]
+fn nothing_is_forgotten_before_the_tree_of_a_server_that_was_put_back_is_here() {
+    let mut session = session();
+    session.put_back();
+    session.compared(Version::ZERO);
+    assert!(!session.follows() && !session.is_pulled());
+    // The connection is lost meanwhile: the next one begins where this one began.
+    session.disconnected();
+    session.connected(EPOCH, START.version);
+    let last = session.take_tells().pop();
+    assert_eq!(last, Some(Tell::Pull(Some(START))));
+}
+
+/// A session with a node that is the same here and on the server, and whose device is taken for a copy.
+fn doubted() -> Session {
+    let mut session = session();
+    assert!(session.follow(&entry(5), Origin::Foreign));
+    let Change::Create { id, node } = entry(5).change else {
+        panic!("it makes a node");
+    };
+    let seen = [(id, Some(node.into()))].into();
+    session.observed(seen, Vec::new(), NOW).unwrap();
+    rest(&mut session);
+    assert_eq!(session.trees().n_bases(), 1);
+    session.disconnected();
+    session.doubt();
+    session.connected(EPOCH, Version(5));
+    session
+}
+
+#[test]
+fn what_a_copied_device_remembers_is_no_base() {
+    let mut session = doubted();
+    session.followed(&chain_next(&CHAIN_START, &entry(5)), Version(5));
+    assert_eq!((session.trees().n_bases(), session.is_doubted()), (0, false));
+}
+
+#[test]
+fn what_is_remembered_of_before_the_server_was_put_back_stays_a_base() {
+    let mut session = doubted();
+    session.put_back();
+    session.compared(Version(5));
+    let Change::Create { id, node } = entry(5).change else {
+        panic!("it makes a node");
+    };
+    session
+        .snapshot([(id, Version(5), node)].into(), START, true)
+        .unwrap();
+    assert_eq!((session.trees().n_bases(), session.is_doubted()), (1, false));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! from outside: their commands, their output and the folders on disk.
 
 pub mod account;
+pub mod args;
 pub mod binaries;
 pub mod chaos;
 pub mod device;

@@ -259,6 +259,10 @@ pub fn honest(request: &Request, epoch: Epoch, nodes: &Nodes) -> Vec<Said> {
             request: *request,
             head,
         },
+        Request::Compare { request, .. } => Reply::Compared {
+            request: *request,
+            newest: Version::ZERO,
+        },
         Request::Devices { request } => Reply::Devices {
             request: *request,
             devices: Vec::new(),

@@ -14,7 +14,7 @@ use tui_client::notice::Notice;
 
 const FILE: &str = "home/file";
 const PATIENCE: Duration = Duration::from_secs(600);
-const N_SEEDS: u64 = 12;
+const N_SEEDS: u64 = 24;
 
 /// Two computers with one account.
 struct Pair {

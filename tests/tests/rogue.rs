@@ -5,7 +5,8 @@ use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use common::certificate::{Certificate, CertificateFiles};
 use common::codec::encode;
-use common::message::{Attachment, Reply, Request};
+use common::list::{PARTS_MAX, list_hash};
+use common::message::{Attachment, Cursor, Reply, Request};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -79,7 +80,7 @@ fn is_alive(device: &Device) -> Result<()> {
 fn names_that_lead_out_of_the_folder_are_not_even_read() -> Result<()> {
     let snapshot = Reply::Snapshot {
         nodes: vec![node(1, NodeId::ROOT, "PLACE-HOLDER", Kind::Dir)?],
-        cursor: common::message::Cursor {
+        cursor: Cursor {
             epoch: EPOCH,
             version: Version(1),
             chain: Hash([0; 32]),
@@ -148,7 +149,7 @@ fn a_tree_that_is_none_is_not_taken() -> Result<()> {
 fn bytes_that_are_not_what_was_said_and_sizes_that_cannot_be_hold_nothing_else_up() -> Result<()> {
     let fine = Bytes::from_static(b"fine");
     let long = Bytes::from(vec![7; 100_000]);
-    let all_over = common::list::list_hash(b"no list");
+    let all_over = list_hash(b"no list");
     let nodes = vec![
         node(
             1,
@@ -236,6 +237,103 @@ fn an_answer_without_end_is_hung_up_on() -> Result<()> {
         is_alive(&device)?;
     }
     Ok(())
+}
+
+/// One list whose parts are all one list, and so on, unfolds into more than any memory holds.
+#[test]
+fn lists_that_name_more_than_a_file_can_have_are_not_unfolded() -> Result<()> {
+    let mut lists: Vec<Bytes> = Vec::new();
+    let (mut part, mut len_bytes) = (Hash([5; 32]), 1_u64);
+    for depth in 1..=4 {
+        let mut bytes = vec![depth];
+        for _ in 0..PARTS_MAX {
+            bytes.extend_from_slice(&part.0);
+            bytes.extend_from_slice(&len_bytes.to_be_bytes());
+        }
+        len_bytes *= PARTS_MAX as u64;
+        part = list_hash(&bytes);
+        lists.push(bytes.into());
+    }
+    let top = part;
+    // Three levels of it say to be a file that fits on any disk.
+    let (third, third_len) = (list_hash(&lists[2]), (PARTS_MAX as u64).pow(3));
+    let nodes = vec![
+        node(1, NodeId::ROOT, "unfolds", file(third, third_len, 3))?,
+        node(2, NodeId::ROOT, "unfolds-more", file(top, len_bytes, 4))?,
+    ];
+    let (first, second) = (list_hash(&lists[0]), list_hash(&lists[1]));
+    let rogue = Rogue::start(script(nodes, move |request| {
+        let Request::Get { request, hashes } = request else {
+            return None;
+        };
+        let asked = lists.iter().filter(|list| hashes.contains(&list_hash(list)));
+        let attachments: Vec<_> = asked.map(|list| Attachment::list(list.clone())).collect();
+        let reply = Reply::Chunks {
+            request: *request,
+            missing: Vec::new(),
+            last: true,
+        };
+        Some(vec![Said::Reply(reply, attachments)])
+    }))?;
+    let home = tempfile::tempdir()?;
+    let device = victim(home.path(), &rogue)?;
+    device.wait_for("blocked", |event| {
+        event.is("blocked") && event.text("path") == "unfolds"
+    })?;
+    let below = |request: &Request| matches!(request, Request::Get { hashes, .. } if hashes.contains(&first));
+    let unfolded =
+        |request: &Request| matches!(request, Request::Get { hashes, .. } if hashes.contains(&second));
+    assert!(0 < rogue.n_heard(unfolded));
+    assert_eq!(rogue.n_heard(below), 0);
+    is_alive(&device)
+}
+
+#[test]
+fn a_tree_without_end_is_hung_up_on() -> Result<()> {
+    let rogue = Rogue::start(script(Vec::new(), move |request| {
+        let Request::Pull { .. } = request else {
+            return None;
+        };
+        let reply = Reply::Snapshot {
+            nodes: Vec::new(),
+            cursor: Cursor {
+                epoch: EPOCH,
+                version: Version(1),
+                chain: Hash([0; 32]),
+            },
+            last: false,
+        };
+        Some(vec![Said::Endless(reply, Vec::new())])
+    }))?;
+    let home = tempfile::tempdir()?;
+    let device = victim(home.path(), &rogue)?;
+    device.wait_for("error", |event| event.is("error"))?;
+    rogue.wait_cut()?;
+    is_alive(&device)
+}
+
+#[test]
+fn a_history_that_goes_on_and_brings_nothing_is_not_asked_for_again() -> Result<()> {
+    let rogue = Rogue::start(script(Vec::new(), |request| match request {
+        Request::Log { request, .. } | Request::History { request, .. } => {
+            let reply = Reply::History {
+                request: *request,
+                entries: Vec::new(),
+                more: true,
+            };
+            Some(vec![Said::Reply(reply, Vec::new())])
+        }
+        _ => None,
+    }))?;
+    let home = tempfile::tempdir()?;
+    let device = victim(home.path(), &rogue)?;
+    for (command, args) in [("log", &[][..]), ("history", &["never-there"])] {
+        let finished = device.command(command, args)?;
+        assert!(finished.code.is_some(), "{finished:?}");
+    }
+    let pages = |request: &Request| matches!(request, Request::Log { .. } | Request::History { .. });
+    assert_eq!(rogue.n_heard(pages), 2);
+    is_alive(&device)
 }
 
 /// Returns the epoch of a server, as any device learns it.

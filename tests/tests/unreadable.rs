@@ -39,6 +39,34 @@ fn give(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Writes tokens to files of a user, whose the directories on the way are too.
+fn write_all(device: &Device, tokens: &mut Tokens, paths: &[&str]) -> Result<()> {
+    for path in paths {
+        let file = device.path(path);
+        tokens.write(&file)?;
+        for made in file.ancestors().take_while(|made| *made != device.folder) {
+            give(made)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a server with an account of two devices, the first of which is a user's.
+fn world_of_a_user() -> Result<(World, Device, Device)> {
+    let mut world = World::start()?;
+    let mut first = of_a_user(&world, "a")?;
+    first.start()?;
+    first.wait_synced()?;
+    let second = second_of(&mut world, &first)?;
+    Ok((world, first, second))
+}
+
+/// Makes another device of an account that a device has made.
+fn second_of(world: &mut World, first: &Device) -> Result<Device> {
+    world.adopt(first)?;
+    world.device("b")
+}
+
 /// Returns the paths that a device lists as blocked.
 fn blocked(device: &Device) -> Result<Vec<String>> {
     let status = device.json("status", &[])?;
@@ -56,26 +84,10 @@ fn blocked(device: &Device) -> Result<Vec<String>> {
 
 #[test]
 fn what_cannot_be_read_any_more_is_not_deleted_and_goes_on_when_it_can() -> Result<()> {
-    let mut world = World::start()?;
-    let mut first = of_a_user(&world, "a")?;
-    first.start()?;
-    first.wait_synced()?;
-    world.adopt(&first)?;
-    let second = world.device("b")?;
+    let (world, mut first, second) = world_of_a_user()?;
     let mut tokens = Tokens::new();
-    for path in ["secret.txt", "box/inside.txt", "box/deep/down.txt", "open.txt"] {
-        tokens.write(&first.path(path))?;
-    }
-    for path in [
-        "box/deep/down.txt",
-        "box/deep",
-        "box/inside.txt",
-        "box",
-        "secret.txt",
-        "open.txt",
-    ] {
-        give(&first.path(path))?;
-    }
+    let paths = ["secret.txt", "box/inside.txt", "box/deep/down.txt", "open.txt"];
+    write_all(&first, &mut tokens, &paths)?;
     let before = settle(&[&first, &second])?;
 
     set_mode(&first.path("secret.txt"), 0o000)?;
@@ -117,11 +129,11 @@ fn a_new_file_that_cannot_be_read_is_listed_and_arrives_when_it_can() -> Result<
     let mut world = World::start()?;
     let mut first = of_a_user(&world, "a")?;
     let mut tokens = Tokens::new();
-    for path in ["closed.txt", "shut/inside.txt", "open.txt"] {
-        tokens.write(&first.path(path))?;
-        give(&first.path(path))?;
-    }
-    give(&first.path("shut"))?;
+    write_all(
+        &first,
+        &mut tokens,
+        &["closed.txt", "shut/inside.txt", "open.txt"],
+    )?;
     set_mode(&first.path("closed.txt"), 0o000)?;
     set_mode(&first.path("shut"), 0o000)?;
     first.launch()?;
@@ -129,8 +141,7 @@ fn a_new_file_that_cannot_be_read_is_listed_and_arrives_when_it_can() -> Result<
         event.is("blocked") && event.text("path") == "closed.txt"
     })?;
     first.wait_synced()?;
-    world.adopt(&first)?;
-    let second = world.device("b")?;
+    let second = second_of(&mut world, &first)?;
     settle_apart(&[&first, &second], |trees| {
         trees[1].contains_key(b"open.txt".as_slice())
     })?;
@@ -143,12 +154,7 @@ fn a_new_file_that_cannot_be_read_is_listed_and_arrives_when_it_can() -> Result<
 
 #[test]
 fn a_directory_that_cannot_be_written_to_holds_up_only_what_is_for_it() -> Result<()> {
-    let mut world = World::start()?;
-    let mut first = of_a_user(&world, "a")?;
-    first.start()?;
-    first.wait_synced()?;
-    world.adopt(&first)?;
-    let second = world.device("b")?;
+    let (world, first, second) = world_of_a_user()?;
     let mut tokens = Tokens::new();
     tokens.write(&second.path("box/old.txt"))?;
     settle(&[&first, &second])?;
@@ -172,9 +178,7 @@ fn pipes_sockets_and_links_that_lead_nowhere_hold_nothing_up() -> Result<()> {
     let mut world = World::start()?;
     let mut first = of_a_user(&world, "a")?;
     let mut tokens = Tokens::new();
-    tokens.write(&first.path("box/file.txt"))?;
-    give(&first.path("box"))?;
-    give(&first.path("box/file.txt"))?;
+    write_all(&first, &mut tokens, &["box/file.txt"])?;
     mknodat(
         CWD,
         first.path("box/pipe"),
@@ -188,8 +192,7 @@ fn pipes_sockets_and_links_that_lead_nowhere_hold_nothing_up() -> Result<()> {
     symlink("/etc", first.path("etc"))?;
     first.launch()?;
     first.wait_synced()?;
-    world.adopt(&first)?;
-    let second = world.device("b")?;
+    let second = second_of(&mut world, &first)?;
     settle_apart(&[&first, &second], |trees| trees[1].len() == 5)?;
     assert_eq!(blocked(&first)?, ["box/pipe", "box/socket"]);
     // The second deletes the directory: what the first cannot carry stays, and so does the directory, which is said.

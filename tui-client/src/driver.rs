@@ -13,6 +13,7 @@ mod inbox;
 pub mod memory;
 mod orders;
 mod paging;
+mod pieces;
 mod questions;
 mod restore;
 mod stash;
@@ -33,7 +34,7 @@ use common::message::{Attachment, RequestId};
 use common::tls::Trust;
 use sync_engine::plan::Folding;
 use sync_engine::session::WaiterId;
-use sync_engine::{DeviceId, NodeId, Session, Trees, time};
+use sync_engine::{DeviceId, NodeId, Session, Trail, Trees, time};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -84,6 +85,8 @@ pub struct Setup {
     pub trees: Trees,
     /// The remembered single values.
     pub facts: Facts,
+    /// The points of the journal that were passed.
+    pub trail: Trail,
     /// What a power cut may have undone of that.
     pub firmness: Firmness,
     /// The eyes, already looking.
@@ -106,8 +109,6 @@ pub struct Setup {
     pub failing: watch::Sender<Option<Exit>>,
     /// The longest time between two full looks.
     pub interval: Duration,
-    /// Whether the account's bases are lost and a union has to be made.
-    pub joining: bool,
 }
 
 /// See the module's page.
@@ -193,8 +194,13 @@ impl Driver {
             cursor,
             generation,
             protected_ms,
+            doubted,
             ..
         } = setup.facts;
+        let mut session = Session::new(setup.trees, cursor, setup.trail, turn::LIMITS, since(began));
+        if doubted {
+            session.doubt();
+        }
         Self {
             root: setup.root,
             folder: setup.folder,
@@ -203,7 +209,7 @@ impl Driver {
             account: setup.account,
             endpoint: setup.endpoint,
             folding: setup.folding,
-            session: Session::new(setup.trees, cursor, setup.joining, turn::LIMITS, since(began)),
+            session,
             began,
             generation,
             protected_ms,
@@ -274,9 +280,8 @@ impl Driver {
         let mut facts = Facts {
             cursor: self.session.cursor(),
             generation: self.generation,
-            next_generation: None,
             protected_ms: self.protected_ms,
-            joining: self.session.is_joining(),
+            doubted: self.session.is_doubted(),
             ..Facts::default()
         };
         self.firmness.enter(&mut facts);

@@ -22,3 +22,4 @@ pub mod signal;
 pub mod socket;
 pub mod state;
 pub mod transfer;
+pub mod words;

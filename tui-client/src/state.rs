@@ -28,7 +28,7 @@ use common::message::Cursor;
 use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Deserialize, Serialize};
 use sync_engine::tree::Item;
-use sync_engine::{Base, Block, Hash, Node, NodeId, Trees};
+use sync_engine::{Base, Block, Hash, Node, NodeId, Trail, Trees, Version};
 
 use crate::control::LogItem;
 pub use error::StateError;
@@ -52,6 +52,8 @@ pub struct Loaded {
     pub trees: Trees,
     /// The prints, in the order of the ids.
     pub prints: Vec<(NodeId, Vec<u8>)>,
+    /// The points of the journal that were passed.
+    pub trail: Trail,
     /// The single values.
     pub facts: Facts,
     /// The newest changes, oldest first.
@@ -71,6 +73,7 @@ impl Loaded {
         Self {
             trees: Trees::new(),
             prints: Vec::new(),
+            trail: Trail::default(),
             facts: Facts::default(),
             feed: Vec::new(),
             origin,
@@ -101,12 +104,11 @@ pub struct Facts {
     pub cursor: Option<Cursor>,
     /// The generation that the last `Welcome` confirmed; zeros at first.
     pub generation: [u8; 16],
-    /// The generation that was presented and not yet confirmed. It is saved durably before it is sent.
-    pub next_generation: Option<[u8; 16]>,
     /// When everything here was last on the server, in milliseconds since 1970.
     pub protected_ms: Option<u64>,
-    /// Whether the bases are forgotten and a union is still to be made.
-    pub joining: bool,
+    /// Whether the bases may be another device's, or older than the folder.
+    #[serde(default)]
+    pub doubted: bool,
     /// The start of the computer in which this was saved, where the system tells.
     #[serde(default)]
     pub boot: Option<String>,
@@ -160,6 +162,8 @@ pub struct Delta {
     pub blocked: Vec<(NodeId, Option<Block>)>,
     /// The chunks of files that have more than one.
     pub chunks: Vec<(NodeId, Option<Vec<ChunkRow>>)>,
+    /// Changes to the trail.
+    pub trail: Vec<(Version, Option<Hash>)>,
     /// The single values, if any of them changed.
     pub facts: Option<Facts>,
     /// New changes for the feed, oldest first.

@@ -4,4 +4,5 @@
 
 pub mod compress;
 pub mod download;
+pub mod space;
 pub mod upload;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use sync_engine::node::ConflictCause;
 use sync_engine::{
     Change, ConflictMark, Content, DeviceId, Entry, Epoch, FileState, Hash, Kind, MoveTo, Name, Node, NodeId,
-    Rejection, Target, Version,
+    Point, Rejection, Target, Version,
 };
 
 const AGENT: &str = "holdfast 0.1.0";
@@ -25,6 +25,13 @@ fn node_id(n: u8) -> NodeId {
 
 fn hash(n: u8) -> Hash {
     Hash([n; 32])
+}
+
+fn point(number: u64, n: u8) -> Point {
+    Point {
+        version: Version(number),
+        chain: hash(n),
+    }
 }
 
 fn name(bytes: &[u8]) -> Name {
@@ -224,6 +231,10 @@ pub(crate) fn requests() -> Vec<Request> {
         Request::RevokeDevice { request: 10, device },
         Request::ReplaceId { request: 11 },
         Request::Ping { request: u64::MAX },
+        Request::Compare {
+            request: 12,
+            points: vec![point(300, 1), point(2, 2)],
+        },
     ]
 }
 
@@ -354,6 +365,10 @@ pub(crate) fn replies() -> Vec<Reply> {
         request: 11,
         head: Version(12),
     });
+    replies.push(Reply::Compared {
+        request: 12,
+        newest: Version(2),
+    });
     replies
 }
 
@@ -374,7 +389,8 @@ fn all_are_shown(request: &Request, reply: &Reply) {
         | Request::RenameDevice { .. }
         | Request::RevokeDevice { .. }
         | Request::ReplaceId { .. }
-        | Request::Ping { .. } => (),
+        | Request::Ping { .. }
+        | Request::Compare { .. } => (),
     }
     match reply {
         Reply::Welcome(_)
@@ -392,6 +408,7 @@ fn all_are_shown(request: &Request, reply: &Reply) {
         | Reply::NewId { .. }
         | Reply::Done { .. }
         | Reply::Failed { .. }
-        | Reply::Pong { .. } => (),
+        | Reply::Pong { .. }
+        | Reply::Compared { .. } => (),
     }
 }

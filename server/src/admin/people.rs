@@ -24,7 +24,7 @@ pub(super) fn list_accounts(store: &Store) -> Result<(), Trouble> {
             account.key.0,
             shown_time(account.created_ms),
             account.head,
-            account.stored_bytes,
+            account.used_bytes(),
             Quota(account.quota_bytes)
         ))?;
     }
@@ -66,7 +66,8 @@ pub(super) fn set_quota(store: &Store, account: &AccountRow, quota: Quota) -> Re
         .map_err(Trouble::from)?;
     print_line(&format!(
         "account={} bytes={} quota={quota}",
-        account.key.0, account.stored_bytes
+        account.key.0,
+        account.used_bytes()
     ))
 }
 

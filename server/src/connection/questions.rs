@@ -4,7 +4,7 @@ use bytes::Bytes;
 use common::identity::AccountId;
 use common::limits::FRAME_LEN_AIM;
 use common::message::{At, Attachment, AttachmentHead, Device, Failure, Reply, Request, RequestId};
-use sync_engine::{DeviceId, Hash, NodeId, Version};
+use sync_engine::{DeviceId, Hash, NodeId, Point, Version};
 
 use super::ConnectionError;
 use super::outbox::Outbox;
@@ -35,6 +35,7 @@ impl Outbox {
             Request::RevokeDevice { request, device } => self.revoke(request, device).await,
             Request::ReplaceId { request } => self.replace_id(request).await,
             Request::Ping { request } => self.ping(request).await,
+            Request::Compare { request, points } => self.compare(request, points).await,
             Request::Hello(_) | Request::Commit { .. } | Request::Put { .. } => {
                 Err(ConnectionError::OutOfTurn("a message that is no question"))
             }
@@ -246,6 +247,22 @@ impl Outbox {
     async fn ping(&mut self, request: RequestId) -> Result<(), ConnectionError> {
         let head = self.who.feed.head();
         self.writer.send(Reply::Pong { request, head }).await
+    }
+
+    async fn compare(&mut self, request: RequestId, points: Vec<Point>) -> Result<(), ConnectionError> {
+        let account = self.account();
+        let newest = self
+            .house
+            .read(move |records| {
+                for Point { version, chain } in points {
+                    if records.chain(account, version)? == Some(chain) {
+                        return Ok(version);
+                    }
+                }
+                Ok(Version::ZERO)
+            })
+            .await?;
+        self.writer.send(Reply::Compared { request, newest }).await
     }
 
     async fn fail(&mut self, request: RequestId, failure: Failure) -> Result<(), ConnectionError> {

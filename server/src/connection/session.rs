@@ -129,7 +129,8 @@ impl Inbox {
             | Request::Devices { .. }
             | Request::RenameDevice { .. }
             | Request::RevokeDevice { .. }
-            | Request::ReplaceId { .. } => Ok(Pending::Question(message)),
+            | Request::ReplaceId { .. }
+            | Request::Compare { .. } => Ok(Pending::Question(message)),
         }
     }
 

@@ -14,6 +14,9 @@ pub(crate) struct AccountKey(pub(crate) i64);
 /// The SHA-256 of a device's public key, as TLS shows it.
 pub(crate) type KeyHash = [u8; 32];
 
+/// What an entry of the journal counts for an account's quota, in bytes: about what its rows take in the database.
+pub(crate) const ENTRY_LEN: u64 = 512;
+
 /// An account.
 #[derive(Debug, Clone)]
 pub(crate) struct AccountRow {
@@ -29,6 +32,18 @@ pub(crate) struct AccountRow {
     pub(crate) stored_bytes: u64,
     /// How many it may have, if that was set for this account.
     pub(crate) quota_bytes: Option<u64>,
+}
+
+impl AccountRow {
+    /// Returns how many bytes its entries count.
+    pub(crate) fn entries_bytes(&self) -> u64 {
+        self.head.0.saturating_mul(ENTRY_LEN)
+    }
+
+    /// Returns how many bytes it has in all, as they are held against its quota.
+    pub(crate) fn used_bytes(&self) -> u64 {
+        self.stored_bytes.saturating_add(self.entries_bytes())
+    }
 }
 
 /// A device.

@@ -172,13 +172,10 @@ impl Room {
             Some(room) => room,
             None => {
                 let row = draft.account(self.account)?;
-                let quota = row
-                    .as_ref()
-                    .and_then(|row| row.quota_bytes)
-                    .or(self.default_bytes);
-                let stored = row.map_or(0, |row| row.stored_bytes);
-                let room = quota.map_or(i64::MAX, |quota| {
-                    i64::try_from(quota.saturating_sub(stored)).unwrap_or(i64::MAX)
+                let quota = row.as_ref().and_then(|row| row.quota_bytes);
+                let used = row.map_or(0, |row| row.used_bytes());
+                let room = quota.or(self.default_bytes).map_or(i64::MAX, |quota| {
+                    i64::try_from(quota.saturating_sub(used)).unwrap_or(i64::MAX)
                 });
                 *self.found.insert(room)
             }

@@ -19,15 +19,7 @@ fn large(n_chunks: u32) -> (Vec<Attachment>, Vec<Attachment>, Content) {
     }
     let (rest, content) = builder.finish().unwrap();
     lists.extend(rest);
-    let list = |list: common::list::List| {
-        attachment(
-            list.hash,
-            Form::List,
-            Encoding::Plain,
-            list.bytes.len(),
-            list.bytes,
-        )
-    };
+    let list = |list: common::list::List| Attachment::list(list.bytes.into());
     (chunks, lists.into_iter().map(list).collect(), content)
 }
 

@@ -1,9 +1,9 @@
 //! Every file of a store, deleted, cut short and with a flipped byte: either `server verify` says what is damaged, or
 //! nothing is. The server that starts on it refuses clearly, or serves what is whole; it never gives out other bytes.
 
-use crate::client::{Client, attachment, dir, file, name, node_id, plain, small};
+use crate::client::{Client, dir, file, name, node_id, plain, small};
 use common::list::ListBuilder;
-use common::message::{Attachment, Encoding, Form, Reply, Request};
+use common::message::{Attachment, Form, Reply, Request};
 use server::{Options, Server};
 use std::collections::BTreeMap;
 use std::fs;
@@ -143,15 +143,7 @@ fn large() -> (Vec<Attachment>, Content) {
     }
     let (rest, content) = builder.finish().unwrap();
     lists.extend(rest);
-    let list = |list: common::list::List| {
-        attachment(
-            list.hash,
-            Form::List,
-            Encoding::Plain,
-            list.bytes.len(),
-            list.bytes,
-        )
-    };
+    let list = |list: common::list::List| Attachment::list(list.bytes.into());
     all.extend(lists.into_iter().map(list));
     (all, content)
 }

@@ -2,9 +2,9 @@
 
 use crate::client::{TestServer, dir, file, name, node_id, plain, small};
 use common::list::empty_content;
-use common::message::{Cursor, Outcome, Pushed, Reply, Role};
+use common::message::{Cursor, Outcome, Pushed, Reply, Request, Role};
 use sync_engine::chain::chain_next;
-use sync_engine::{Change, Epoch, Hash, MoveTo, NodeId, Rejection, Version};
+use sync_engine::{Change, Epoch, Hash, MoveTo, NodeId, Point, Rejection, Version};
 
 const ROOT: NodeId = NodeId::ROOT;
 
@@ -230,6 +230,33 @@ async fn a_cursor_that_is_not_of_this_journal_diverges() {
 }
 
 #[tokio::test]
+async fn the_newest_point_that_both_journals_have_is_found() {
+    let server = TestServer::start().await;
+    let mut client = server.register().await;
+    let (_, start) = client.snapshot().await;
+    client.commit_ok(vec![dir(1, ROOT, "d"), dir(2, ROOT, "e")]).await;
+    let Reply::Entries { chain, .. } = client.pull(Some(start)).await else {
+        panic!("there are entries")
+    };
+    let point = |number, chain| Point {
+        version: Version(number),
+        chain,
+    };
+    let (ours, beginning) = (point(2, chain), point(0, start.chain));
+    let (lost, other) = (point(3, chain), point(1, chain));
+    for (points, newest) in [
+        (vec![lost, ours, other, beginning], Version(2)),
+        (vec![lost, other, beginning], Version::ZERO),
+        (vec![lost], Version::ZERO),
+        (vec![], Version::ZERO),
+    ] {
+        let request = 7;
+        client.send(Request::Compare { request, points }).await;
+        assert_eq!(client.next().await, Reply::Compared { request, newest });
+    }
+}
+
+#[tokio::test]
 async fn a_snapshot_has_parents_before_children() {
     let server = TestServer::start().await;
     let mut client = server.register().await;
@@ -260,9 +287,7 @@ async fn pipelined_commits_are_answered_in_order_each_after_its_entries() {
     client.snapshot().await;
     for n in 1..=200_u64 {
         let changes = vec![dir(n, ROOT, &n.to_string())];
-        client
-            .send(common::message::Request::Commit { request: n, changes })
-            .await;
+        client.send(Request::Commit { request: n, changes }).await;
     }
     let (mut pushed_to, mut answered) = (0, 0);
     while answered < 200 {

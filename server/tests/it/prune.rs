@@ -1,10 +1,10 @@
 //! Room: `server prune` beside a server that runs, and killed while it works; and how much an account may keep.
 
-use crate::client::{Client, TestServer, file, node_id, plain, small};
+use crate::client::{Client, TestServer, dir, file, name, node_id, plain, small};
 use common::message::{Failure, Outcome, Reply};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
-use sync_engine::{Change, Hash, NodeId, Rejection, Version};
+use sync_engine::{Change, Hash, MoveTo, NodeId, Rejection, Version};
 
 const ROOT: NodeId = NodeId::ROOT;
 
@@ -200,7 +200,7 @@ async fn an_account_keeps_no_more_than_its_quota_and_others_are_not_touched_by_t
     prints(
         &run(&server, &["account", "list"]),
         0,
-        &["account=1", "bytes=40000 quota=default"],
+        &["account=1", "bytes=41536 quota=default"],
     );
     prints(
         &run(&server, &["account", "quota", "1", "1M"]),
@@ -212,7 +212,7 @@ async fn an_account_keeps_no_more_than_its_quota_and_others_are_not_touched_by_t
     prints(
         &run(&server, &["account", "quota", "1", "default"]),
         0,
-        &["bytes=60000 quota=default"],
+        &["bytes=62048 quota=default"],
     );
     assert!(full(client.put(&[plain(&bytes(8))]).await));
     // Pruning makes room.
@@ -220,7 +220,44 @@ async fn an_account_keeps_no_more_than_its_quota_and_others_are_not_touched_by_t
     prints(&run(&server, &drop_deleted), 0, &["given_up=2"]);
     prints(&run(&server, &drop_deleted), 0, &["dropped=2"]);
     assert!(!full(client.put(&[plain(&bytes(8))]).await));
-    prints(&run(&server, &["account", "list"]), 0, &["bytes=40000"]);
+    prints(&run(&server, &["account", "list"]), 0, &["bytes=42048"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_made_without_any_bytes_counts_too_and_can_be_deleted_when_the_quota_is_full() {
+    let server = TestServer::start_with(|options| options.limits.quota_bytes = Some(6 * 512)).await;
+    let mut client = server.register().await;
+    client.snapshot().await;
+    let made: Vec<Change> = (1..=5).map(|n| dir(n, ROOT, &format!("d{n}"))).collect();
+    let outcomes = client.commit(made).await;
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| matches!(outcome, Outcome::Accepted(_)))
+    );
+    let moved = |n: u64, base: u64| Change::Move {
+        moves: vec![MoveTo {
+            id: node_id(n),
+            base: Version(base),
+            parent: ROOT,
+            name: name(&format!("moved {n}")),
+        }],
+    };
+    let delete = Change::Delete {
+        id: node_id(3),
+        base: Version(3),
+    };
+    let changes = vec![
+        moved(1, 1),
+        dir(6, ROOT, "one more"),
+        moved(2, 2),
+        delete,
+        moved(2, 2),
+    ];
+    let outcomes = client.commit(changes).await;
+    let full = Outcome::Rejected(Rejection::Quota);
+    let taken = |n: u64| Outcome::Accepted(Version(n));
+    assert_eq!(outcomes, [taken(6), full.clone(), full.clone(), taken(7), full]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

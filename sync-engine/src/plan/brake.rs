@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 const REMOVALS_FREE: usize = 50;
 
 /// Says what waits for a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Brake {
     /// How many nodes would be removed, with those that were lately.
     pub removals: usize,
@@ -18,7 +18,7 @@ pub struct Brake {
 }
 
 /// What is known of removals besides the trees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct Removals {
     /// How many nodes this device has had removed from the account lately: a large removal that is seen bit by bit is one.
     pub n_lately: usize,

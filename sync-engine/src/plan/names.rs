@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use unicode_normalization::UnicodeNormalization;
 
 /// Which names a disk can hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NameRules {
     /// Every name.
     Unix,
@@ -15,7 +15,7 @@ pub enum NameRules {
 }
 
 /// Which differing names are one name to a disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Folding {
     /// None: names are bytes.
     None,

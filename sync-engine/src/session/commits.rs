@@ -6,13 +6,14 @@ use crate::advance::Origin;
 use crate::plan::{Policy, is_moving_name};
 use crate::time::Instant;
 use crate::{Block, Change, Content, Hash, Node, NodeId, Reaction, Rejection, Trees, Version, react};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// What one change takes in a frame besides its content, about, in bytes.
 const CHANGE_LEN: usize = 160;
 
 /// The limits of the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// A content up to this size travels inside its commit, in bytes.
     pub inline_len_max: u64,
@@ -20,6 +21,8 @@ pub struct Limits {
     pub commit_len_aim: usize,
     /// So many changes go into one commit: enough to share a flush, few enough to keep the pipeline full.
     pub changes_aim: usize,
+    /// No larger tree is taken from a server, in bytes as [`Parts`](crate::Parts) counts them.
+    pub tree_len_max: usize,
 }
 
 /// Changes to be sent as one commit.
@@ -47,7 +50,11 @@ impl Session {
     pub(super) fn order_commit(&mut self, change: Change) -> Option<(NodeId, Content)> {
         change.ids().for_each(|id| self.holds.take(id));
         let wanting = self.wanting(&change);
-        if let Some((id, _)) = wanting {
+        if let Some((id, content)) = wanting {
+            if !self.holds.may_have_room(id, content.size_bytes) {
+                self.wait_for_room(id);
+                return None;
+            }
             self.uploading.insert(id);
         }
         match wanting {
@@ -57,6 +64,13 @@ impl Session {
                 None
             }
         }
+    }
+
+    /// Lets a change wait, since the server has no room for its content.
+    fn wait_for_room(&mut self, id: NodeId) {
+        self.uploading.remove(&id);
+        self.holds.wait_for_room(id);
+        self.pace.want();
     }
 
     /// Tells whether a content travels inside its commit.
@@ -96,6 +110,10 @@ impl Session {
                 continue;
             }
             if let Some((id, content)) = self.wanting(&change) {
+                if !self.holds.may_have_room(id, content.size_bytes) {
+                    self.wait_for_room(id);
+                    continue;
+                }
                 match attach(content.hash) {
                     Some(attached_len) => {
                         len += attached_len;
@@ -116,8 +134,13 @@ impl Session {
 
     /// Notes that changes were sent with this number.
     pub fn sent(&mut self, request: u64, changes: Vec<Change>) {
-        let origin = Origin::Planned;
-        self.outbox.sent(request, Sent { changes, origin });
+        let brought = changes.iter().filter_map(|change| self.wanting(change));
+        let sent = Sent {
+            brought: brought.map(|(id, content)| (id, content.size_bytes)).collect(),
+            changes,
+            origin: Origin::Planned,
+        };
+        self.outbox.sent(request, sent);
     }
 
     /// Notes that changes were sent that a person ordered. What they do to the folder is planned when they are taken.
@@ -126,8 +149,12 @@ impl Session {
             .iter()
             .flat_map(Change::ids)
             .for_each(|id| self.holds.take(id));
-        let origin = Origin::Foreign;
-        self.outbox.sent(request, Sent { changes, origin });
+        let sent = Sent {
+            changes,
+            brought: BTreeMap::new(),
+            origin: Origin::Foreign,
+        };
+        self.outbox.sent(request, sent);
         self.proof.disturb();
     }
 
@@ -147,6 +174,7 @@ impl Session {
         if self.heals.remove(&id).is_some() {
             self.uploading.remove(&id);
         }
+        self.holds.found_room(self.size_bytes(id));
         self.on_server.insert(content);
         self.holds.release(id);
         self.disturb();
@@ -160,8 +188,21 @@ impl Session {
         // What the server has lost it asks for again with the next connection.
         self.heals.remove(&id);
         self.uploading.remove(&id);
-        self.holds.fail(id, now, block);
-        self.proof.disturb();
+        let size_bytes = self.size_bytes(id);
+        match block {
+            Some(block @ (Block::NoSpace | Block::Quota)) => {
+                self.holds.fail_for_room(id, size_bytes, block, now);
+            }
+            block => self.holds.fail(id, now, block),
+        }
+        self.proof.retry();
+        self.pace.want();
+    }
+
+    /// How long a file is as it was seen last, in bytes.
+    fn size_bytes(&self, id: NodeId) -> u64 {
+        let file = self.trees.local().node(id).and_then(|node| node.kind.file());
+        file.map_or(0, |file| file.content.size_bytes)
     }
 
     /// Gives a node back whose content will not be sent; a new plan sees to it.
@@ -185,12 +226,18 @@ impl Session {
         now: Instant,
         policy: &Policy,
     ) -> Option<Answered> {
-        let changes = self.outbox.answered(request)?;
+        let Sent { changes, brought, .. } = self.outbox.answered(request)?;
         let mut answered = Answered::default();
         for (change, outcome) in changes.iter().zip(outcomes) {
             match outcome {
                 Ok(_) => {
                     for id in change.ids() {
+                        if brought
+                            .get(&id)
+                            .is_some_and(|size_bytes| self.holds.found_room(*size_bytes))
+                        {
+                            self.pace.want();
+                        }
                         self.holds.succeed(id);
                         self.uploading.remove(&id);
                     }
@@ -227,18 +274,35 @@ impl Session {
             Reaction::Block(_, reason) => block = Some(reason),
         }
         for id in change.ids() {
-            self.holds.fail(id, now, block.clone());
             self.uploading.remove(&id);
+            match (&block, change.content()) {
+                (Some(block @ Block::Quota), Some((_, content))) => {
+                    self.holds
+                        .fail_for_room(id, content.size_bytes, block.clone(), now);
+                }
+                _ => self.holds.fail(id, now, block.clone()),
+            }
         }
     }
 
-    /// Notes that the server could not carry out a commit, and why.
+    /// Notes that the server could not carry out a commit, and why. Of one for which it had no room, what brings no
+    /// contents is planned again without those.
     pub fn commit_failed(&mut self, request: u64, block: &Block, now: Instant) {
-        let changes = self.outbox.answered(request).unwrap_or_default();
+        let Some(Sent { changes, brought, .. }) = self.outbox.answered(request) else {
+            return;
+        };
+        let is_for_room = *block == Block::NoSpace && !brought.is_empty();
         for id in changes.iter().flat_map(Change::ids) {
-            self.holds.fail(id, now, Some(block.clone()));
             self.uploading.remove(&id);
+            match brought.get(&id) {
+                Some(size_bytes) if is_for_room => {
+                    self.holds.fail_for_room(id, *size_bytes, block.clone(), now);
+                }
+                None if is_for_room => self.holds.release(id),
+                Some(_) | None => self.holds.fail(id, now, Some(block.clone())),
+            }
         }
+        self.pace.want();
     }
 }
 

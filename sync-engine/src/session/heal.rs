@@ -30,6 +30,7 @@ impl Session {
             .heals
             .iter()
             .filter(|(id, _)| !self.holds.held().contains(id))
+            .filter(|(id, content)| self.holds.may_have_room(**id, content.size_bytes))
             .map(|(id, content)| (*id, *content))
             .collect();
         for (id, _) in &free {
@@ -46,7 +47,7 @@ mod tests {
     use super::super::Limits;
     use super::*;
     use crate::time::Instant;
-    use crate::{FileState, Kind, Name, Node, Trees};
+    use crate::{FileState, Kind, Name, Node, Trail, Trees};
     use core::time::Duration;
 
     fn session(content: Content) -> Session {
@@ -67,8 +68,9 @@ mod tests {
             inline_len_max: 0,
             commit_len_aim: 1,
             changes_aim: 1,
+            tree_len_max: 1 << 20,
         };
-        Session::new(trees, None, false, limits, Instant(Duration::ZERO))
+        Session::new(trees, None, Trail::default(), limits, Instant(Duration::ZERO))
     }
 
     const ID: NodeId = NodeId([1; 16]);

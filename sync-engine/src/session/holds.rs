@@ -1,6 +1,7 @@
-//! Nodes that the planner has to leave alone for now: those that something is being done with, and those whose last try
-//! failed and that wait for their next.
+//! Nodes that the planner has to leave alone for now: those that something is being done with, those whose last try
+//! failed and that wait for their next, and those that wait until the server has room for their contents.
 
+use super::room::Room;
 use crate::time::Instant;
 use crate::{Block, NodeId};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -14,21 +15,37 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// So many tries make a failure one that a person has to see to.
 const HOPELESS_TRIES: u32 = 3;
 
+/// Until when a node is left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Rest {
+    /// It may be tried.
+    Over,
+    /// Until then.
+    Until(Instant),
+    /// Until the server has room, or until it is its turn to ask whether there is.
+    ForRoom,
+}
+
 /// A node whose last tries failed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 struct Failing {
     tries: u32,
-    due: Instant,
-    resting: bool,
+    rest: Rest,
     block: Option<Block>,
 }
 
+/// Returns how long to wait after so many tries.
+pub(super) fn pause(tries: u32) -> Duration {
+    PAUSE_MIN.saturating_mul(1 << tries.min(16)).min(PAUSE_MAX)
+}
+
 /// See the module's page.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub(super) struct Holds {
     /// How often each node is taken: a commit and a step may be under way with one node at once.
     busy: BTreeMap<NodeId, u32>,
     failing: BTreeMap<NodeId, Failing>,
+    room: Room,
     /// The union of busy nodes and of those that rest: what the planner is given.
     held: BTreeSet<NodeId>,
 }
@@ -43,7 +60,12 @@ impl Holds {
     /// Gives a node back.
     pub(super) fn release(&mut self, id: NodeId) {
         let is_free = self.give_back(id);
-        if is_free && self.failing.get(&id).is_none_or(|failing| !failing.resting) {
+        if is_free
+            && self
+                .failing
+                .get(&id)
+                .is_none_or(|failing| failing.rest == Rest::Over)
+        {
             self.held.remove(&id);
         }
     }
@@ -71,50 +93,109 @@ impl Holds {
     /// Gives a node back after a failure: it rests for a while, longer each time. With a reason that a person should
     /// know, it counts as blocked until a try succeeds.
     pub(super) fn fail(&mut self, id: NodeId, now: Instant, block: Option<Block>) {
+        let tries = self.failing.get(&id).map_or(0, |failing| failing.tries);
+        self.rest(id, tries + 1, Rest::Until(now + pause(tries)), block);
+    }
+
+    /// Gives a node back whose content the server has no room for, for a reason that a person should know.
+    pub(super) fn fail_for_room(&mut self, id: NodeId, size_bytes: u64, block: Block, now: Instant) {
+        self.room.refused(id, size_bytes, block, now);
+        self.wait_for_room(id);
+    }
+
+    /// Gives a node back for whose content there is no room, as is known without asking.
+    pub(super) fn wait_for_room(&mut self, id: NodeId) {
+        let tries = self.failing.get(&id).map_or(0, |failing| failing.tries);
+        self.rest(id, tries, Rest::ForRoom, self.room.block().cloned());
+    }
+
+    fn rest(&mut self, id: NodeId, tries: u32, rest: Rest, block: Option<Block>) {
         self.give_back(id);
-        let failing = self.failing.entry(id).or_insert(Failing {
-            tries: 0,
-            due: now,
-            resting: true,
-            block: None,
-        });
-        let pause = PAUSE_MIN
-            .saturating_mul(1 << failing.tries.min(16))
-            .min(PAUSE_MAX);
-        failing.tries += 1;
-        failing.due = now + pause;
-        failing.resting = true;
-        failing.block = block;
+        self.failing.insert(id, Failing { tries, rest, block });
         self.held.insert(id);
     }
 
-    /// Lets every node whose pause is over be tried again. Returns whether there was one.
-    pub(super) fn wake(&mut self, now: Instant) -> bool {
-        let mut woken = false;
+    /// Tells whether the server may have room for a node's content.
+    #[must_use]
+    pub(super) fn may_have_room(&self, id: NodeId, size_bytes: u64) -> bool {
+        self.room.may_have(id, size_bytes)
+    }
+
+    /// The server has taken a content. Returns whether others that waited for room can go now.
+    pub(super) fn found_room(&mut self, size_bytes: u64) -> bool {
+        let is_found = self.room.found(size_bytes);
+        if is_found {
+            self.end_rests(|rest| rest == Rest::ForRoom);
+        }
+        is_found
+    }
+
+    /// Lets every node be tried again whose rest is of this kind. Returns whether there was one.
+    fn end_rests(&mut self, is_over: impl Fn(Rest) -> bool) -> bool {
+        let mut is_any = false;
         for (id, failing) in &mut self.failing {
-            if failing.resting && failing.due <= now {
-                failing.resting = false;
-                woken = true;
+            if failing.rest != Rest::Over && is_over(failing.rest) {
+                failing.rest = Rest::Over;
+                is_any = true;
                 if !self.busy.contains_key(id) {
                     self.held.remove(id);
                 }
             }
         }
-        woken
+        is_any
     }
 
-    /// Lets every node be tried at once, since something has changed that may help.
+    /// Lets every node whose pause is over be tried again. Returns whether there was one.
+    pub(super) fn wake(&mut self, now: Instant) -> bool {
+        let is_any = self.end_rests(|rest| matches!(rest, Rest::Until(due) if due <= now));
+        let asks = self.room_due().is_some_and(|due| due <= now) && self.ask_for_room(now);
+        is_any || asks
+    }
+
+    /// Lets one of those that wait for room be tried, each in its turn.
+    fn ask_for_room(&mut self, now: Instant) -> bool {
+        let waiting = self
+            .failing
+            .iter_mut()
+            .filter(|(_, failing)| failing.rest == Rest::ForRoom);
+        let Some((id, failing)) = waiting.min_by_key(|(_, failing)| failing.tries) else {
+            return false;
+        };
+        failing.tries += 1;
+        failing.rest = Rest::Over;
+        self.room.ask(*id, now);
+        if !self.busy.contains_key(id) {
+            self.held.remove(id);
+        }
+        true
+    }
+
+    /// When it is to be asked whether the server has room, if something waits for that.
+    fn room_due(&self) -> Option<Instant> {
+        self.room.due().filter(|_| self.waits_for_room())
+    }
+
+    fn waits_for_room(&self) -> bool {
+        let mut failing = self.failing.values();
+        failing.any(|failing| failing.rest == Rest::ForRoom)
+    }
+
+    /// Lets every node be tried at once, since something has changed that may help. Whether the server has room, one of
+    /// them asks.
     pub(super) fn wake_all(&mut self) {
-        self.failing
-            .values_mut()
-            .for_each(|failing| failing.resting = false);
-        self.held = self.busy.keys().copied().collect();
+        self.end_rests(|rest| rest != Rest::ForRoom);
+        if self.waits_for_room() {
+            self.room.hurry();
+        } else {
+            // Nothing would ask, so nothing may be kept from trying.
+            self.room = Room::default();
+        }
     }
 
     /// Lets one node be tried at once, since it is not any more what it was.
     pub(super) fn retry(&mut self, id: NodeId) {
         if let Some(failing) = self.failing.get_mut(&id) {
-            failing.resting = false;
+            failing.rest = Rest::Over;
             if !self.busy.contains_key(&id) {
                 self.held.remove(&id);
             }
@@ -124,9 +205,13 @@ impl Holds {
     /// Tells whether all that still fails has failed often, for whatever reason a person was told.
     #[must_use]
     pub(super) fn all_stuck(&self) -> bool {
+        let tries = |failing: &Failing| match failing.rest {
+            Rest::ForRoom => self.room.tries(),
+            Rest::Over | Rest::Until(_) => failing.tries,
+        };
         self.failing
             .values()
-            .all(|failing| HOPELESS_TRIES <= failing.tries && failing.block.is_some())
+            .all(|failing| HOPELESS_TRIES <= tries(failing) && failing.block.is_some())
     }
 
     /// Tells whether nothing that still fails can be expected to succeed by itself. What waits for space or for a file to
@@ -141,11 +226,11 @@ impl Holds {
     /// When the next pause is over.
     #[must_use]
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.failing
-            .values()
-            .filter(|failing| failing.resting)
-            .map(|failing| failing.due)
-            .min()
+        let pauses = self.failing.values().filter_map(|failing| match failing.rest {
+            Rest::Until(due) => Some(due),
+            Rest::Over | Rest::ForRoom => None,
+        });
+        pauses.chain(self.room_due()).min()
     }
 
     /// The nodes that the planner has to leave alone.
@@ -172,12 +257,14 @@ impl Holds {
     pub(super) fn forget_needless(&mut self) {
         let busy = &self.busy;
         self.failing
-            .retain(|id, failing| failing.resting || busy.contains_key(id));
+            .retain(|id, failing| failing.rest != Rest::Over || busy.contains_key(id));
     }
 
     /// Forgets failures of nodes that are settled by now: nothing will be tried with them that could succeed.
     pub(super) fn forget_settled(&mut self, unsettled: &BTreeSet<NodeId>) {
-        let Self { busy, failing, held } = self;
+        let Self {
+            busy, failing, held, ..
+        } = self;
         failing.retain(|id, _| {
             let keep = unsettled.contains(id) || busy.contains_key(id);
             if !keep {

@@ -4,9 +4,22 @@
 use super::{Link, Session, Tell};
 use crate::advance::{self, Delta, Origin};
 use crate::chain::{Cursor, chain_next};
+use crate::parts::{NODE_LEN, Parts, PartsError};
+use crate::trail::Point;
 use crate::tree::Item;
 use crate::{Bug, DeviceId, Entry, Epoch, Hash, Node, NodeId, TreeError, Version, planted};
 use alloc::vec::Vec;
+
+/// Why nothing can be done with what a server has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// It has no end, or is too large.
+    #[error(transparent)]
+    Parts(#[from] PartsError),
+    /// It is no tree.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+}
 
 impl Session {
     /// A connection is there. The journal is asked for from where it was left, unless the store is another one by now.
@@ -32,10 +45,10 @@ impl Session {
         self.proof.disconnect();
     }
 
-    fn pull(&mut self, cursor: Option<Cursor>) {
+    pub(super) fn pull(&mut self, cursor: Option<Cursor>) {
         if let Some(link) = &mut self.link {
             link.is_pulled = false;
-            link.snapshot.clear();
+            link.snapshot = Parts::default();
             self.tells.push(Tell::Pull(cursor));
         }
     }
@@ -43,49 +56,57 @@ impl Session {
     /// Takes a part of the tree as it is at `cursor`; after the last one it is the remote tree.
     ///
     /// # Errors
-    /// When what the server has is no valid tree: nothing can be done with this server.
+    /// When what the server has is no valid tree, or too large a one: nothing can be done with this server.
     pub fn snapshot(
         &mut self,
         nodes: Vec<(NodeId, Version, Node)>,
         cursor: Cursor,
         is_last: bool,
-    ) -> Result<(), TreeError> {
+    ) -> Result<(), SnapshotError> {
         let Some(link) = &mut self.link else {
             return Ok(());
         };
-        link.snapshot.extend(nodes);
+        link.snapshot.add(nodes, is_last, self.limits.tree_len_max)?;
         if !is_last {
             return Ok(());
         }
-        let nodes = core::mem::take(&mut link.snapshot);
+        let nodes = core::mem::take(&mut link.snapshot).into_nodes();
         link.is_pulled = true;
         link.head = link.head.max(cursor.version);
         let items = nodes.into_iter().map(|(id, version, node)| {
             let node = node.into();
             (id, Item { node, version })
         });
-        self.unsaved.forget_remote = true;
-        self.unsaved.remote.clear();
-        let delta = self.enter_tree(items.collect())?;
-        self.touch(delta);
-        self.set_cursor(Some(cursor));
+        self.enter_tree(items.collect())?;
+        self.is_doubted = false;
+        self.pass(cursor);
         self.disturb();
         Ok(())
     }
 
     /// Enters all that the server has.
-    fn enter_tree(&mut self, items: Vec<(NodeId, Item)>) -> Result<Delta, TreeError> {
-        if core::mem::take(&mut self.is_put_back) {
-            return advance::rewind(&mut self.trees, items);
-        }
-        let remote = items.iter().map(|(id, _)| *id).collect();
-        self.trees.forget_remote();
-        self.trees
-            .edit_remote(items.into_iter().map(|(id, item)| (id, Some(item))).collect())?;
-        Ok(Delta {
-            remote,
-            ..Delta::default()
-        })
+    fn enter_tree(&mut self, items: Vec<(NodeId, Item)>) -> Result<(), TreeError> {
+        self.unsaved.forget_remote = true;
+        self.unsaved.remote.clear();
+        let search = self.link.as_mut().and_then(|link| link.search.take());
+        let delta = if let Some(search) = search {
+            let common = self.common(&search, &items);
+            self.turn_back(common);
+            self.unsaved.forget_bases = true;
+            self.unsaved.synced.clear();
+            advance::rewind(&mut self.trees, items, common)?
+        } else {
+            let remote = items.iter().map(|(id, _)| *id).collect();
+            self.trees.forget_remote();
+            self.trees
+                .edit_remote(items.into_iter().map(|(id, item)| (id, Some(item))).collect())?;
+            Delta {
+                remote,
+                ..Delta::default()
+            }
+        };
+        self.touch(delta);
+        Ok(())
     }
 
     /// Completes an entry that a commit of this connection became, and says where it comes from. Nothing if there is no
@@ -113,12 +134,14 @@ impl Session {
     /// Tells whether entries are expected at all: none are between a divergence and the snapshot that follows.
     #[must_use]
     pub fn follows(&self) -> bool {
-        self.cursor.is_some()
+        self.cursor.is_some() && self.link.as_ref().is_some_and(|link| link.search.is_none())
     }
 
     /// Follows the journal by one entry. Returns whether it fits; if not, the rest of what came with it is not read.
     pub fn follow(&mut self, entry: &Entry, origin: Origin) -> bool {
-        let Some(cursor) = self.cursor else { return false };
+        let Some(cursor) = self.cursor.filter(|_| self.follows()) else {
+            return false;
+        };
         if entry.number != cursor.version.next() && !planted(Bug::NumberIgnored) {
             self.diverged();
             return false;
@@ -128,23 +151,33 @@ impl Session {
             return false;
         };
         self.touch(delta);
+        if self.limits.tree_len_max / NODE_LEN < self.trees.remote().len() {
+            // What the server has is too large, and its snapshot will say so.
+            self.diverged();
+            return false;
+        }
         if origin != Origin::Planned {
             self.pace.want();
         }
         self.proof.disturb();
-        self.set_cursor(Some(Cursor {
+        self.pass(Cursor {
             version: entry.number,
             chain: chain_next(&cursor.chain, entry),
             ..cursor
-        }));
+        });
         true
     }
 
     /// Holds what was followed against the chain's hash that the server says, and notes the server's newest entry.
     pub fn followed(&mut self, chain: &Hash, head: Version) {
-        let Some(cursor) = self.cursor else { return };
+        let Some(cursor) = self.cursor.filter(|_| self.follows()) else {
+            return;
+        };
         if cursor.chain != *chain && !planted(Bug::ChainIgnored) {
             return self.diverged();
+        }
+        if self.is_doubted {
+            self.unite();
         }
         if let Some(link) = &mut self.link {
             link.head = link.head.max(head);
@@ -155,35 +188,51 @@ impl Session {
         }
     }
 
-    /// The server's journal does not have what this device knew: it was put back to an older state.
-    pub fn put_back(&mut self) {
-        self.is_put_back = true;
-        self.diverged();
-    }
-
     /// The server's journal is not the one that this device followed: both sides are united, and nothing is deleted.
     pub fn diverged(&mut self) {
         self.unite();
-        self.set_cursor(None);
+        self.turn_back(Version::ZERO);
+        self.cursor = None;
         self.tells.push(Tell::Diverged);
         self.pull(None);
     }
 
+    /// The server takes this device for a copy of another, or for one that was put back to an older state. If its journal
+    /// is the one that was followed, that is so: the bases are forgotten. Else it is the server that was put back, and
+    /// knows only of the device's past.
+    pub fn doubt(&mut self) {
+        self.is_doubted = true;
+        self.unsaved.facts = true;
+    }
+
     /// Forgets what both sides agreed on: the next plans unite them.
-    pub fn unite(&mut self) {
+    fn unite(&mut self) {
+        self.is_doubted = false;
+        self.unsaved.facts = true;
         self.trees.forget_bases();
         self.unsaved.forget_bases = true;
         self.unsaved.synced.clear();
-        self.is_joining = true;
-        self.unsaved.facts = true;
+        self.call_back();
+    }
+
+    /// Gives up all changes that are on their way.
+    pub(super) fn call_back(&mut self) {
         let changes = self.outbox.drain();
         self.release(&changes);
     }
 
-    fn set_cursor(&mut self, cursor: Option<Cursor>) {
-        if self.cursor != cursor {
-            self.cursor = cursor;
-            self.unsaved.facts = true;
-        }
+    /// Forgets the trail after an entry.
+    fn turn_back(&mut self, to: Version) {
+        self.unsaved.trail.extend(self.trail.turn_back(to));
+    }
+
+    /// Notes up to where the remote tree is known.
+    fn pass(&mut self, cursor: Cursor) {
+        let Cursor { version, chain, .. } = cursor;
+        self.unsaved
+            .trail
+            .extend(self.trail.enter(Point { version, chain }));
+        self.cursor = Some(cursor);
+        self.unsaved.facts = true;
     }
 }

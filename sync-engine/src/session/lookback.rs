@@ -13,7 +13,7 @@ const PAGES_MAX: u32 = 16;
 
 /// Local bytes that seem to be in conflict: a question for the history. It has to come back with
 /// [`Session::looked_back`], [`Session::not_answered`] or [`Session::not_asked`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Suspect {
     /// The local node.
     local: NodeId,

@@ -2,7 +2,7 @@
 //! stamps of before. Nobody meant that, so it is no deletion and no edit: what the account has comes back.
 
 use super::Session;
-use crate::{Base, Content, FileState, Kind, Node, NodeId};
+use crate::{Base, Kind, Node, NodeId};
 use alloc::sync::Arc;
 
 impl Session {
@@ -16,21 +16,20 @@ impl Session {
     }
 
     /// Notes that the bytes of a file which were just entered came about in a crash, in the place of others. Returns
-    /// whether the account has those; then they come back, and what is there is put aside. Otherwise it stays.
-    pub fn spoiled(&mut self, id: NodeId, before: Content) -> bool {
-        let file = |node: &Arc<Node>| node.kind.file().copied();
+    /// whether the account has the file; then it comes back as it is there, be it the version that the device knew or one
+    /// that it has sent since and forgotten, and what is there is put aside. Otherwise it stays.
+    pub fn spoiled(&mut self, id: NodeId) -> bool {
         let (Some(base), Some(local)) = (self.trees.base(id), self.trees.local().node(id)) else {
             return false;
         };
-        let (Some(known), Some(found)) = (file(&base.node), file(local)) else {
+        let Kind::File(found) = local.kind else {
             return false;
         };
-        if known.content != before || self.trees.remote().node(id).is_none() {
+        if base.node.kind.file().is_none() || self.trees.remote().node(id).is_none() {
             return false;
         }
-        let content = found.content;
         let node = Node {
-            kind: Kind::File(FileState { content, ..known }),
+            kind: Kind::File(found),
             ..Node::clone(&base.node)
         };
         let (node, version) = (Arc::new(node), base.version);

@@ -12,16 +12,18 @@ const COMMITS_UNDER_WAY: usize = 8;
 const ASIDE_MAX: usize = 256;
 
 /// A commit that was sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Sent {
     /// Its changes.
     pub changes: Vec<Change>,
+    /// The nodes whose contents travel with them, and how long those are, in bytes.
+    pub brought: BTreeMap<NodeId, u64>,
     /// What the entries that it becomes are to this device.
     pub origin: Origin,
 }
 
 /// See the module's page.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub(super) struct Outbox {
     waiting: VecDeque<Change>,
     /// Changes whose small content is being read again.
@@ -77,8 +79,8 @@ impl Outbox {
     }
 
     /// Takes a commit that was answered.
-    pub(super) fn answered(&mut self, request: u64) -> Option<Vec<Change>> {
-        Some(self.sent.remove(&request)?.changes)
+    pub(super) fn answered(&mut self, request: u64) -> Option<Sent> {
+        self.sent.remove(&request)
     }
 
     /// Takes everything: the session is over, and what became of it will be seen in the journal.

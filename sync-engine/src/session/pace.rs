@@ -10,7 +10,7 @@ const PAUSES: u32 = 4;
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// See the module's page.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(super) struct Pace {
     due: bool,
     began: Option<Instant>,

@@ -7,10 +7,10 @@ use crate::{Bug, Version, planted};
 use alloc::vec::Vec;
 
 /// Somebody who waits for 'synced'; the shell knows who.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WaiterId(u64);
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 struct Waiter {
     id: WaiterId,
     /// When to answer that it was not in time.
@@ -20,7 +20,7 @@ struct Waiter {
 }
 
 /// A probe under way.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 struct Probe {
     number: u64,
     cookie: Option<u64>,
@@ -29,7 +29,7 @@ struct Probe {
 }
 
 /// See the module's page.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub(super) struct Proof {
     last: u64,
     under_way: Option<Probe>,
@@ -38,6 +38,8 @@ pub(super) struct Proof {
     /// Whether something has happened since the last probe began.
     stale: bool,
     announced: Option<Version>,
+    /// What was said last, if nothing has changed since.
+    last_said: Option<Version>,
     waiters: Vec<Waiter>,
     last_waiter: u64,
 }
@@ -106,6 +108,17 @@ impl Proof {
 
     /// Notes that something happened: what was said does not hold any more.
     pub(super) fn disturb(&mut self) {
+        self.retry();
+        self.forget_said();
+    }
+
+    /// Notes that to say 'synced' is news.
+    pub(super) fn forget_said(&mut self) {
+        self.last_said = None;
+    }
+
+    /// Notes that what failed is tried again: what was said has to be proven anew, but to say it once more is no news.
+    pub(super) fn retry(&mut self) {
         self.stale = true;
         self.announced = None;
     }
@@ -144,9 +157,10 @@ impl Proof {
                 .is_some_and(|(_, head)| head <= version || planted(Bug::HeadIgnored))
     }
 
-    /// Notes that 'synced' is said now. Returns whether it was not said before.
+    /// Notes that 'synced' is said now. Returns whether that is news.
     pub(super) fn announce(&mut self, version: Version) -> bool {
-        self.announced.replace(version) != Some(version)
+        self.announced = Some(version);
+        self.last_said.replace(version) != Some(version)
     }
 
     /// Tells whether 'synced' was said and still holds.
@@ -197,6 +211,17 @@ mod tests {
         assert!(proof.proven(Version(5)) && !proof.proven(Version(4)));
         proof.disturb();
         assert!(!proof.proven(Version(5)));
+    }
+
+    #[test]
+    fn what_is_said_again_is_news_only_when_something_has_changed() {
+        let mut proof = Proof::default();
+        assert!(proof.announce(Version(5)) && !proof.announce(Version(5)));
+        proof.retry();
+        assert!(!proof.is_announced() && !proof.announce(Version(5)));
+        assert!(proof.is_announced());
+        proof.disturb();
+        assert!(proof.announce(Version(5)));
     }
 
     #[test]

@@ -14,7 +14,7 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 const LATELY: Duration = Duration::from_secs(30);
 
 /// See the module's page.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub(super) struct Removals {
     first: Option<Instant>,
     last: Option<Instant>,

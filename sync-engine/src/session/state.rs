@@ -4,6 +4,7 @@ use super::{Session, WaiterId};
 use crate::chain::Cursor;
 use crate::plan::Brake;
 use crate::time::Instant;
+use crate::trail::Trail;
 use crate::{Block, Bug, NodeId, Trees, Version, planted};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -13,7 +14,7 @@ use alloc::vec::Vec;
 pub struct Synced {
     /// The journal's number up to which it is.
     pub version: Version,
-    /// Whether this was not said before.
+    /// Whether this is news: something has changed since it was said last.
     pub is_new: bool,
     /// Those who wait for it.
     pub waiters: Vec<WaiterId>,
@@ -38,10 +39,16 @@ impl Session {
         self.cursor.map_or(Version::ZERO, |cursor| cursor.version)
     }
 
-    /// Whether the bases are forgotten and a union is still to be made.
+    /// The points of the journal that were passed.
     #[must_use]
-    pub fn is_joining(&self) -> bool {
-        self.is_joining
+    pub fn trail(&self) -> &Trail {
+        &self.trail
+    }
+
+    /// Whether the bases may be another device's, or older than the folder.
+    #[must_use]
+    pub fn is_doubted(&self) -> bool {
+        self.is_doubted
     }
 
     /// Tells whether there is a connection.
@@ -174,8 +181,6 @@ impl Session {
         }
         let is_new = self.proof.announce(version);
         if is_new {
-            self.is_joining = false;
-            self.unsaved.facts = true;
             self.removals.forget_confirmation();
             self.on_server.clear();
             self.looked_back.clear();
@@ -185,6 +190,11 @@ impl Session {
             is_new,
             waiters: self.proof.answered(),
         })
+    }
+
+    /// Notes that listeners were told of something pending: that all is synced is news to them then.
+    pub fn said_pending(&mut self) {
+        self.proof.forget_said();
     }
 
     /// Tells whether 'synced' was said and still holds.

@@ -65,7 +65,8 @@ impl Session {
         }
         // The next plan leaves these nodes alone for a while. Only a plan that finds nothing else to do lets 'synced' be
         // said of the rest.
-        self.disturb();
+        self.proof.retry();
+        self.pace.want();
     }
 
     /// A step will not be taken, since its content will not come; a new plan sees to it.

@@ -3,9 +3,10 @@
 
 use crate::ledger::Ledger;
 use crate::member::{Line, Member, Message, Request};
+use crate::shared::Shared;
 use crate::user::User;
 use std::collections::BTreeSet;
-use sync_engine::{CHAIN_START, Content, Cursor, Epoch, Origin, Tree, Version, chain_next};
+use sync_engine::{CHAIN_START, Content, Cursor, Epoch, Hash, Origin, Tree, Version, chain_next};
 
 /// So many rounds of all devices are enough for quiet.
 const ROUNDS_MAX: usize = 300;
@@ -13,23 +14,28 @@ const ROUNDS_MAX: usize = 300;
 const EPOCH: Epoch = Epoch([5; 16]);
 
 /// See the module's page.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub(crate) struct Fleet {
-    pub(crate) ledger: Ledger,
-    pub(crate) members: Vec<Member>,
+    pub(crate) ledger: Shared<Ledger>,
+    pub(crate) members: Vec<Shared<Member>>,
     /// Contents that users have written and not taken away again.
     owed: BTreeSet<Content>,
-    next_id: u64,
+    /// The last id that each device's users have given.
+    last_ids: [u64; 2],
+    was_put_back: bool,
 }
 
 impl Fleet {
     /// Makes two devices that are connected and at rest.
     pub(crate) fn new(inline_len_max: u64) -> Self {
         let mut fleet = Self {
-            ledger: Ledger::default(),
-            members: (1..=2).map(|n| Member::new(n, inline_len_max)).collect(),
+            ledger: Shared::default(),
+            members: (1..=2)
+                .map(|n| Shared::new(Member::new(n, inline_len_max)))
+                .collect(),
             owed: BTreeSet::new(),
-            next_id: 0,
+            last_ids: [0, 1 << 32],
+            was_put_back: false,
         };
         fleet.settle();
         fleet
@@ -38,14 +44,17 @@ impl Fleet {
     /// Lets a user do something on a device's disk.
     pub(crate) fn user(&mut self, n: usize, act: impl FnOnce(&mut User<'_>)) {
         let before: BTreeSet<Content> = self.members[n].contents().collect();
+        let copies = self.members[n].copies();
         act(&mut User {
             disk: &mut self.members[n].disk,
-            next_id: &mut self.next_id,
+            next_id: &mut self.last_ids[n],
             names: ["a", "b", "c"],
         });
         let after: BTreeSet<Content> = self.members[n].contents().collect();
         self.owed.extend(after.difference(&before));
-        for content in before.difference(&after) {
+        // Who takes a conflict copy away wants the other side; the bytes in the file's own place go the way of the copy.
+        let kept = self.members[n].copies();
+        for content in before.difference(&after).chain(copies.difference(&kept)) {
             // What the server has is in the history, and nobody can take it away.
             if !self.ledger.contents.contains(content) {
                 self.owed.remove(content);
@@ -65,12 +74,33 @@ impl Fleet {
     }
 
     fn cursor(&self) -> Cursor {
-        let entries = self.ledger.entries.iter();
+        let version = self.head();
         Cursor {
             epoch: EPOCH,
-            version: self.head(),
-            chain: entries.fold(CHAIN_START, |chain, entry| chain_next(&chain, entry)),
+            version,
+            chain: self.chain(version),
         }
+    }
+
+    fn chain(&self, at: Version) -> Hash {
+        let entries = self.ledger.entries[..at.0 as usize].iter();
+        entries.fold(CHAIN_START, |chain, entry| chain_next(&chain, entry))
+    }
+
+    /// Tells whether the journal has a point.
+    fn has(&self, version: Version, chain: Hash) -> bool {
+        version <= self.head() && self.chain(version) == chain
+    }
+
+    /// The server is put back to what it was after some entries.
+    pub(crate) fn put_back(&mut self, n_entries: usize) {
+        self.members.iter_mut().for_each(|member| member.disconnect());
+        self.ledger = Shared::new(self.ledger.put_back(n_entries));
+        self.was_put_back = true;
+        // What only the server had is lost with it.
+        let on_disks = self.members.iter().flat_map(|member| member.contents());
+        let there: BTreeSet<Content> = self.ledger.contents.iter().copied().chain(on_disks).collect();
+        self.owed.retain(|content| there.contains(content));
     }
 
     /// The server reads one request of a device's.
@@ -87,10 +117,10 @@ impl Fleet {
                 self.follow(n);
                 snapshot
             }
+            Request::Pull(Some(cursor)) if !self.has(cursor.version, cursor.chain) => Message::Diverged,
             Request::Pull(Some(cursor)) => {
                 let own = self.members[n].id();
-                let entries = self.ledger.entries.split_off(cursor.version.0 as usize);
-                self.ledger.entries.extend_from_slice(&entries);
+                let entries = self.ledger.entries[cursor.version.0 as usize..].to_vec();
                 for entry in entries {
                     let origin = match entry.device == own {
                         true => Origin::Recalled,
@@ -106,7 +136,10 @@ impl Fleet {
                 for (index, change) in changes.into_iter().enumerate() {
                     let taken = self.ledger.commit(self.members[n].id(), change);
                     if let Ok(entry) = &taken {
-                        self.push(n, &Message::Own(request, index as u32, entry.number));
+                        self.push(
+                            n,
+                            &Message::Own(request, index as u32, entry.number, entry.time_ms),
+                        );
                         self.push(1 - n, &Message::Entry(entry.clone(), Origin::Foreign));
                     }
                     outcomes.push(taken.map(|entry| entry.number));
@@ -122,6 +155,10 @@ impl Fleet {
                 let of_node = entries.filter(|entry| entry.change.ids().any(|id| id == suspect.node()));
                 let entries = of_node.cloned().collect();
                 Message::LookedBack(suspect, entries)
+            }
+            Request::Compare(points) => {
+                let newest = points.iter().find(|point| self.has(point.version, point.chain));
+                Message::Compared(newest.map_or(Version::ZERO, |point| point.version))
             }
             Request::Ping(number) => Message::Pong(number, head),
         };
@@ -170,9 +207,17 @@ impl Fleet {
 
     /// Checks that nothing is lost.
     pub(crate) fn check(&self) {
-        let on_disks = self.members.iter().flat_map(Member::contents);
-        let there: BTreeSet<Content> = self.ledger.contents.iter().copied().chain(on_disks).collect();
-        let missing: Vec<_> = self.owed.difference(&there).collect();
+        let has_diverged = self.members.iter().any(|member| member.has_diverged);
+        assert!(
+            self.was_put_back || !has_diverged,
+            "the journal is the same all the time"
+        );
+        let is_on_disk = |content| {
+            let mut members = self.members.iter();
+            members.any(|member| member.contents().any(|other| other == content))
+        };
+        let owed = self.owed.difference(&self.ledger.contents);
+        let missing: Vec<_> = owed.filter(|content| !is_on_disk(**content)).collect();
         assert!(missing.is_empty(), "lost: {missing:?}");
     }
 
@@ -195,12 +240,23 @@ impl Fleet {
                 return self.check_agreed();
             }
             // Much was removed, perhaps, and a person says that it is meant so.
-            let confirmed: Vec<bool> = self.members.iter_mut().map(Member::confirm).collect();
-            let due: Vec<bool> = self.members.iter_mut().map(Member::tick).collect();
+            let confirmed: Vec<bool> = self.members.iter_mut().map(|member| member.confirm()).collect();
+            let due: Vec<bool> = self.members.iter_mut().map(|member| member.tick()).collect();
             assert!(
                 due.contains(&true) || confirmed.contains(&true),
                 "nothing is due, and not all is synced"
             );
+        }
+        panic!("it does not come to rest");
+    }
+
+    /// Lets one device and the server work until neither has anything to do.
+    pub(crate) fn meet(&mut self, n: usize) {
+        self.connect(n);
+        for _ in 0..ROUNDS_MAX {
+            if !self.round(n) && !self.members[n].tick() {
+                return self.check();
+            }
         }
         panic!("it does not come to rest");
     }

@@ -9,13 +9,15 @@ use sync_engine::{
 };
 
 /// See the module's page.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 pub(crate) struct Ledger {
     pub(crate) tree: Tree,
     pub(crate) entries: Vec<Entry>,
     used: BTreeSet<NodeId>,
     /// Every content that is in the tree or in the history.
     pub(crate) contents: BTreeSet<Content>,
+    /// The server's clock, by which no two entries are the same.
+    now_ms: u64,
 }
 
 impl View for Ledger {
@@ -71,9 +73,10 @@ impl Ledger {
         let entry = Entry {
             number,
             device,
-            time_ms: 0,
+            time_ms: self.now_ms,
             change,
         };
+        self.now_ms += 1;
         self.entries.push(entry.clone());
         Ok(entry)
     }
@@ -82,8 +85,10 @@ impl Ledger {
     pub(crate) fn put_back(&self, n_entries: usize) -> Self {
         let mut past = Self::default();
         for entry in &self.entries[..n_entries] {
+            past.now_ms = entry.time_ms;
             past.commit(entry.device, entry.change.clone()).unwrap();
         }
+        past.now_ms = self.now_ms;
         past
     }
 }

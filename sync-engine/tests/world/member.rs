@@ -7,37 +7,40 @@ use std::sync::Arc;
 use sync_engine::session::{Limits, Suspect, Tell};
 use sync_engine::time::Instant;
 use sync_engine::{
-    Change, Content, Cursor, DeviceId, Entry, Hash, Kind, Node, NodeId, Origin, Policy, Rejection, Session,
-    Step, Tree, Trees, Version, complete,
+    Change, Content, Cursor, DeviceId, Entry, Hash, Kind, Node, NodeId, Origin, Point, Policy, Rejection,
+    Session, Step, Trail, Tree, Trees, Version, complete,
 };
 
 /// What a device asks of the server.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub(crate) enum Request {
     Pull(Option<Cursor>),
     Commit(u64, Vec<Change>),
     Upload(NodeId, Hash),
     LookBack(Suspect),
+    Compare(Vec<Point>),
     Ping(u64),
 }
 
 /// What the server tells a device.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub(crate) enum Message {
     Snapshot(Vec<(NodeId, Version, Node)>, Cursor),
     Entry(Entry, Origin),
-    /// A change of a commit of this device's was taken.
-    Own(u64, u32, Version),
+    /// A change of a commit of this device's was taken, at this time.
+    Own(u64, u32, Version, u64),
     /// The chain's hash after the entries so far, and the newest entry.
     Followed(Hash, Version),
     Answer(u64, Vec<Result<Version, Rejection>>),
     Uploaded(NodeId, Hash),
     LookedBack(Suspect, Vec<Entry>),
+    Diverged,
+    Compared(Version),
     Pong(u64, Version),
 }
 
 /// A connection.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 pub(crate) struct Line {
     pub(crate) up: VecDeque<Request>,
     pub(crate) down: VecDeque<Message>,
@@ -46,7 +49,7 @@ pub(crate) struct Line {
 }
 
 /// 'Synced' was said: up to where, what was on the disk when the proof of it began, and the newest entry then.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub(crate) struct Said {
     pub(crate) version: Version,
     pub(crate) disk: Tree,
@@ -54,7 +57,7 @@ pub(crate) struct Said {
 }
 
 /// See the module's page.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub(crate) struct Member {
     pub(crate) session: Session,
     /// What users see. It has the ids that a perfect scan would find.
@@ -66,6 +69,8 @@ pub(crate) struct Member {
     pub(crate) said: Option<Said>,
     /// Whether it may prove that it is synced; that makes no difference to the trees.
     pub(crate) probes: bool,
+    /// Whether it was ever told that the server's journal is another one.
+    pub(crate) has_diverged: bool,
     policy: Policy,
     last_request: u64,
     /// The proof under way: its cookie, the disk and the newest entry when it began.
@@ -80,9 +85,10 @@ impl Member {
             inline_len_max,
             commit_len_aim: 1_000_000,
             changes_aim: 2,
+            tree_len_max: 1 << 20,
         };
         let now = Instant::default();
-        let mut session = Session::new(Trees::new(), None, true, limits, now);
+        let mut session = Session::new(Trees::new(), None, Trail::default(), limits, now);
         session.looked();
         Self {
             session,
@@ -92,6 +98,7 @@ impl Member {
             now,
             said: None,
             probes: true,
+            has_diverged: false,
             policy: policy(number),
             last_request: 0,
             cookie: None,
@@ -164,6 +171,8 @@ impl Member {
             self.hand.extend(orders.steps);
         }
         self.session.rest(self.now);
+        // Nothing here is saved.
+        drop(self.session.take_unsaved());
         while self.commit() {
             is_active = true;
         }
@@ -213,7 +222,11 @@ impl Member {
                     line.up.push_back(Request::Pull(cursor));
                 }
                 Tell::LookAgain => drop(self.scan()),
-                Tell::Diverged => panic!("the journal is the same all the time"),
+                Tell::Diverged => self.has_diverged = true,
+                Tell::Compare(points) => {
+                    let line = self.line.as_mut().expect("nothing is asked without a line");
+                    line.up.push_back(Request::Compare(points));
+                }
                 Tell::Remark(_) | Tell::Brake(_) => (),
             }
         }
@@ -299,7 +312,7 @@ impl Member {
             match request {
                 Request::LookBack(suspect) => self.session.not_asked(&suspect),
                 Request::Upload(id, _) => self.session.upload_given_up(id),
-                Request::Pull(_) | Request::Commit(..) | Request::Ping(_) => (),
+                Request::Pull(_) | Request::Commit(..) | Request::Compare(_) | Request::Ping(_) => (),
             }
         }
         for message in line.down {
@@ -321,8 +334,8 @@ impl Member {
         match message {
             Message::Snapshot(nodes, cursor) => self.session.snapshot(nodes, cursor, true).unwrap(),
             Message::Entry(entry, origin) => assert!(self.session.follow(&entry, origin), "{entry:?}"),
-            Message::Own(request, index, number) => {
-                let own = self.session.own_entry(request, index, number, self.id(), 0);
+            Message::Own(request, index, number, time_ms) => {
+                let own = self.session.own_entry(request, index, number, self.id(), time_ms);
                 let (entry, origin) = own.expect("the server speaks of a commit that was sent");
                 assert!(self.session.follow(&entry, origin), "{entry:?}");
             }
@@ -336,6 +349,8 @@ impl Member {
                 let more = self.session.looked_back(suspect, &entries, false);
                 assert!(more.is_none());
             }
+            Message::Diverged => self.session.put_back(),
+            Message::Compared(newest) => self.session.compared(newest),
             Message::Pong(number, head) => self.session.pong(number, head),
         }
         self.hear();
@@ -351,6 +366,15 @@ impl Member {
         self.session.wake(self.now);
         self.hear();
         true
+    }
+
+    /// The contents of conflict copies.
+    pub(crate) fn copies(&self) -> BTreeSet<Content> {
+        let nodes = self.disk.iter().map(|(_, item)| &item.node);
+        let marked = nodes.filter(|node| node.mark.is_some());
+        marked
+            .filter_map(|node| node.kind.file().map(|file| file.content))
+            .collect()
     }
 
     pub(crate) fn contents(&self) -> impl Iterator<Item = Content> {

@@ -18,6 +18,8 @@ enum Trial {
     Tick,
     Break,
     Connect,
+    /// The server is put back to so many 256ths of its entries.
+    PutBack(u8),
 }
 
 fn trial() -> impl Strategy<Value = Trial> {
@@ -51,6 +53,7 @@ fn happen(fleet: &mut Fleet, n: usize, trial: &Trial) {
         Trial::Tick => drop(fleet.members[n].tick()),
         Trial::Break => fleet.members[n].disconnect(),
         Trial::Connect => fleet.connect(n),
+        Trial::PutBack(part) => fleet.put_back(fleet.ledger.entries.len() * usize::from(part) / 256),
     }
     fleet.check();
 }
@@ -60,6 +63,18 @@ fn sessions_come_to_rest_whatever_happens_to_them() {
     let trials = proptest::collection::vec((0usize..2, trial()), 0..80);
     prove((any::<bool>(), trials), |(is_inline, trials)| {
         let mut fleet = Fleet::new(if *is_inline { u64::MAX } else { 0 });
+        for (n, trial) in trials {
+            happen(&mut fleet, *n, trial);
+        }
+        fleet.settle();
+    });
+}
+
+#[test]
+fn sessions_come_to_rest_although_the_server_is_put_back_again_and_again() {
+    let trials = prop_oneof![30 => trial(), 1 => any::<u8>().prop_map(Trial::PutBack)];
+    prove(prop::collection::vec((0usize..2, trials), 0..120), |trials| {
+        let mut fleet = Fleet::new(u64::MAX);
         for (n, trial) in trials {
             happen(&mut fleet, *n, trial);
         }

@@ -136,6 +136,12 @@ impl SimServer {
         self.lock_disk().set_room(n_bytes);
     }
 
+    /// Returns how often there was no room for what the server was to write.
+    #[must_use]
+    pub fn n_refused(&self) -> u64 {
+        self.lock_disk().n_refused()
+    }
+
     /// Puts the machine's clock forward, or back.
     pub fn shift_clock(&self, by_ms: i64) {
         self.lock_disk().shift_clock(by_ms);

@@ -3,6 +3,8 @@
 
 mod check;
 pub mod sweep;
+#[cfg(test)]
+mod tests;
 
 use crate::noise::Noise;
 use crate::sim::act::{Act, LineWeather, Wildness, story};
@@ -314,7 +316,8 @@ impl World {
     }
 
     fn start_server(&mut self) -> Result<()> {
-        if !self.server.is_running() {
+        // A crash that was to come may come while it starts.
+        if !self.server.is_running() && self.server.start().is_err() {
             self.server.start()?;
         }
         Ok(())

@@ -137,7 +137,6 @@ pub fn begin(ground: Ground) -> Result<Running, Fault> {
     } = ground;
     let is_flushed = recover(&root, &loaded.trees)?;
     let (firmness, remembered) = remember(&root, &loaded, is_flushed);
-    let joining = loaded.lost();
     let folding = folding(&root)?;
     let (observer, seen, workers) = observe(&root, remembered, watch, interval)?;
     let presence = Presence {
@@ -167,6 +166,7 @@ pub fn begin(ground: Ground) -> Result<Running, Fault> {
         folding,
         trees: loaded.trees,
         facts: loaded.facts,
+        trail: loaded.trail,
         firmness,
         observer,
         seen,
@@ -177,7 +177,6 @@ pub fn begin(ground: Ground) -> Result<Running, Fault> {
         notices: notices.clone(),
         failing,
         interval,
-        joining,
     };
     let done = drive(Driver::new(setup, stop.clone()), notices.clone());
     Ok(Running {

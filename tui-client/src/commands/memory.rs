@@ -1,14 +1,13 @@
 //! What can be told of a folder on which no client runs: out of its memory and the configuration, changing neither.
 
-use sync_engine::{ConflictMark, Node, NodeId, RelPath, Trees};
-
 use super::Target;
 use crate::config::{Account, Config};
-use crate::control::{Answer, ConflictItem, ConflictSide, Identity, State, Status};
+use crate::control::{Answer, ConflictItem, Identity, State, Status};
+use crate::driver::views;
 use crate::fault::Fault;
 use crate::options::Deed;
-use crate::output::{block_in_words, cause_in_words};
 use crate::state::{self, Loaded, STATE_NAME};
+use crate::words::block_in_words;
 
 /// Returns the answer, or nothing when only a running client can give it.
 pub(super) fn answer(deed: &Deed, target: &Target, config: &Config) -> Result<Option<Answer>, Fault> {
@@ -78,7 +77,7 @@ fn status(loaded: &Loaded, account: &Account) -> Status {
     let blocked = trees
         .blocked()
         .iter()
-        .filter_map(|(id, block)| Some((path(trees, *id)?, block_in_words(block))))
+        .filter_map(|(id, block)| Some((views::path_of(trees, *id)?, block_in_words(block))))
         .collect();
     Status {
         state: State::Offline,
@@ -89,7 +88,7 @@ fn status(loaded: &Loaded, account: &Account) -> Status {
             .unwrap_or_default(),
         pending: trees.unsettled().len() as u64,
         blocked,
-        conflicts: marks(trees).count() as u64,
+        conflicts: trees.marked().len() as u64,
         nodes: trees.local().len() as u64,
         device: account.device_name.clone(),
         device_id: account.device,
@@ -101,45 +100,13 @@ fn status(loaded: &Loaded, account: &Account) -> Status {
     }
 }
 
-fn path(trees: &Trees, id: NodeId) -> Option<RelPath> {
-    trees.local().path(id).or_else(|| trees.remote().path(id))
-}
-
-fn marks(trees: &Trees) -> impl Iterator<Item = (NodeId, &Node, &ConflictMark)> {
-    trees
-        .remote()
-        .iter()
-        .filter_map(|(id, item)| Some((id, &*item.node, &**item.node.mark.as_ref()?)))
-}
-
 fn conflicts(loaded: &Loaded, account: &Account) -> Vec<ConflictItem> {
-    let trees = &loaded.trees;
-    let side = |id: NodeId, node: &Node| {
-        Some(ConflictSide {
-            id,
-            path: trees.remote().path(id)?,
-            size_bytes: node.kind.file().map_or(0, |file| file.content.size_bytes),
-            mtime_ns: node.kind.file().map_or(0, |file| file.mtime_ns),
-        })
-    };
-    let item = |(id, node, mark): (NodeId, &Node, &ConflictMark)| {
-        let device = if account.device == Some(mark.device) {
+    views::conflicts(&loaded.trees, |device| {
+        if account.device == Some(device) {
             account.device_name.clone()
         } else {
             // The other devices' names are the server's to tell.
-            mark.device.to_string()
-        };
-        Some(ConflictItem {
-            this: trees
-                .remote()
-                .node(mark.with)
-                .and_then(|with| side(mark.with, with)),
-            that: side(id, node)?,
-            device,
-            cause: cause_in_words(mark.cause).to_owned(),
-        })
-    };
-    let mut found: Vec<ConflictItem> = marks(trees).filter_map(item).collect();
-    found.sort_by(|a, b| a.that.path.cmp(&b.that.path));
-    found
+            device.to_string()
+        }
+    })
 }

@@ -8,7 +8,8 @@ use sync_engine::name::visible;
 use super::Surroundings;
 use crate::control::{Answer, ConflictItem, ConflictSide, DeviceItem, LogItem, State, Status};
 use crate::options::Deed;
-use crate::output::{kind_in_words, notice_in_words, time_of_ms};
+use crate::output::{notice_in_words, time_of_ms};
+use crate::words::kind_in_words;
 
 /// Returns an answer's lines.
 pub(super) fn lines(deed: &Deed, answer: &Answer, surroundings: &Surroundings) -> Vec<String> {

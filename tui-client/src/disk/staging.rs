@@ -71,6 +71,19 @@ impl Root {
         self.locked(file, name)
     }
 
+    /// Tells whether a file in staging was begun under this key.
+    ///
+    /// # Errors
+    /// When the disk does not answer.
+    pub fn has_begun(&self, key: &Hash) -> Result<bool, DiskError> {
+        let name = format!("{NAMED}{key}");
+        match self.private()?.staging.stat(name.as_bytes()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(failed("look for")(error)),
+            Ok(_) => Ok(true),
+        }
+    }
+
     /// Removes the files in staging that were begun under a key, but for those that are open: nobody will go on with them.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use sync_engine::session::WaiterId;
 use sync_engine::{DeviceId, NodeId, RelPath};
 use tokio::sync::oneshot;
 
-use super::views::{self, Facts, block_text, node_at, path_of};
+use super::views::{self, Facts, node_at, path_of};
 use super::{Asked, Driver};
 use crate::config::ConfigError;
 use crate::control::{Answer, Ask, Identity, Status};
@@ -18,6 +18,7 @@ use crate::fault::Exit;
 use crate::net::control::{Patience, Presence};
 use crate::net::{ConnectError, Control};
 use crate::notice::{Notice, Trouble};
+use crate::words::block_in_words;
 
 impl Driver {
     pub(super) fn on_asked(&mut self, (ask, reply): Asked) {
@@ -140,7 +141,7 @@ impl Driver {
         if let Some(block) = self.observer.oddities().get(path) {
             return Answer::Report {
                 sound: false,
-                lines: vec![format!("{path}: {}", block_text(block))],
+                lines: vec![format!("{path}: {}", block_in_words(block))],
             };
         }
         let Some(id) = node_at(self.trees(), path) else {
@@ -153,7 +154,7 @@ impl Driver {
         let mut lines = Vec::new();
         let blocked = self.session.blocked();
         if let Some(block) = blocked.get(&id) {
-            lines.push(format!("blocked: {}", block_text(block)));
+            lines.push(format!("blocked: {}", block_in_words(block)));
         }
         let (local, remote) = (self.trees().local().node(id), self.trees().remote().node(id));
         match (local, remote) {
@@ -233,13 +234,14 @@ impl Driver {
     }
 
     /// The server says that this folder's state is a copy, or was put back to an older one: the folder joins the account
-    /// as a new device. What it knew is no base any more, so both sides are united and nothing is deleted.
+    /// as a new device. Unless it is the server that was put back, what was known is no base any more: both sides are
+    /// united, and nothing is deleted.
     fn become_another_device(&mut self, id: AccountId) -> Result<(), ConfigError> {
         let certificate = self.config.renew_device_certificate(self.folder_id)?;
         self.endpoint.certificate = Arc::new(certificate);
         self.account.device = None;
         self.save_account()?;
-        self.session.unite();
+        self.session.doubt();
         self.enrol_again(id);
         self.tell(Notice::Error(Trouble {
             what: "this folder's state is a copy of another device's, or was put back to an older one".into(),

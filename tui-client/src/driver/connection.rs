@@ -8,7 +8,7 @@ use common::message::{
     Attachment, Auth, Cursor, Failure, Outcome, Pushed, Reply, Request, RequestId, Role, UNASKED, Welcome,
 };
 use sync_engine::session::{Suspect, Tell};
-use sync_engine::{Block, Entry, Hash, Node, NodeId, Origin, Rejection, Version};
+use sync_engine::{Block, Entry, Hash, Node, NodeId, Origin, Point, Rejection, Version};
 use tokio::sync::mpsc;
 
 use super::Driver;
@@ -144,6 +144,7 @@ impl Driver {
                     done: "nothing is deleted; both sides are united, and what the server lost is sent again".into(),
                     todo: "nothing; look at the conflicts afterwards".into(),
                 })),
+                Tell::Compare(points) => self.compare(points),
                 Tell::Pull(cursor) => {
                     if let Some(connection) = &self.connection {
                         connection.send(Request::Pull { cursor }, Vec::new());
@@ -191,7 +192,8 @@ impl Driver {
             | Reply::NewId { .. }
             | Reply::Done { .. }
             | Reply::Failed { .. }
-            | Reply::Pong { .. }) => self.on_answer(other),
+            | Reply::Pong { .. }
+            | Reply::Compared { .. }) => self.on_answer(other),
         }
     }
 
@@ -213,11 +215,13 @@ impl Driver {
 
     fn on_snapshot(&mut self, nodes: Vec<(NodeId, Version, Node)>, cursor: Cursor, last: bool) {
         if let Err(error) = self.session.snapshot(nodes, cursor, last) {
+            self.control.end();
+            self.on_disconnected();
             self.fatal(
                 Trouble {
                     what: format!("the server sent a tree that is not one: {error}"),
                     done: "nothing in the folder was changed".into(),
-                    todo: "run 'server verify' on the server".into(),
+                    todo: "run 'server verify' on the server, and start the client again".into(),
                 },
                 crate::fault::Exit::Failed,
             );
@@ -299,6 +303,21 @@ impl Driver {
         let now = self.now();
         self.session.commit_failed(request, &block, now);
         self.note_answered(request, Some(format!("{failure:?}")));
+    }
+
+    /// Asks how far the server's journal is the one that was followed.
+    fn compare(&mut self, points: Vec<Point>) {
+        let asked = self.question(|request| Request::Compare { request, points }, Question::Compare);
+        if asked.is_err() {
+            // Nothing is known of it then; that makes conflicts at worst.
+            self.on_compared(Version::ZERO);
+        }
+    }
+
+    /// The server has said how far its journal is the one that was followed.
+    pub(super) fn on_compared(&mut self, newest: Version) {
+        self.session.compared(newest);
+        self.hear();
     }
 
     /// Asks the history about local bytes that seem to be in conflict.

@@ -10,9 +10,10 @@ use sync_engine::{Block, Change, DeviceId, Entry, NodeId, Version};
 use super::Driver;
 use super::questions::Question;
 use super::steps::node_of;
-use super::views::{block_text, path_of};
+use super::views::path_of;
 use crate::control::LogItem;
 use crate::notice::{ChangeKind, ChangeNotice, Direction, Notice};
+use crate::words::block_in_words;
 
 /// Changes that are not yet told, and remarks on them.
 #[derive(Default)]
@@ -280,13 +281,13 @@ impl Driver {
     pub(super) fn tell_blocked(&mut self, blocked: &BTreeMap<NodeId, Block>) {
         let mut now: BTreeMap<_, String> = blocked
             .iter()
-            .filter_map(|(id, block)| Some((path_of(self.trees(), *id)?, block_text(block))))
+            .filter_map(|(id, block)| Some((path_of(self.trees(), *id)?, block_in_words(block))))
             .collect();
         now.extend(
             self.observer
                 .oddities()
                 .iter()
-                .map(|(path, block)| (path.clone(), block_text(block))),
+                .map(|(path, block)| (path.clone(), block_in_words(block))),
         );
         if now == self.blocked_told {
             return;
@@ -314,6 +315,7 @@ impl Driver {
         if pending != self.feed.pending_told {
             self.feed.pending_told = pending;
             if pending > 0 {
+                self.session.said_pending();
                 self.tell(Notice::Syncing { pending });
             }
         }

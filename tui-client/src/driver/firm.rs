@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use common::offload;
-use sync_engine::{Content, NodeId};
+use sync_engine::NodeId;
 use tokio::time::Instant;
 
 use super::Driver;
@@ -133,9 +133,7 @@ impl Firmness {
     /// Notes that no file is doubted. Returns whether that proves prints that were not proven before.
     pub(super) fn prove(&mut self) -> bool {
         let (now, before) = (Instant::now(), self.proven);
-        while let Some((number, until)) = self.unproven.front()
-            && *until <= now
-        {
+        while let Some((number, _)) = self.unproven.front().filter(|(_, until)| *until <= now) {
             self.proven = *number;
             self.unproven.pop_front();
         }
@@ -212,13 +210,9 @@ impl Driver {
     }
 
     /// Undoes what a crash of the computer did to the folder.
-    pub(super) fn undo_mishaps(&mut self, lost: &[NodeId], spoiled: &[(NodeId, Content)]) {
+    pub(super) fn undo_mishaps(&mut self, lost: &[NodeId], spoiled: &[NodeId]) {
         let mut undone: Vec<NodeId> = lost.iter().copied().filter(|id| self.session.lost(*id)).collect();
-        for (id, before) in spoiled {
-            if self.session.spoiled(*id, *before) {
-                undone.push(*id);
-            }
-        }
+        undone.extend(spoiled.iter().filter(|id| self.session.spoiled(**id)));
         if undone.is_empty() {
             return;
         }

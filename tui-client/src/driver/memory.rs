@@ -1,8 +1,9 @@
 //! The task that owns the folder's database. What is to be saved arrives in order on a bounded channel and shares one
 //! transaction with whatever else comes within a pause that grows with what the last one took: so a flood costs few pages,
-//! however many nodes it touches. What a crash loses by that, the next look finds again. A failed save is told to the
-//! driver and tried again with the next.
+//! however many nodes it touches. What a crash loses by that, the next look finds again. A failed save is tried again with
+//! the next; that saving fails is told to the driver once, until it has succeeded again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +11,10 @@ use sync_engine::{Hash, NodeId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use crate::state::{ChunkPlace, ChunkRow, Delta, StateError, Store};
+use crate::state::{ChunkPlace, ChunkRow, Delta, FEED_LEN_MAX, StateError, Store};
 
+/// As long as no more rows than this wait to be saved, none is looked for that others have replaced.
+const N_ROWS_MIN: usize = 10_000;
 /// How many orders wait at most.
 const ORDERS_WAITING_MAX: usize = 64;
 /// A save is followed by a pause of this many times what it took, unless somebody asks for something.
@@ -94,11 +97,17 @@ async fn serve(
     mut orders: mpsc::Receiver<Order>,
     failures: mpsc::Sender<Arc<StateError>>,
 ) {
-    let (mut unsaved, mut rested) = (Delta::default(), Instant::now());
-    // After a failure it is tried again when there is something new.
-    let mut has_failed = false;
+    let mut unsaved = Unsaved {
+        failures,
+        has_failed: false,
+        is_told: false,
+        delta: Delta::default(),
+        n_rows_max: N_ROWS_MIN,
+    };
+    let mut rested = Instant::now();
     loop {
-        let next = if unsaved.is_empty() || has_failed {
+        // After a failure it is tried again when there is something new.
+        let next = if unsaved.delta.is_empty() || unsaved.has_failed {
             orders.recv().await
         } else {
             match timeout_at(rested, orders.recv()).await {
@@ -108,15 +117,16 @@ async fn serve(
         };
         let Some(mut order) = next else { break };
         match &mut order {
-            Order::Save(delta) | Order::SaveDurably(delta, _) => merge(&mut unsaved, std::mem::take(delta)),
+            Order::Save(delta) | Order::SaveDurably(delta, _) => {
+                merge(&mut unsaved.delta, std::mem::take(delta));
+            }
             Order::Find(..) | Order::ChunksOf(..) | Order::Finish(_) => (),
         }
         let began = Instant::now();
         if matches!(order, Order::Save(_)) && began < rested {
             continue;
         }
-        let durable = matches!(order, Order::SaveDurably(..));
-        has_failed = !save(&mut *store, &mut unsaved, durable, &failures);
+        unsaved.save(&mut *store, matches!(order, Order::SaveDurably(..)));
         rested = Instant::now() + (began.elapsed() * PAUSES).clamp(PAUSE_MIN, PAUSE_MAX);
         match order {
             Order::SaveDurably(_, done) => drop(done.send(())),
@@ -133,35 +143,68 @@ async fn serve(
             Order::Save(_) => (),
         }
     }
-    save(&mut *store, &mut unsaved, false, &failures);
+    unsaved.save(&mut *store, false);
 }
 
-/// Saves what is unsaved; tells whether that went well.
-fn save(
-    store: &mut dyn Store,
-    unsaved: &mut Delta,
-    durable: bool,
-    failures: &mpsc::Sender<Arc<StateError>>,
-) -> bool {
-    if unsaved.is_empty() && !durable {
-        return true;
-    }
-    let saved = if durable {
-        store.save_durably(unsaved)
-    } else {
-        store.save(unsaved)
-    };
-    match saved {
-        Ok(()) => {
-            *unsaved = Delta::default();
-            true
+/// What is still to be saved.
+struct Unsaved {
+    delta: Delta,
+    failures: mpsc::Sender<Arc<StateError>>,
+    /// Whether the last try failed.
+    has_failed: bool,
+    /// Whether the driver knows that saving fails.
+    is_told: bool,
+    /// When so many rows wait, those that others have replaced are dropped.
+    n_rows_max: usize,
+}
+
+impl Unsaved {
+    fn save(&mut self, store: &mut dyn Store, durable: bool) {
+        if self.delta.is_empty() && !durable {
+            return;
         }
-        Err(error) => {
-            // If the driver has not yet read the last failure it need not be told again.
-            let _ = failures.try_send(Arc::new(error));
-            false
+        let saved = if durable {
+            store.save_durably(&self.delta)
+        } else {
+            store.save(&self.delta)
+        };
+        self.has_failed = saved.is_err();
+        match saved {
+            Ok(()) => {
+                self.delta = Delta::default();
+                self.is_told = false;
+                return;
+            }
+            Err(error) if self.is_told => tracing::debug!(%error, "the memory cannot be saved yet"),
+            Err(error) => self.is_told = self.failures.try_send(Arc::new(error)).is_ok(),
+        }
+        if self.n_rows_max < n_rows(&self.delta) {
+            drop_replaced(&mut self.delta);
+            self.n_rows_max = N_ROWS_MIN.max(2 * n_rows(&self.delta));
         }
     }
+}
+
+fn n_rows(delta: &Delta) -> usize {
+    let trees = delta.remote.len() + delta.synced.len() + delta.local.len();
+    trees + delta.prints.len() + delta.blocked.len() + delta.chunks.len() + delta.feed.len()
+}
+
+/// Drops rows that later ones of the same node replace, and of the feed what would not be kept.
+fn drop_replaced(delta: &mut Delta) {
+    fn keep_last<T>(rows: &mut Vec<(NodeId, T)>) {
+        let mut seen = BTreeSet::new();
+        rows.reverse();
+        rows.retain(|(id, _)| seen.insert(*id));
+        rows.reverse();
+    }
+    keep_last(&mut delta.remote);
+    keep_last(&mut delta.synced);
+    keep_last(&mut delta.local);
+    keep_last(&mut delta.prints);
+    keep_last(&mut delta.blocked);
+    keep_last(&mut delta.chunks);
+    delta.feed.drain(..delta.feed.len().saturating_sub(FEED_LEN_MAX));
 }
 
 /// Appends a later delta to an earlier one.
@@ -180,6 +223,7 @@ fn merge(into: &mut Delta, later: Delta) {
     into.prints.extend(later.prints);
     into.blocked.extend(later.blocked);
     into.chunks.extend(later.chunks);
+    into.trail.extend(later.trail);
     into.facts = later.facts.or(into.facts.take());
     into.feed.extend(later.feed);
 }
@@ -196,4 +240,83 @@ fn chunks_of(store: &dyn Store, id: NodeId) -> Vec<ChunkRow> {
         tracing::warn!(%error, "a file's chunks could not be looked up; its lists are fetched");
         Vec::new()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// A store on a disk that may be full.
+    struct Full(Arc<AtomicBool>);
+
+    impl Store for Full {
+        fn save(&mut self, _: &Delta) -> Result<(), StateError> {
+            if self.0.load(Ordering::Relaxed) {
+                return Err(StateError::Open {
+                    path: "state.db".into(),
+                    source: std::io::ErrorKind::StorageFull.into(),
+                });
+            }
+            Ok(())
+        }
+
+        fn save_durably(&mut self, delta: &Delta) -> Result<(), StateError> {
+            self.save(delta)
+        }
+
+        fn find_chunks(&self, hashes: &[Hash]) -> Result<Vec<Option<ChunkPlace>>, StateError> {
+            Ok(vec![None; hashes.len()])
+        }
+
+        fn chunks_of(&self, _: NodeId) -> Result<Vec<ChunkRow>, StateError> {
+            Ok(Vec::new())
+        }
+
+        fn finish(self: Box<Self>) -> Result<(), StateError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_saved_takes_no_more_room_the_longer_it_lasts() {
+        let (failures, _told) = mpsc::channel(1);
+        let mut unsaved = Unsaved {
+            has_failed: false,
+            delta: Delta::default(),
+            failures,
+            is_told: false,
+            n_rows_max: N_ROWS_MIN,
+        };
+        let mut store = Full(Arc::new(AtomicBool::new(true)));
+        for n in 0..5 * N_ROWS_MIN {
+            let id = NodeId([(n % 100) as u8; 16]);
+            unsaved.delta.prints.push((id, Some(n.to_be_bytes().to_vec())));
+            unsaved.save(&mut store, false);
+            assert!(n_rows(&unsaved.delta) <= N_ROWS_MIN);
+        }
+        let last = unsaved.delta.prints.iter().rev().take(100);
+        let mut last: Vec<_> = last.map(|(id, print)| (*id, print.clone())).collect();
+        drop_replaced(&mut unsaved.delta);
+        last.reverse();
+        assert_eq!(unsaved.delta.prints, last);
+    }
+
+    #[tokio::test]
+    async fn that_nothing_can_be_saved_is_told_once_until_it_can() {
+        let is_full = Arc::new(AtomicBool::new(true));
+        let (failures, mut told) = mpsc::channel(8);
+        let (memory, work) = Memory::new(Box::new(Full(is_full.clone())), failures);
+        let work = tokio::spawn(work);
+        for (full, n_told) in [(true, 1), (false, 0), (true, 1)] {
+            is_full.store(full, Ordering::Relaxed);
+            for _ in 0..5 {
+                memory.save_durably(Delta::default()).await;
+            }
+            assert_eq!(told.len(), n_told);
+            while told.try_recv().is_ok() {}
+        }
+        memory.finish().await;
+        work.await.unwrap();
+    }
 }

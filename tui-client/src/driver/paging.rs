@@ -65,6 +65,8 @@ impl Driver {
 
     /// A page has come; `more` says that there are older entries.
     pub(super) fn on_page(&mut self, mut paging: Paging, entries: Vec<Entry>, more: bool) {
+        // A page that goes on and brings nothing would be asked for again without end.
+        let more = more && !entries.is_empty();
         paging.so_far.extend(entries);
         let Paging { aim, so_far, reply } = paging;
         let remote = self.trees().remote();

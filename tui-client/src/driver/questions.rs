@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use common::message::{At, Device, Failure, Reply, Request};
-use sync_engine::RelPath;
 use sync_engine::session::Suspect;
+use sync_engine::{RelPath, Version};
 use tokio::sync::oneshot;
 
 use super::Driver;
@@ -36,6 +36,8 @@ pub(super) enum Question {
     Browse(Box<Restore>),
     /// The driver wants to know whether bytes that seem to be in conflict came from the account.
     LookBack(Suspect),
+    /// The driver wants to know how far the server's journal is the one that was followed.
+    Compare,
     /// Somebody verifies; the server's tree is on its way.
     Verify(Box<Verify>),
 }
@@ -66,6 +68,14 @@ fn explain(failure: &Failure) -> Answer {
         Failure::Mismatch => failed("a chunk was not what its name says", "try again"),
         Failure::LastDevice => failed("the last device cannot be revoked", "enrol another device first"),
     }
+}
+
+/// What is answered when a server sends what is no tree.
+pub(super) fn no_tree(error: &dyn std::error::Error) -> Answer {
+    failed(
+        format!("the server sent a tree that is not one: {error}"),
+        "run 'server verify' on the server",
+    )
 }
 
 /// Answers whoever asked; that he has gone is no failure.
@@ -177,7 +187,8 @@ impl Driver {
             | Reply::NewId { request, .. }
             | Reply::Done { request }
             | Reply::Failed { request, .. }
-            | Reply::Pong { request, .. } => *request,
+            | Reply::Pong { request, .. }
+            | Reply::Compared { request, .. } => *request,
             _ => return,
         };
         let Some(question) = self
@@ -221,6 +232,8 @@ impl Driver {
                     self.ask_back(next);
                 }
             }
+            (Question::Compare, Reply::Compared { newest, .. }) => self.on_compared(newest),
+            (Question::Compare, _) => self.on_compared(Version::ZERO),
             (Question::LookBack(suspect), _) => self.session.not_answered(suspect),
             (question, Reply::Failed { failure, .. }) => question.fail(explain(&failure)),
             (question, reply) => {
@@ -311,7 +324,7 @@ impl Driver {
 impl Question {
     fn fail(self, answer: Answer) {
         match self {
-            Self::DeviceNames | Self::Probe(_) | Self::LookBack(_) => (),
+            Self::DeviceNames | Self::Probe(_) | Self::LookBack(_) | Self::Compare => (),
             Self::Devices(to) | Self::Order(to) | Self::ReplaceId(to) => give(to, answer),
             Self::Page(paging) => give(paging.into_reply(), answer),
             Self::Verify(verify) => give(verify.into_reply(), answer),

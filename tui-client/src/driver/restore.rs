@@ -3,11 +3,12 @@
 
 use common::limits::CHANGES_MAX;
 use sync_engine::tree::Item;
-use sync_engine::{Change, Kind, Name, Node, NodeId, RelPath, Tree, Version};
+use sync_engine::{Change, Kind, Name, Node, NodeId, Parts, RelPath, Tree, Version};
 use tokio::sync::oneshot;
 
 use super::Driver;
-use super::questions::Question;
+use super::questions::{Question, give, no_tree};
+use super::turn::LIMITS;
 use crate::client::random_id;
 use crate::control::Answer;
 use crate::notice::Trouble;
@@ -16,7 +17,7 @@ use crate::notice::Trouble;
 pub(super) struct Restore {
     path: RelPath,
     to: RelPath,
-    nodes: Vec<(NodeId, Version, Node)>,
+    nodes: Parts,
     reply: oneshot::Sender<Answer>,
 }
 
@@ -28,7 +29,7 @@ impl Restore {
         Self {
             path,
             to,
-            nodes: Vec::new(),
+            nodes: Parts::default(),
             reply,
         }
     }
@@ -56,7 +57,9 @@ impl Driver {
         nodes: Vec<(NodeId, Version, Node)>,
         last: bool,
     ) {
-        restore.nodes.extend(nodes);
+        if let Err(error) = restore.nodes.add(nodes, last, LIMITS.tree_len_max) {
+            return give(restore.reply, no_tree(&error));
+        }
         if !last {
             if let Some(connection) = &mut self.connection {
                 connection.questions.insert(request, Question::Browse(restore));
@@ -70,7 +73,7 @@ impl Driver {
             reply,
         } = *restore;
         let mut past = Tree::new();
-        let items = nodes.into_iter().map(|(id, version, node)| {
+        let items = nodes.into_nodes().into_iter().map(|(id, version, node)| {
             (
                 id,
                 Some(Item {
@@ -80,10 +83,7 @@ impl Driver {
             )
         });
         let answer = match past.edit(items) {
-            Err(error) => Err(failed(
-                format!("the server sent a tree that is not one: {error}"),
-                "run 'server verify'",
-            )),
+            Err(error) => return give(reply, no_tree(&error)),
             Ok(()) => changes(self.trees().remote(), &past, &path, &to, &mut random_id),
         };
         match answer {

@@ -332,12 +332,10 @@ impl Driver {
             Err(error) => {
                 tracing::debug!(%error, "a content was not fetched");
                 let block = match &error {
+                    error if error.is_full() => Some(Block::NoSpace),
                     DownloadError::Missing(_) | DownloadError::Inconsistent => Some(Block::MissingContent),
-                    DownloadError::Disk(error) if error.kind() == std::io::ErrorKind::StorageFull => {
-                        Some(Block::NoSpace)
-                    }
+                    DownloadError::NoSpace => Some(Block::NoSpace),
                     DownloadError::Disk(error) => Some(Block::Unreadable(error.to_string())),
-                    DownloadError::Staging(error) if error.is_full() => Some(Block::NoSpace),
                     DownloadError::Staging(error) => Some(Block::Unreadable(error.to_string())),
                     DownloadError::Bulk(BulkError::Lost) => None,
                     DownloadError::Bulk(error) => Some(Block::Refused(error.to_string())),
@@ -383,8 +381,15 @@ impl Driver {
         {
             self.observer.reread(id, &path);
         }
-        let now = self.now();
+        let (now, is_for_room) = (self.now(), matches!(block, Some(Block::NoSpace | Block::Quota)));
         self.session.upload_failed(id, block, now);
+        if is_for_room {
+            // Which of them may still fit the session knows.
+            let waiting = self.transfers.give_back_uploads();
+            waiting
+                .into_iter()
+                .for_each(|id| self.session.upload_given_up(id));
+        }
     }
 
     fn tell_progress(&self, id: NodeId, direction: Direction, done_bytes: u64, total_bytes: u64) {

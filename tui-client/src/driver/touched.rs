@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sync_engine::session::Unsaved;
-use sync_engine::{NodeId, Trees};
+use sync_engine::{NodeId, Session};
 
 use crate::control::LogItem;
 use crate::disk::Print;
@@ -52,8 +52,9 @@ impl Touched {
 
     /// Takes everything that is to be saved: the rows that the session names, and what was noted here, with the number
     /// that prints get now.
-    pub fn take(&mut self, trees: &Trees, unsaved: Unsaved, facts: Option<Facts>, number: u64) -> Delta {
+    pub fn take(&mut self, session: &Session, unsaved: Unsaved, facts: Option<Facts>, number: u64) -> Delta {
         let touched = std::mem::take(self);
+        let trees = session.trees();
         let ids = |ids: BTreeSet<NodeId>| ids.into_iter();
         Delta {
             forget_remote: unsaved.forget_remote,
@@ -76,6 +77,11 @@ impl Touched {
                 .map(|id| (id, trees.blocked().get(&id).cloned()))
                 .collect(),
             chunks: touched.chunks.into_iter().collect(),
+            trail: unsaved
+                .trail
+                .into_iter()
+                .map(|version| (version, session.trail().chain(version)))
+                .collect(),
             facts,
             feed: touched.feed,
         }

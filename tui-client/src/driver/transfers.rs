@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::limits::CHUNK_LEN_MAX;
-use common::list::{ListBuilder, ListError};
 use common::message::{Attachment, Form};
 use common::offload;
 use sync_engine::plan::Step;
@@ -18,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::memory::Memory;
+use super::pieces::Pieces;
 use super::steps::{file_of, node_of};
 use crate::chunker::{Chunked, Chunker};
 use crate::disk::{Root, Staged, Stashed};
@@ -25,7 +25,8 @@ use crate::net::{Bulk, BulkError};
 use crate::notice::Direction;
 use crate::state::ChunkRow;
 use crate::transfer::compress::{attach, detach};
-use crate::transfer::download::{DownloadError, LocalPiece, LocalPieces, download};
+use crate::transfer::download::{DownloadError, download};
+use crate::transfer::space::Space;
 use crate::transfer::upload::{UploadError, upload};
 
 /// How many groups of small contents are fetched at once.
@@ -100,6 +101,7 @@ struct ToSend {
 /// See the module's page.
 pub(super) struct Transfers {
     root: Root,
+    space: Space,
     memory: Memory,
     done: mpsc::Sender<Transferred>,
     session: Option<(Bulk, CancellationToken, DropGuard)>,
@@ -117,6 +119,7 @@ impl Transfers {
     pub(super) fn new(root: Root, memory: Memory) -> (Self, mpsc::Receiver<Transferred>) {
         let (done, results) = mpsc::channel(RESULTS_WAITING_MAX);
         let transfers = Self {
+            space: Space::new(root.clone()),
             root,
             memory,
             done,
@@ -147,10 +150,12 @@ impl Transfers {
             .drain(..)
             .chain(self.large.drain(..))
             .map(|(step, _)| step);
-        (
-            steps.collect(),
-            self.to_send.drain(..).map(|to_send| to_send.id).collect(),
-        )
+        (steps.collect(), self.give_back_uploads())
+    }
+
+    /// Gives back the files that wait to be sent.
+    pub(super) fn give_back_uploads(&mut self) -> Vec<NodeId> {
+        self.to_send.drain(..).map(|to_send| to_send.id).collect()
     }
 
     /// The bulk connection of the session.
@@ -240,7 +245,7 @@ impl Transfers {
                 &token,
                 &self.done,
                 group.clone(),
-                fetch_group(group, bulk.clone()),
+                fetch_group(group, bulk.clone(), self.space.clone()),
             );
         }
         while self.n_downloads < DOWNLOADS_UNDER_WAY
@@ -276,12 +281,8 @@ impl Transfers {
         content: Content,
         bulk: Bulk,
     ) -> impl Future<Output = Fetched> + Send + use<> {
-        let root = self.root.clone();
-        let pieces = Pieces {
-            memory: self.memory.clone(),
-            done: self.done.clone(),
-            id: node_of(&step),
-        };
+        let space = self.space.clone();
+        let pieces = Pieces::new(self.memory.clone(), self.done.clone(), node_of(&step));
         let progress = progress(
             self.done.clone(),
             node_of(&step),
@@ -289,14 +290,11 @@ impl Transfers {
             content.size_bytes,
         );
         async move {
-            let outcome = async {
-                let staging = root.clone();
-                let key = content.hash;
-                let mut staged = offload::run(move || staging.stage_named(&key)).await?;
-                let chunks = download(&root, content, &mut staged, &pieces, &bulk, progress).await?;
-                Ok(Brought::Large(staged, chunks))
-            };
-            vec![(step, outcome.await)]
+            let brought = download(&space, content, &pieces, &bulk, progress).await;
+            vec![(
+                step,
+                brought.map(|(staged, chunks)| Brought::Large(staged, chunks)),
+            )]
         }
     }
 }
@@ -353,8 +351,26 @@ fn next_group(small: &mut VecDeque<(Step, Content)>) -> Vec<(Step, Content)> {
     group
 }
 
-async fn fetch_group(group: Vec<(Step, Content)>, bulk: Bulk) -> Fetched {
+async fn fetch_group(group: Vec<(Step, Content)>, bulk: Bulk, space: Space) -> Fetched {
+    let mut left = offload::run(move || space.free_bytes()).await;
+    let (group, large): (Vec<_>, Vec<_>) = group.into_iter().partition(|(_, content)| {
+        let fits = content.size_bytes <= left;
+        left -= if fits { content.size_bytes } else { 0 };
+        fits
+    });
+    let refused = large
+        .into_iter()
+        .map(|(step, _)| (step, Err(DownloadError::NoSpace)));
+    let mut fetched = fetch_fitting(group, bulk).await;
+    fetched.extend(refused);
+    fetched
+}
+
+async fn fetch_fitting(group: Vec<(Step, Content)>, bulk: Bulk) -> Fetched {
     let mut hashes: Vec<Hash> = group.iter().map(|(_, content)| content.hash).collect();
+    if hashes.is_empty() {
+        return Vec::new();
+    }
     hashes.sort();
     hashes.dedup();
     let got = match bulk.get(hashes).await {
@@ -429,59 +445,5 @@ fn progress(
                 total_bytes,
             });
         }
-    }
-}
-
-/// Makes the lists that stand above chunks.
-fn lists_of(chunks: impl Iterator<Item = (Hash, u64)>) -> Result<BTreeMap<Hash, Bytes>, ListError> {
-    let mut builder = ListBuilder::new();
-    let mut lists = Vec::new();
-    for (hash, len_bytes) in chunks {
-        lists.extend(builder.push(hash, len_bytes)?);
-    }
-    lists.extend(builder.finish()?.0);
-    Ok(lists
-        .into_iter()
-        .map(|list| (list.hash, list.bytes.into()))
-        .collect())
-}
-
-/// What the database knows of local contents.
-struct Pieces {
-    memory: Memory,
-    done: mpsc::Sender<Transferred>,
-    id: NodeId,
-}
-
-impl LocalPieces for Pieces {
-    async fn lists(&self) -> BTreeMap<Hash, Bytes> {
-        let chunks = self.memory.chunks_of(self.id).await;
-        lists_of(chunks.iter().map(|chunk| (chunk.hash, u64::from(chunk.len)))).unwrap_or_default()
-    }
-
-    async fn find(&self, hashes: Vec<Hash>) -> BTreeMap<Hash, LocalPiece> {
-        let places = self.memory.find(hashes.clone()).await;
-        let ids: Vec<NodeId> = places.iter().flatten().map(|place| place.node).collect();
-        let (reply, answer) = oneshot::channel();
-        if ids.is_empty() || self.done.send(Transferred::Where(ids, reply)).await.is_err() {
-            return BTreeMap::new();
-        }
-        let paths = answer.await.unwrap_or_default();
-        hashes
-            .into_iter()
-            .zip(places)
-            .filter_map(|(hash, place)| Some((hash, place?)))
-            .zip(paths)
-            .filter_map(|((hash, place), path)| {
-                Some((
-                    hash,
-                    LocalPiece {
-                        path: path?,
-                        offset: place.offset,
-                        len: place.len,
-                    },
-                ))
-            })
-            .collect()
     }
 }

@@ -21,11 +21,15 @@ const CHANGES_AIM: usize = 512;
 
 const _: () = assert!(CHANGES_AIM <= CHANGES_MAX);
 
+/// The largest tree that is taken from a server, in bytes: more than ten million nodes with usual names.
+const TREE_LEN_MAX: usize = 2 * 1024 * 1024 * 1024 - 1;
+
 /// The limits of the wire, as the session has to know them.
 pub(super) const LIMITS: Limits = Limits {
     inline_len_max: INLINE_LEN_MAX as u64,
     commit_len_aim: FRAME_LEN_AIM,
     changes_aim: CHANGES_AIM,
+    tree_len_max: TREE_LEN_MAX,
 };
 
 impl Driver {
@@ -159,7 +163,7 @@ impl Driver {
         let number = self.number_prints();
         self.prove();
         let facts = (std::mem::take(&mut self.facts_changed) || unsaved.facts).then(|| self.facts());
-        let delta = self.touched.take(self.session.trees(), unsaved, facts, number);
+        let delta = self.touched.take(&self.session, unsaved, facts, number);
         if !delta.is_empty() {
             self.memory.save(delta).await;
         }
@@ -177,9 +181,7 @@ impl Driver {
         self.facts_changed = false;
         let number = self.number_prints();
         let (unsaved, facts) = (self.session.take_unsaved(), self.facts());
-        let delta = self
-            .touched
-            .take(self.session.trees(), unsaved, Some(facts), number);
+        let delta = self.touched.take(&self.session, unsaved, Some(facts), number);
         self.memory.save_durably(delta).await;
     }
 

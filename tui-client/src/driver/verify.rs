@@ -3,11 +3,12 @@
 
 use common::message::{At, Request};
 use sync_engine::tree::Item;
-use sync_engine::{Node, NodeId, Version};
+use sync_engine::{Node, NodeId, Parts, Version};
 use tokio::sync::oneshot;
 
 use super::Driver;
-use super::questions::Question;
+use super::questions::{Question, give, no_tree};
+use super::turn::LIMITS;
 use super::views::path_of;
 use crate::control::Answer;
 
@@ -17,7 +18,7 @@ const LINES_MAX: usize = 100;
 /// A check that waits for the server's tree.
 pub(super) struct Verify {
     lines: Vec<String>,
-    nodes: Vec<(NodeId, Version, Node)>,
+    nodes: Parts,
     reply: oneshot::Sender<Answer>,
 }
 
@@ -47,7 +48,7 @@ impl Driver {
         let at = At::Version(self.session.version());
         let verify = Box::new(Verify {
             lines,
-            nodes: Vec::new(),
+            nodes: Parts::default(),
             reply,
         });
         self.ask_or_fail(
@@ -64,7 +65,9 @@ impl Driver {
         nodes: Vec<(NodeId, Version, Node)>,
         last: bool,
     ) {
-        verify.nodes.extend(nodes);
+        if let Err(error) = verify.nodes.add(nodes, last, LIMITS.tree_len_max) {
+            return give(verify.reply, no_tree(&error));
+        }
         if !last {
             if let Some(connection) = &mut self.connection {
                 connection.questions.insert(request, Question::Verify(verify));
@@ -82,6 +85,7 @@ impl Driver {
                 "the server moved on to {version} while this was checked; check again"
             ));
         }
+        let nodes = nodes.into_nodes();
         let n_nodes = nodes.len();
         for (id, version, node) in nodes {
             let here = self.trees().remote().item(id);

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sync_engine::node::ConflictCause;
 use sync_engine::{Block, DeviceId, Kind, Node, NodeId, RelPath, Trees};
 
 use crate::control::{ConflictItem, ConflictSide, ItemKind, ItemState, ListItem};
+use crate::words::cause_in_words;
 
 /// What the driver knows besides the trees about nodes that are not settled.
 pub struct Facts<'a> {
@@ -145,7 +145,7 @@ pub fn conflicts(trees: &Trees, device_name: impl Fn(DeviceId) -> String) -> Vec
                 this: side(trees, mark.with),
                 that: side(trees, id)?,
                 device: device_name(mark.device),
-                cause: cause_text(mark.cause).to_owned(),
+                cause: cause_in_words(mark.cause).to_owned(),
             })
         })
         .collect();
@@ -165,32 +165,4 @@ fn side(trees: &Trees, id: NodeId) -> Option<ConflictSide> {
         size_bytes,
         mtime_ns,
     })
-}
-
-fn cause_text(cause: ConflictCause) -> &'static str {
-    match cause {
-        ConflictCause::BothEdited => "both sides changed it",
-        ConflictCause::SameName => "two were given one name",
-        ConflictCause::KindSwapped => "it was edited here and replaced by something else there",
-    }
-}
-
-/// Says why a node is blocked, for a person.
-#[must_use]
-pub fn block_text(block: &Block) -> String {
-    match block {
-        Block::Unreadable(reason) => format!("it cannot be read or written here: {reason}"),
-        Block::UnsupportedType => "it is neither a file nor a directory nor a symbolic link".into(),
-        Block::IllegalName => "this disk cannot hold its name".into(),
-        Block::NameClash(name) => format!("on this disk its name is the same as that of '{name}'"),
-        Block::NoSymlinks => "this device cannot make symbolic links".into(),
-        Block::Busy => "it changes each time that it is read".into(),
-        Block::Ignored => "the folder's rules leave it out".into(),
-        Block::OtherFileSystem => "it is on another file system".into(),
-        Block::NoSpace => "there is not enough space".into(),
-        Block::MissingContent => "the server lacks a part of its content, or has it damaged".into(),
-        Block::Refused(reason) => format!("the server refused it: {reason}"),
-        Block::Quota => "the account's quota on the server is used up".into(),
-        Block::NotEmpty => "it was deleted elsewhere, but holds what is not synchronised".into(),
-    }
 }

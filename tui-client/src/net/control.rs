@@ -8,6 +8,7 @@ use common::message::{Auth, Refusal, Reply, Role, Welcome};
 use sync_engine::backoff::Backoff;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::connect::{ConnectError, Endpoint, Introduction, connect};
 use super::line::Outgoing;
@@ -80,6 +81,7 @@ pub struct Control {
     pub events: mpsc::Receiver<ControlEvent>,
     presence: watch::Sender<Presence>,
     hurry: std::sync::Arc<Notify>,
+    ending: CancellationToken,
 }
 
 impl Control {
@@ -89,17 +91,25 @@ impl Control {
         let (told, events) = mpsc::channel(EVENTS_WAITING_MAX);
         let (presence, present) = watch::channel(presence);
         let hurry = std::sync::Arc::new(Notify::new());
-        tokio::spawn(run(endpoint, present, told, hurry.clone(), patience));
+        let ending = CancellationToken::new();
+        let running = run(endpoint, present, told, hurry.clone(), patience);
+        tokio::spawn(ending.clone().run_until_cancelled_owned(running));
         Self {
             events,
             presence,
             hurry,
+            ending,
         }
     }
 
     /// Changes how the device introduces itself at the next connection.
     pub fn introduce(&self, presence: Presence) {
         self.presence.send_replace(presence);
+    }
+
+    /// Hangs up, and connects no more.
+    pub fn end(&self) {
+        self.ending.cancel();
     }
 
     /// Tries at once instead of waiting.

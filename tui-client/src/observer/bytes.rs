@@ -39,7 +39,7 @@ impl Observer {
             };
             self.lift(scene.trees, id, &mut draft.update);
             if self.is_spoiled(id, before, &print) && state.content != old.content {
-                draft.update.spoiled.push((id, old.content));
+                draft.update.spoiled.push(id);
             }
             draft.seen.push(id);
             draft.young.extend(reading.is_young.then_some(id));

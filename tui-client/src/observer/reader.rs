@@ -211,8 +211,10 @@ fn read(root: &Root, held: Option<&Held>, chunker: &mut Chunker, job: &Job) -> A
     };
     // A print that is seen for the second time is trusted, so that a clock that was put back puts nothing off for ever.
     let young = before.young_for(root.now()).filter(|_| job.again != Some(before));
-    let is_first = job.n_tries == 0 && job.again.is_none();
-    if let Some(delay) = young.filter(|_| is_first && LARGE_LEN < before.size_bytes) {
+    if let Some(delay) = young.filter(|_| LARGE_LEN < before.size_bytes)
+        && job.n_tries == 0
+        && job.again.is_none()
+    {
         return Attempt::Young(delay);
     }
     let inline = before.size_bytes <= INLINE_LEN_MAX as u64;

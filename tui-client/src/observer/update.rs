@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use common::message::Attachment;
-use sync_engine::{Block, Content, Node, NodeId};
+use sync_engine::{Block, Node, NodeId};
 
 use crate::chunker::Chunked;
 use crate::disk::{Print, RootLost};
@@ -23,8 +23,8 @@ pub struct LocalUpdate {
     pub prints: Vec<(NodeId, Option<Print>)>,
     /// Nodes among `edits` that a crash of the computer has taken away; nobody removed them.
     pub lost: Vec<NodeId>,
-    /// Files among `edits` whose bytes came about in a crash, with what they held before; nobody edited them.
-    pub spoiled: Vec<(NodeId, Content)>,
+    /// Files among `edits` whose bytes came about in a crash; nobody edited them.
+    pub spoiled: Vec<NodeId>,
     /// The pieces of files with new bytes of more than one chunk.
     pub chunked: Vec<(NodeId, Arc<Chunked>)>,
     /// The new contents of files that are small enough to travel inside a commit.

@@ -60,6 +60,10 @@ const SCHEMA: &[(&str, &str)] = &[
         "synced",
         "CREATE TABLE synced (id BLOB PRIMARY KEY, row BLOB NOT NULL) STRICT, WITHOUT ROWID",
     ),
+    (
+        "trail",
+        "CREATE TABLE trail (number INTEGER PRIMARY KEY, chain BLOB NOT NULL) STRICT",
+    ),
 ];
 
 /// Returns the path with its directory resolved, so that SQLite may refuse a link in the file's own place.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Connection, Rows};
 use sync_engine::tree::Item;
-use sync_engine::{Base, Block, Node, NodeId, Tree, Trees, Version};
+use sync_engine::{Base, Block, Hash, Node, NodeId, Point, Trail, Tree, Trees, Version};
 
 use super::error::Fault;
 use super::{Facts, Loaded, Origin, row};
@@ -25,6 +25,7 @@ pub(super) fn load(connection: &Connection, path: &Path, origin: Origin) -> Resu
     let loaded = Loaded {
         trees: load_trees(connection)?,
         prints: load_prints(connection)?,
+        trail: load_trail(connection)?,
         facts: load_facts(connection)?,
         feed: load_feed(connection)?,
         origin,
@@ -174,6 +175,19 @@ fn load_prints(connection: &Connection) -> Result<Vec<(NodeId, Vec<u8>)>, Fault>
     let mut statement = connection.prepare("SELECT id, print FROM prints ORDER BY id")?;
     let prints = statement.query_map([], |row| Ok((NodeId(row.get(0)?), row.get(1)?)))?;
     Ok(prints.collect::<Result<_, _>>()?)
+}
+
+/// Reads the trail. A point that is damaged is no point of the server's journal, which is found when the two are compared.
+fn load_trail(connection: &Connection) -> Result<Trail, Fault> {
+    let mut statement = connection.prepare("SELECT number, chain FROM trail")?;
+    let points = statement.query_map([], |row| {
+        let number: i64 = row.get(0)?;
+        Ok(Point {
+            version: Version(number.cast_unsigned()),
+            chain: Hash(row.get(1)?),
+        })
+    })?;
+    Ok(Trail::restore(points.collect::<Result<Vec<_>, _>>()?))
 }
 
 fn load_facts(connection: &Connection) -> Result<Facts, Fault> {

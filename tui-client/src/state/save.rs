@@ -32,6 +32,7 @@ pub(super) fn save(connection: &mut Connection, delta: &Delta) -> rusqlite::Resu
     })?;
     save_blocked(&transaction, delta)?;
     save_chunks(&transaction, delta)?;
+    save_trail(&transaction, delta)?;
     save_facts(&transaction, delta)?;
     save_feed(&transaction, delta)?;
     transaction.commit()
@@ -105,6 +106,19 @@ fn save_chunks(transaction: &Transaction<'_>, delta: &Delta) -> rusqlite::Result
         for ChunkRow { hash, offset, len } in rows.into_iter().flatten() {
             put.execute(params![id.0, offset.cast_signed(), len, hash.0])?;
         }
+    }
+    Ok(())
+}
+
+fn save_trail(transaction: &Transaction<'_>, delta: &Delta) -> rusqlite::Result<()> {
+    let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO trail VALUES (?1, ?2)")?;
+    let mut forget = transaction.prepare_cached("DELETE FROM trail WHERE number = ?1")?;
+    for (version, chain) in &delta.trail {
+        let number = version.0.cast_signed();
+        match chain {
+            Some(chain) => put.execute(params![number, chain.0])?,
+            None => forget.execute([number])?,
+        };
     }
     Ok(())
 }

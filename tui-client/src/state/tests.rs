@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use sync_engine::node::ConflictCause;
 use sync_engine::{
-    ConflictMark, Content, DeviceId, Epoch, FileState, Kind, Name, RelPath, Target, Tree, Version,
+    ConflictMark, Content, DeviceId, Epoch, FileState, Kind, Name, Point, RelPath, Target, Trail, Tree,
+    Version,
 };
 use tempfile::TempDir;
 
@@ -143,9 +144,8 @@ fn everything_saved_comes_back_after_a_clean_and_an_unclean_end() {
             chain: Hash::of(b"chain"),
         }),
         generation: [1; 16],
-        next_generation: Some([2; 16]),
         protected_ms: Some(77),
-        joining: true,
+        doubted: true,
         boot: Some("a start".into()),
         firm: 7,
         proven: 9,
@@ -164,6 +164,11 @@ fn everything_saved_comes_back_after_a_clean_and_an_unclean_end() {
         blocked: vec![
             (id(4), Some(Block::NameClash(Name::new(b"LINK").unwrap()))),
             (id(5), Some(Block::Unreadable("denied".into()))),
+        ],
+        trail: vec![
+            (Version(7), Some(Hash::of(b"seven"))),
+            (Version(9), Some(Hash::of(b"nine"))),
+            (Version(7), None),
         ],
         facts: Some(facts.clone()),
         feed: vec![log_item(1), log_item(2)],
@@ -188,6 +193,11 @@ fn everything_saved_comes_back_after_a_clean_and_an_unclean_end() {
         assert_eq!(loaded.trees.unsettled(), &BTreeSet::from([id(3), id(4)]));
         assert_eq!(loaded.trees.blocked().len(), 2);
         assert_eq!(loaded.prints, [(id(2), vec![1, 2]), (id(4), vec![])]);
+        let point = Point {
+            version: Version(9),
+            chain: Hash::of(b"nine"),
+        };
+        assert_eq!(loaded.trail, Trail::restore([point]));
         assert_eq!(loaded.facts, facts);
         assert_eq!(loaded.feed, [log_item(1), log_item(2)]);
     }

@@ -2,6 +2,7 @@
 //! hold, is not fetched; every piece is checked against its name before it is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,6 +14,8 @@ use sync_engine::{Content, Hash, RelPath};
 use tokio::task::JoinSet;
 
 use super::compress::detach;
+use super::space::Space;
+use crate::chunker::CHUNK_LEN_MIN;
 use crate::disk::{DiskError, File, Root, Staged};
 use crate::net::{Bulk, BulkError};
 use crate::state::ChunkRow;
@@ -23,8 +26,8 @@ const REQUESTS_UNDER_WAY: usize = 4;
 const REQUEST_LEN_AIM: u64 = 1024 * 1024;
 /// How many lists one request asks for.
 const LISTS_A_REQUEST: usize = 64;
-/// The most chunks that a file may have: a limit against a hostile server.
-const CHUNKS_MAX: usize = 64 * 1024 * 1024;
+/// The most chunks that a file may have: usual ones of a tebibyte.
+const CHUNKS_MAX: u64 = 16 * 1024 * 1024;
 
 /// Why a content could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -35,15 +38,36 @@ pub enum DownloadError {
     /// What the server sent does not fit together.
     #[error("the lists of the file do not fit together")]
     Inconsistent,
+    /// It does not fit on the disk.
+    #[error("there is not enough space for the file")]
+    NoSpace,
     /// The disk refused.
     #[error("the file cannot be written: {0}")]
-    Disk(#[from] std::io::Error),
+    Disk(#[from] io::Error),
     /// The folder refused.
     #[error("the file cannot be staged: {0}")]
     Staging(#[from] DiskError),
     /// The connection or the server failed.
     #[error(transparent)]
     Bulk(#[from] BulkError),
+}
+
+impl DownloadError {
+    /// Tells whether there is no room on the disk.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::NoSpace => true,
+            Self::Disk(error) => {
+                matches!(
+                    error.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                )
+            }
+            Self::Staging(error) => error.is_full(),
+            Self::Missing(_) | Self::Inconsistent | Self::Bulk(_) => false,
+        }
+    }
 }
 
 /// A piece of a file that is to be.
@@ -73,13 +97,43 @@ pub trait LocalPieces: Send + Sync {
     fn find(&self, hashes: Vec<Hash>) -> impl Future<Output = BTreeMap<Hash, LocalPiece>> + Send;
 }
 
-/// Fetches a content of more than one chunk into `staged`, which may hold a part of it already. Calls `progress` with
-/// the bytes that are there, and returns which chunk is where in it.
+/// Fetches a content of more than one chunk into staging, where a part of it may be already. Calls `progress` with the
+/// bytes that are there, and returns which chunk is where in it.
 ///
 /// # Errors
-/// See [`DownloadError`]. What was fetched stays in `staged`, so that trying again goes on from there.
+/// See [`DownloadError`]. What was fetched stays in staging, so that trying again goes on from there, unless the disk is
+/// full.
 pub async fn download(
-    root: &Root,
+    space: &Space,
+    content: Content,
+    local: &impl LocalPieces,
+    bulk: &Bulk,
+    progress: impl Fn(u64),
+) -> Result<(Staged, Vec<ChunkRow>), DownloadError> {
+    let (begun, key) = (space.clone(), content.hash);
+    let begin = move || {
+        let has_begun = begun.root().has_begun(&key)?;
+        if !has_begun && !begun.fits(content.size_bytes) {
+            return Err(DownloadError::NoSpace);
+        }
+        Ok(begun.root().stage_named(&key)?)
+    };
+    let mut staged = offload::run(begin).await?;
+    match complete(space, content, &mut staged, local, bulk, progress).await {
+        Ok(chunks) => Ok((staged, chunks)),
+        Err(error) => {
+            if error.is_full() {
+                // Beginnings of several files could keep each other from ever being whole.
+                staged.discard();
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Writes what is missing in `staged`, and returns which chunk is where in it.
+async fn complete(
+    space: &Space,
     content: Content,
     staged: &mut Staged,
     local: &impl LocalPieces,
@@ -95,20 +149,28 @@ pub async fn download(
     let rows = rows.collect();
     let file = Arc::new(staged.file().try_clone()?);
     let size_bytes = content.size_bytes;
-    let sizing = file.clone();
-    offload::run(move || sizing.set_len(size_bytes)).await?;
 
     let pieces = unwritten(file.clone(), pieces).await?;
-    let pieces = reuse(root, &file, pieces, local).await?;
-    let n_absent: u64 = pieces.iter().map(|piece| u64::from(piece.len)).sum();
+    let n_unwritten = len_of(&pieces);
+    let promise = space.promise(n_unwritten).ok_or(DownloadError::NoSpace)?;
+    let sizing = file.clone();
+    offload::run(move || sizing.set_len(size_bytes)).await?;
+    let pieces = reuse(space.root(), &file, pieces, local).await?;
+    let n_absent = len_of(&pieces);
+    promise.used(n_unwritten.saturating_sub(n_absent));
     let mut there = size_bytes.saturating_sub(n_absent);
     progress(there);
     fetch(file, pieces, bulk, |len| {
+        promise.used(len);
         there += len;
         progress(there);
     })
     .await?;
     Ok(rows)
+}
+
+fn len_of(pieces: &[Piece]) -> u64 {
+    pieces.iter().map(|piece| u64::from(piece.len)).sum()
 }
 
 /// Reads the lists from the topmost down and returns the chunks in order.
@@ -131,16 +193,7 @@ async fn pieces(
     let known = local.lists().await;
     let mut level = vec![(content.hash, content.size_bytes)];
     for depth in (1..=content.depth).rev() {
-        let lists = read_lists(level.iter().map(|(hash, _)| *hash).collect(), &known, bulk).await?;
-        let mut below = Vec::new();
-        for (hash, len) in level {
-            let parts = decode_list(&lists[&hash], depth, len).map_err(|_| DownloadError::Inconsistent)?;
-            below.extend(parts.into_iter().map(|part| (part.hash, part.len_bytes)));
-            if below.len() > CHUNKS_MAX {
-                return Err(DownloadError::Inconsistent);
-            }
-        }
-        level = below;
+        level = level_below(level, depth, n_parts_max(content), &known, bulk).await?;
     }
     let mut offset = 0;
     let mut pieces = Vec::with_capacity(level.len());
@@ -154,6 +207,35 @@ async fn pieces(
         offset += len;
     }
     check_pieces(pieces)
+}
+
+/// Returns how many parts a level of a file's lists has at most: no more than there can be chunks.
+fn n_parts_max(content: Content) -> usize {
+    let n_chunks = content.size_bytes / CHUNK_LEN_MIN as u64 + 1;
+    usize::try_from(n_chunks.min(CHUNKS_MAX)).unwrap_or(usize::MAX)
+}
+
+/// Returns what the lists of a level name, in order. Few lists are held at once, however many there are.
+async fn level_below(
+    level: Vec<(Hash, u64)>,
+    depth: u8,
+    n_parts_max: usize,
+    known: &BTreeMap<Hash, Bytes>,
+    bulk: &Bulk,
+) -> Result<Vec<(Hash, u64)>, DownloadError> {
+    let mut below = Vec::new();
+    for group in level.chunks(LISTS_A_REQUEST) {
+        let lists = read_lists(group.iter().map(|(hash, _)| *hash).collect(), known, bulk).await?;
+        for (hash, len) in group {
+            let list = lists.get(hash).ok_or(DownloadError::Missing(*hash))?;
+            let parts = decode_list(list, depth, *len).map_err(|_| DownloadError::Inconsistent)?;
+            below.extend(parts.into_iter().map(|part| (part.hash, part.len_bytes)));
+            if n_parts_max < below.len() {
+                return Err(DownloadError::Inconsistent);
+            }
+        }
+    }
+    Ok(below)
 }
 
 fn check_pieces(pieces: Vec<Piece>) -> Result<Vec<Piece>, DownloadError> {

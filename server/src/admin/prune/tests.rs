@@ -12,7 +12,7 @@ use crate::store::{
 };
 use crate::writer::take_chunks;
 use common::list::ListBuilder;
-use common::message::{Attachment, AttachmentHead, Encoding, Form};
+use common::message::Attachment;
 use std::sync::Arc;
 use sync_engine::node::ConflictCause;
 use sync_engine::{
@@ -172,31 +172,12 @@ fn cut(bytes: &[u8]) -> (Vec<Attachment>, Content) {
     let (mut all, mut lists) = (Vec::new(), Vec::new());
     for piece in bytes.chunks(1000) {
         lists.extend(builder.push(Hash::of(piece), piece.len() as u64).unwrap());
-        all.push(attachment(Hash::of(piece), Form::Data, piece));
+        all.push(Attachment::data(piece.to_vec().into()));
     }
     let (rest, content) = builder.finish().unwrap();
     lists.extend(rest);
-    all.extend(
-        lists
-            .iter()
-            .map(|list| attachment(list.hash, Form::List, &list.bytes)),
-    );
+    all.extend(lists.into_iter().map(|list| Attachment::list(list.bytes.into())));
     (all, content)
-}
-
-fn attachment(hash: Hash, form: Form, bytes: &[u8]) -> Attachment {
-    let len = u32::try_from(bytes.len()).unwrap();
-    let head = AttachmentHead {
-        hash,
-        form,
-        encoding: Encoding::Plain,
-        plain_len: len,
-        sent_len: len,
-    };
-    Attachment {
-        head,
-        bytes: bytes.to_vec().into(),
-    }
 }
 
 #[test]

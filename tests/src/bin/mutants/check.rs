@@ -23,7 +23,7 @@ pub(super) const SIMULATED: &str = "simulated";
 pub(super) const WORLDS: &str = "worlds";
 
 /// How often it is looked whether a program has ended.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// See the module's page.
 pub(super) struct Check {
@@ -131,7 +131,7 @@ impl Check {
 }
 
 impl Program {
-    /// Runs to its end; returns what failed.
+    /// Runs until something fails, or to its end; returns what failed.
     fn run(&self, bug: Option<Bug>, time_max: Duration) -> Result<Option<String>> {
         let said = tempfile::NamedTempFile::new()?;
         let mut command = Command::new(&self.path);
@@ -148,26 +148,32 @@ impl Program {
             .spawn()
             .with_context(|| format!("cannot start {}", self.path.display()))?;
         let began = Instant::now();
-        let status = loop {
-            if let Some(status) = child.try_wait()? {
-                break status;
+        loop {
+            let ended = child.try_wait()?;
+            let mut found = first_failure(&std::fs::read_to_string(said.path())?);
+            if let Some(status) = ended {
+                let is_silent = !status.success() && found.is_none();
+                return Ok(if is_silent {
+                    Some("it ends early".into())
+                } else {
+                    found
+                });
             }
             if time_max < began.elapsed() {
+                found = found.or_else(|| Some("it does not end".into()));
+            }
+            if found.is_some() {
                 child.kill()?;
                 child.wait()?;
-                return Ok(Some("it does not end".into()));
+                return Ok(found);
             }
             std::thread::park_timeout(LOOK);
-        };
-        if status.success() {
-            return Ok(None);
         }
-        Ok(Some(first_failure(&std::fs::read_to_string(said.path())?)))
     }
 }
 
 /// The test, or the seed with what was wrong, that failed first.
-fn first_failure(said: &str) -> String {
+fn first_failure(said: &str) -> Option<String> {
     let test = |line: &str| {
         Some(
             line.strip_prefix("test ")?
@@ -179,6 +185,5 @@ fn first_failure(said: &str) -> String {
         line.starts_with("seed ")
             .then(|| line.chars().take(120).collect())
     };
-    let found = said.lines().find_map(|line| test(line).or_else(|| seed(line)));
-    found.unwrap_or_else(|| "it ends early".into())
+    said.lines().find_map(|line| test(line).or_else(|| seed(line)))
 }

@@ -5,11 +5,12 @@
 //! `cargo sim --sweep [--from SEED] [--stride N]`: plays one scenario in the world of a seed with a crash at every moment,
 //! or at every so manieth, and ends with one line too.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
+use tests::args;
 use tests::sim::search::{on_all_cores, try_seed};
 use tests::sim::world::sweep::sweep;
 
@@ -27,10 +28,10 @@ struct Args {
     tells: bool,
     ends_at_first: bool,
     sweeps: bool,
-    stride: usize,
+    stride: u64,
 }
 
-fn args() -> Result<Args> {
+fn asked() -> Result<Args> {
     let mut args = Args {
         n_seeds: 100,
         from: 0,
@@ -39,29 +40,24 @@ fn args() -> Result<Args> {
         sweeps: false,
         stride: 1,
     };
-    let mut given = std::env::args().skip(1);
-    while let Some(arg) = given.next() {
-        let mut number = || -> Result<u64> {
-            let value = given.next().with_context(|| format!("{arg} needs a number"))?;
-            value
-                .parse()
-                .with_context(|| format!("{arg}: {value} is no number"))
-        };
-        match arg.as_str() {
-            "--seeds" => args.n_seeds = number()?,
-            "--from" => args.from = number()?,
-            "--stride" => args.stride = usize::try_from(number()?)?,
-            "--tell" => args.tells = true,
-            "--first" => args.ends_at_first = true,
-            "--sweep" => args.sweeps = true,
-            _ => bail!("unknown option {arg}; usage: {USAGE}"),
-        }
-    }
+    args::read(
+        USAGE,
+        &mut [
+            ("--seeds", &mut args.n_seeds),
+            ("--from", &mut args.from),
+            ("--stride", &mut args.stride),
+        ],
+        &mut [
+            ("--tell", &mut args.tells),
+            ("--first", &mut args.ends_at_first),
+            ("--sweep", &mut args.sweeps),
+        ],
+    )?;
     Ok(args)
 }
 
 fn main() -> ExitCode {
-    let args = match args() {
+    let args = match asked() {
         Ok(args) => args,
         Err(error) => {
             eprintln!("{error:#}");
@@ -129,7 +125,7 @@ fn watched<T>(seed: u64, deed: impl FnOnce() -> T) -> T {
 /// Plays the scenario with crashes; returns how many fail, the run without a crash included.
 fn try_moments(args: &Args) -> usize {
     let began = Instant::now();
-    let swept = match sweep(args.from, args.stride) {
+    let swept = match sweep(args.from, usize::try_from(args.stride).unwrap_or(usize::MAX)) {
         Ok(swept) => swept,
         Err(error) => {
             println!("{error:#}");

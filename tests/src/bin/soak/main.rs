@@ -2,10 +2,10 @@
 //! devices and a server that come and go while people work; every content is accounted for, and the server's store is
 //! verified. It prints each seed, and ends with one line of what came of it.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use tests::chaos;
+use tests::{args, chaos};
 
 /// How the program is called.
 const USAGE: &str = "cargo soak [--minutes M] [--from SEED]";
@@ -16,25 +16,18 @@ struct Args {
     from: u64,
 }
 
-fn args() -> Result<Args> {
+fn asked() -> Result<Args> {
     let mut args = Args { minutes: 20, from: 1 };
-    let mut given = std::env::args().skip(1);
-    while let Some(arg) = given.next() {
-        let number = match arg.as_str() {
-            "--minutes" => &mut args.minutes,
-            "--from" => &mut args.from,
-            _ => bail!("unknown option {arg}; usage: {USAGE}"),
-        };
-        let value = given.next().with_context(|| format!("{arg} needs a number"))?;
-        *number = value
-            .parse()
-            .with_context(|| format!("{arg}: {value} is no number"))?;
-    }
+    args::read(
+        USAGE,
+        &mut [("--minutes", &mut args.minutes), ("--from", &mut args.from)],
+        &mut [],
+    )?;
     Ok(args)
 }
 
 fn main() -> ExitCode {
-    let args = match args() {
+    let args = match asked() {
         Ok(args) => args,
         Err(error) => {
             eprintln!("{error:#}");

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sync_engine::tree::Item;
-use sync_engine::{Base, Block, Hash, Node, NodeId, Tree, Trees};
+use sync_engine::{Base, Block, Hash, Node, NodeId, Point, Trail, Tree, Trees, Version};
 use tui_client::state::{ChunkPlace, ChunkRow, Delta, Facts, Loaded, Origin, StateError, Store};
 
 /// See the module's page. Clones share it.
@@ -42,6 +42,7 @@ struct Rows {
     prints: BTreeMap<NodeId, Vec<u8>>,
     blocked: BTreeMap<NodeId, Block>,
     chunks: BTreeMap<NodeId, Vec<ChunkRow>>,
+    trail: BTreeMap<Version, Hash>,
     facts: Facts,
 }
 
@@ -59,13 +60,14 @@ impl Rows {
         apply(&mut self.prints, &delta.prints);
         apply(&mut self.blocked, &delta.blocked);
         apply(&mut self.chunks, &delta.chunks);
+        apply(&mut self.trail, &delta.trail);
         if let Some(facts) = &delta.facts {
             self.facts = facts.clone();
         }
     }
 }
 
-fn apply<T: Clone>(rows: &mut BTreeMap<NodeId, T>, changes: &[(NodeId, Option<T>)]) {
+fn apply<K: Copy + Ord, T: Clone>(rows: &mut BTreeMap<K, T>, changes: &[(K, Option<T>)]) {
     for (id, value) in changes {
         match value {
             Some(value) => rows.insert(*id, value.clone()),
@@ -164,9 +166,12 @@ fn loaded(rows: Rows, origin: Origin) -> Loaded {
         .edit_local(nodes.collect())
         .expect("the local tree that was saved is one");
     let local = trees.local().clone();
+    let points = rows.trail.into_iter();
+    let points = points.map(|(version, chain)| Point { version, chain });
     Loaded {
         trees: Trees::restore(remote, rows.synced, local, rows.blocked),
         prints: rows.prints.into_iter().collect(),
+        trail: Trail::restore(points),
         facts: rows.facts,
         feed: Vec::new(),
         origin,

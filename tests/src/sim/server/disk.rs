@@ -59,6 +59,8 @@ pub(super) struct Disk {
     packs: PackStates,
     fails_next_flush: bool,
     room: Option<u64>,
+    /// How often there was no room.
+    n_refused: u64,
     began: Instant,
     shifted_ms: i64,
 }
@@ -79,6 +81,7 @@ impl Disk {
             packs: PackStates::default(),
             fails_next_flush: false,
             room: None,
+            n_refused: 0,
             began: Instant::now(),
             shifted_ms: 0,
         }
@@ -110,6 +113,11 @@ impl Disk {
     /// Lets only so many more bytes fit.
     pub(super) fn set_room(&mut self, n_bytes: Option<u64>) {
         self.room = n_bytes;
+    }
+
+    /// Returns how often there was no room.
+    pub(super) fn n_refused(&self) -> u64 {
+        self.n_refused
     }
 
     /// Puts the clock forward or back.

@@ -126,13 +126,9 @@ impl World {
         let is_left_out = |path: &String| left_out.iter().any(|dir| is_inside(path, dir));
         let mut hidden: BTreeSet<String> = BTreeSet::new();
         for (_, tree) in &mut trees {
-            tree.retain(|path, shown| {
-                let is_gone = is_left_out(path);
-                if is_gone {
-                    hidden.insert(std::mem::take(shown));
-                }
-                !is_gone
-            });
+            let gone = tree.iter().filter(|(path, _)| is_left_out(path));
+            hidden.extend(gone.map(|(_, shown)| shown.clone()));
+            tree.retain(|path, _| !is_left_out(path));
         }
         // What has moved to where a device cannot follow stays behind there.
         let common: BTreeSet<String> = in_all(&trees);

@@ -258,7 +258,10 @@ impl PackFiles for DiskPacks {
     }
 
     fn free_bytes(&self) -> Option<u64> {
-        lock(&self.disk).room
+        let mut disk = lock(&self.disk);
+        // So little room as a story leaves is what the server keeps for its database.
+        disk.n_refused += u64::from(disk.room.is_some());
+        disk.room
     }
 }
 
@@ -283,6 +286,7 @@ impl PackFile for OpenPack {
             let file = disk.packs.files.get_mut(&self.inode).ok_or_else(not_found)?;
             file.append(&bytes[..n_written]);
             if n_written < bytes.len() {
+                disk.n_refused += 1;
                 return Err(io::ErrorKind::StorageFull.into());
             }
             Ok(())

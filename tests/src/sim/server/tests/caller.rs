@@ -7,8 +7,7 @@ use common::identity::AccountId;
 use common::limits::PROTOCOL_VERSION;
 use common::list::{List, ListBuilder, list_hash};
 use common::message::{
-    Attachment, AttachmentHead, Auth, Cursor, Encoding, Form, Hello, Outcome, Refusal, Reply, Request, Role,
-    Welcome,
+    Attachment, Auth, Cursor, Form, Hello, Outcome, Refusal, Reply, Request, Role, Welcome,
 };
 use sync_engine::{Entry, FileState, Hash, Kind, Node, NodeId, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -199,7 +198,7 @@ pub(super) fn file(bytes: &[u8]) -> (Kind, Vec<Attachment>) {
     let mut attachments = Vec::new();
     for piece in bytes.chunks(PIECE_LEN) {
         let piece_hash = Hash::of(piece);
-        attachments.push(attachment(Form::Data, piece_hash, piece));
+        attachments.push(Attachment::data(piece.to_vec().into()));
         let lists = builder.push(piece_hash, piece.len() as u64).unwrap();
         attachments.extend(lists.iter().map(of_list));
     }
@@ -214,22 +213,7 @@ pub(super) fn file(bytes: &[u8]) -> (Kind, Vec<Attachment>) {
 }
 
 fn of_list(list: &List) -> Attachment {
-    attachment(Form::List, list.hash, &list.bytes)
-}
-
-fn attachment(form: Form, hash: Hash, bytes: &[u8]) -> Attachment {
-    let len = u32::try_from(bytes.len()).unwrap();
-    let head = AttachmentHead {
-        hash,
-        form,
-        encoding: Encoding::Plain,
-        plain_len: len,
-        sent_len: len,
-    };
-    Attachment {
-        head,
-        bytes: bytes.to_vec().into(),
-    }
+    Attachment::list(list.bytes.clone().into())
 }
 
 fn is_right(attachment: &Attachment) -> bool {

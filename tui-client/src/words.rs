@@ -1,0 +1,53 @@
+//! What people are told of changes, blocks and conflicts, in words that are safe to show. Each is written here once.
+
+use sync_engine::Block;
+use sync_engine::name::visible;
+use sync_engine::node::ConflictCause;
+
+use crate::notice::ChangeKind;
+
+/// Returns the word for what was done.
+#[must_use]
+pub fn kind_in_words(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Created => "created",
+        ChangeKind::Edited => "edited",
+        ChangeKind::Attributes => "attributes changed",
+        ChangeKind::Moved => "moved",
+        ChangeKind::Deleted => "deleted",
+    }
+}
+
+/// Returns why a node is blocked, in words that are safe to show.
+#[must_use]
+pub fn block_in_words(block: &Block) -> String {
+    match block {
+        Block::Unreadable(reason) => {
+            format!("it cannot be read or written: {}", visible(reason))
+        }
+        Block::UnsupportedType => "it is neither file nor directory nor symbolic link".to_owned(),
+        Block::IllegalName => "this disk cannot hold the name".to_owned(),
+        Block::NameClash(other) => format!("on this disk the name is the same as {other}"),
+        Block::NoSymlinks => "this device cannot make symbolic links".to_owned(),
+        Block::Busy => "it changes all the time".to_owned(),
+        Block::Ignored => "the folder's rules leave it out".to_owned(),
+        Block::OtherFileSystem => "it is on another file system".to_owned(),
+        Block::NoSpace => "there is not enough space".to_owned(),
+        Block::MissingContent => "the server lacks a part of it, or has it damaged".to_owned(),
+        Block::Refused(reason) => format!("the server refused it: {}", visible(reason)),
+        Block::Quota => "the account's quota on the server is used up".to_owned(),
+        Block::NotEmpty => "it was deleted elsewhere, but holds what is not synchronised".to_owned(),
+    }
+}
+
+/// Returns why there are two nodes, in words.
+#[must_use]
+pub fn cause_in_words(cause: ConflictCause) -> &'static str {
+    match cause {
+        ConflictCause::BothEdited => "both sides edited it",
+        ConflictCause::SameName => "two were given one name",
+        ConflictCause::KindSwapped => {
+            "one side edited it, the other put something of another type in its place"
+        }
+    }
+}
