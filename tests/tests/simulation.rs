@@ -181,3 +181,67 @@ fn a_large_file_arrives_through_crashes_and_broken_lines() {
     acts.push(Act::Settle);
     check(4, &acts);
 }
+
+/// Once the second reading of a young file found nothing, since the file had moved by then.
+#[test]
+fn what_was_written_and_moved_in_one_tick_of_the_stamps_is_read() {
+    let acts = [
+        edit(0, 45, 34152, 21372),
+        Act::Pass(26),
+        edit(1, 179, 26351, 30963),
+        edit(1, 63, 46354, 65511),
+        edit(1, 230, 432, 19891),
+        Act::Settle,
+    ];
+    check(200033, &acts);
+}
+
+/// Once what was written just after a client was killed, under the stamps that it had remembered, was never read.
+#[test]
+fn what_was_written_after_an_end_in_the_same_tick_is_read() {
+    let acts = [
+        edit(1, 170, 35607, 3178),
+        edit(0, 129, 46014, 9569),
+        Act::Crash {
+            device: 1,
+            is_power_cut: false,
+            after: 9,
+        },
+        Act::Pass(4),
+        edit(0, 3, 7506, 33280),
+        edit(1, 21, 41838, 12975),
+        Act::Settle,
+    ];
+    check(704, &acts);
+}
+
+/// Once a client did not start where there was no room for a few bytes.
+#[test]
+fn a_client_starts_on_a_full_disk() {
+    let acts = [
+        edit(0, 9, 61177, 65194),
+        Act::Space {
+            device: 2,
+            left: 5000,
+        },
+        Act::Pass(9),
+        Act::CrashServer {
+            is_power_cut: true,
+            after: 4,
+        },
+        edit(0, 254, 64114, 34619),
+        edit(1, 192, 21161, 44144),
+        edit(1, 154, 10665, 33627),
+        edit(2, 182, 24128, 37904),
+        Act::StartServer,
+        Act::Crash {
+            device: 2,
+            is_power_cut: true,
+            after: 54,
+        },
+        Act::Pass(28871),
+        Act::Start { device: 2 },
+        Act::Settle,
+    ];
+    check(11205, &acts);
+}

@@ -57,7 +57,11 @@ impl Root {
             // Of one length for all, so that no run on a simulated disk depends on it.
             writeln!(file, "{:010}", std::process::id())
         };
-        note(&mut file).map_err(failed("write"))?;
+        match note(&mut file) {
+            // The lock holds without it.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => (),
+            result => result.map_err(failed("write"))?,
+        }
         Ok(FolderLock { _file: file })
     }
 }
