@@ -15,4 +15,5 @@ pub mod link;
 pub mod list;
 pub mod message;
 pub mod offload;
+pub mod squeeze;
 pub mod tls;

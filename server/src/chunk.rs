@@ -5,6 +5,8 @@ use bytes::Bytes;
 use common::limits::CHUNK_LEN_MAX;
 use common::list::{Part, decode_unnamed_list, list_hash};
 use common::message::{Attachment, AttachmentHead, Encoding, Form};
+use common::squeeze;
+use std::borrow::Cow;
 use sync_engine::Hash;
 
 use crate::store::ChunkRow;
@@ -69,13 +71,13 @@ pub(crate) fn form_of(depth: u8) -> Form {
 }
 
 /// Decodes the bytes of a chunk; nothing if they are damaged.
-pub(crate) fn decode(encoding: Encoding, plain_len: u32, stored: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn decode(encoding: Encoding, plain_len: u32, stored: &[u8]) -> Option<Cow<'_, [u8]>> {
     let plain_len = usize::try_from(plain_len)
         .ok()
         .filter(|len| *len <= CHUNK_LEN_MAX)?;
     let plain = match encoding {
-        Encoding::Plain => stored.to_vec(),
-        Encoding::Zstd => zstd::bulk::decompress(stored, plain_len).ok()?,
+        Encoding::Plain => Cow::Borrowed(stored),
+        Encoding::Zstd => Cow::Owned(squeeze::decompress(stored, plain_len).ok()?),
     };
     (plain.len() == plain_len).then_some(plain)
 }

@@ -1,6 +1,7 @@
 //! A file's bytes out of the store: its chunks in order, by its lists, each verified.
 
 use common::list::decode_list;
+use std::borrow::Cow;
 use std::io::Write;
 use sync_engine::{Content, Hash};
 
@@ -64,7 +65,7 @@ fn read_plain(
 
 fn whole(row: &ChunkRow, stored: &[u8]) -> Option<Vec<u8>> {
     if is_whole(row, stored) {
-        decode(row.encoding, row.plain_len, stored)
+        decode(row.encoding, row.plain_len, stored).map(Cow::into_owned)
     } else {
         None
     }

@@ -70,6 +70,34 @@ fn a_download_goes_on_where_it_was_when_the_client_was_killed_and_shows_no_part_
 }
 
 #[test]
+fn an_edit_of_a_large_file_fetches_only_what_is_new_also_where_the_file_was_fetched_itself() -> Result<()> {
+    let (world, [first]) = World::with_devices()?;
+    let mut bytes = large_file();
+    first.write("large.bin", &bytes)?;
+    first.wait_synced()?;
+    let proxy = Proxy::new(world.server.address())?;
+    let join = Join::Id {
+        server: proxy.address().to_string(),
+        id: first.id()?,
+        fingerprint: world.server.fingerprint().to_owned(),
+    };
+    let second = Device::join(world.home(), "b", join)?;
+    settle(&[&first, &second])?;
+    let n_before = proxy.bytes_passed();
+    for edit in 1..=2 {
+        bytes.insert(bytes.len() / 3, edit);
+        // It comes at once: half of it would be a version too.
+        let next = world.home().join("next.bin");
+        std::fs::write(&next, &bytes)?;
+        std::fs::rename(&next, first.path("large.bin"))?;
+        settle(&[&first, &second])?;
+    }
+    let n_passed = proxy.bytes_passed() - n_before;
+    assert!(n_passed < LARGE_LEN / 16, "{n_passed} bytes passed");
+    Ok(())
+}
+
+#[test]
 fn an_upload_survives_a_server_that_is_killed_in_the_middle() -> Result<()> {
     let mut world = World::start()?;
     let proxy = Proxy::new(world.server.address())?;

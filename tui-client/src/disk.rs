@@ -4,6 +4,7 @@
 
 mod error;
 mod hand;
+mod held;
 mod lock;
 mod look;
 mod marker;
@@ -24,9 +25,10 @@ use windows as platform;
 
 pub use error::{DiskError, RootLost};
 pub use hand::{ContentOf, HandError, Known};
+pub use held::Held;
 pub use lock::FolderLock;
 pub use marker::FolderId;
-pub use root::{Folds, Root};
+pub use root::{Folds, OWN_DIRS, Root};
 pub use sight::{FileType, Identity, Listing, Print, Seen, Sight};
 pub use staging::{Sealed, Staged};
 pub use stash::{Purge, Recovered, StashLimits, Stashed};

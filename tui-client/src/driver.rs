@@ -29,7 +29,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use common::message::RequestId;
+use bytes::Bytes;
+use common::message::{Attachment, RequestId};
 use common::tls::Trust;
 use sync_engine::plan::Folding;
 use sync_engine::session::WaiterId;
@@ -47,7 +48,7 @@ use crate::fault::Exit;
 use crate::net::{Control, Endpoint};
 use crate::notice::{Notice, Trouble};
 use crate::observer::{Event, Observer};
-use crate::state::{Facts, StateError};
+use crate::state::{ChunkRow, Facts, StateError};
 use applier::{Applied, Hand, Job};
 use connection::Connection;
 use contents::Contents;
@@ -149,9 +150,9 @@ pub struct Driver {
     hand_len: u64,
     applied: mpsc::Receiver<Vec<Applied>>,
     /// Small contents for commits.
-    going: Contents,
+    going: Contents<Attachment>,
     /// Small contents that pushes brought.
-    come: Contents,
+    come: Contents<Bytes>,
     /// The pieces of files that may have to be sent.
     chunked: BTreeMap<NodeId, Arc<Chunked>>,
     /// What a person ordered, by number.
@@ -170,6 +171,8 @@ pub struct Driver {
     device_names: BTreeMap<DeviceId, String>,
     making: BTreeMap<NodeId, sync_engine::RelPath>,
     downloading: BTreeSet<NodeId>,
+    /// Which chunk is where in the large files that the hand is putting into place.
+    brought: BTreeMap<NodeId, Vec<ChunkRow>>,
     clearing: stash::Clearing,
     trouble: Option<(StateWord, Trouble)>,
     stop: CancellationToken,
@@ -244,6 +247,7 @@ impl Driver {
             device_names: BTreeMap::new(),
             making: BTreeMap::new(),
             downloading: BTreeSet::new(),
+            brought: BTreeMap::new(),
             clearing: stash::Clearing::default(),
             trouble: None,
             stop,

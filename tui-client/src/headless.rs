@@ -15,6 +15,9 @@ use crate::options::Run;
 use crate::output::{notice_as_json, notice_in_words};
 use crate::signal;
 
+/// So much is written at once, in bytes, or one line more.
+const LINES_LEN_MAX: usize = 64 * 1024;
+
 /// Runs a client until it ends; returns how the program ends.
 ///
 /// # Errors
@@ -40,7 +43,7 @@ pub async fn run(run: &Run, once: bool, json: bool) -> Result<Exit, Fault> {
             // What happened before the end is written before the end.
             biased;
             notice = heard.recv() => match notice {
-                Ok(notice) => write(&notice, json),
+                Ok(notice) => write_all(&notice, &mut heard, json),
                 Err(broadcast::error::RecvError::Lagged(n_lost)) => write(&lagged(n_lost), json),
                 Err(broadcast::error::RecvError::Closed) => break Exit::Done,
             },
@@ -100,22 +103,47 @@ fn lagged(n_lost: u64) -> Notice {
 
 fn drain(heard: &mut broadcast::Receiver<Notice>, json: bool) {
     while let Ok(notice) = heard.try_recv() {
-        write(&notice, json);
+        write_all(&notice, heard, json);
     }
 }
 
-/// Writes a line; that nobody reads it is no failure of ours.
+/// Writes a notice and those that are there already, in one go.
+fn write_all(first: &Notice, heard: &mut broadcast::Receiver<Notice>, json: bool) {
+    let mut lines = String::new();
+    add_line(first, &mut lines, json);
+    while lines.len() < LINES_LEN_MAX
+        && let Ok(notice) = heard.try_recv()
+    {
+        add_line(&notice, &mut lines, json);
+    }
+    write_lines(&lines);
+}
+
+/// Writes a line.
 fn write(notice: &Notice, json: bool) {
+    let mut lines = String::new();
+    add_line(notice, &mut lines, json);
+    write_lines(&lines);
+}
+
+/// Adds the line of a notice, if it has one. What goes wrong is said at once, to people elsewhere.
+fn add_line(notice: &Notice, lines: &mut String, json: bool) {
     let line = match notice {
         Notice::Error(trouble) if !json => {
             let _ = writeln!(std::io::stderr(), "{}", Fault::told(trouble.clone()));
-            return;
+            None
         }
         notice if json => notice_as_json(notice, Timestamp::now()),
         notice => notice_in_words(notice),
     };
     if let Some(line) = line {
-        let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+        lines.push_str(&line);
+        lines.push('\n');
     }
+}
+
+/// Writes lines; that nobody reads them is no failure of ours.
+fn write_lines(lines: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
 }

@@ -21,7 +21,7 @@ pub(super) fn resolve(wanted: &mut Wanted<'_>, records: &mut Vec<Record>) {
     let mut taken: BTreeSet<Place> = places.keys().cloned().collect();
     for (place, mut ids) in places {
         let there = wanted.trees.remote().child(place.parent, &place.name);
-        if let Some(there) = there.filter(|there| !wanted.map.contains_key(there)) {
+        if let Some(there) = there.filter(|there| !wanted.trees.unsettled().contains(there)) {
             ids.push(there);
         }
         if ids.len() < 2 {

@@ -108,16 +108,12 @@ impl<'a> Order<'a> {
         };
         let mut ids: Vec<NodeId> = jobs.keys().copied().collect();
         // Of two new names that are one to the disk, the one that is older on the server comes first.
-        ids.sort_by_key(|id| wanted.trees.remote().item(*id).map(|item| item.version));
-        let mut ground = Ground::new(tree, folding);
-        if way == Way::Down {
+        ids.sort_by_cached_key(|id| wanted.trees.remote().item(*id).map(|item| item.version));
+        let ground = match way {
+            Way::Up => Ground::new(tree, folding),
             // What is being made on disk right now will have its name before it is in the local tree.
-            for id in wanted.busy.iter().filter(|id| tree.node(**id).is_none()) {
-                if let Some(node) = wanted.trees.remote().node(*id) {
-                    ground.reserve(&Place::of(node), *id);
-                }
-            }
-        }
+            Way::Down => Ground::with_coming(tree, folding, wanted.trees.remote(), wanted.busy),
+        };
         Self {
             wanted,
             way,
@@ -177,8 +173,10 @@ impl<'a> Order<'a> {
 
     /// Tells whether nothing will change a node's place as long as nothing else happens.
     fn stays(&self, id: NodeId, stuck: &BTreeSet<NodeId>) -> bool {
-        let hold = self.wanted.map.get(&id).map(|want| &want.hold);
-        let is_still = hold.is_none_or(|hold| matches!(hold, Hold::Free | Hold::Frozen));
+        let is_still = match self.wanted.map.get(&id) {
+            Some(want) => matches!(want.hold, Hold::Free | Hold::Frozen),
+            None => !self.wanted.is_under_way(id),
+        };
         let is_done = is_still && !self.jobs.contains_key(&id) && !self.unfinished.contains(&id);
         is_done || stuck.contains(&id)
     }
@@ -269,9 +267,9 @@ impl<'a> Order<'a> {
         let olds: Vec<Option<Place>> = changes.iter().map(|(id, _, _)| self.ground.take(*id)).collect();
         for ((id, to, is_dir), old) in changes.iter().zip(olds) {
             match (&old, to) {
-                (None, Some(_)) => events.push(Event::Made(*id)),
+                (None, Some(_)) if *is_dir => events.push(Event::Made(*id)),
                 (Some(_), Some(_)) => events.push(Event::Moved(*id)),
-                (_, None) => (),
+                (None, Some(_)) | (_, None) => (),
             }
             if let Some(old) = old {
                 events.push(Event::Emptied(old.parent));

@@ -16,7 +16,7 @@ pub(super) fn unify(trees: &Trees, policy: &Policy, busy: &BTreeSet<NodeId>) -> 
         known: BTreeMap::new(),
     };
     let mut records = Vec::new();
-    for &id in trees.unsettled() {
+    for &id in trees.unsettled().difference(busy) {
         if let Some(to) = unifier.remote_id(id) {
             records.push(Record::Reidentify { from: id, to });
         }

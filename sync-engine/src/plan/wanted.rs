@@ -1,5 +1,6 @@
 //! What is wanted of each unsettled node, and the repair that makes a valid tree of it: a directory with something
-//! wanted in it lives, and no directory is inside itself. Nodes that are not unsettled are wanted as they are.
+//! wanted in it lives, and no directory is inside itself. Nodes that are not unsettled are wanted as they are, and so is
+//! what something is being done with already: that is not gone over again, however much it is.
 
 use super::merge::{Merged, merge};
 use super::unify::may_reidentify;
@@ -58,6 +59,7 @@ pub(super) struct Wanted<'a> {
     pub(super) trees: &'a Trees,
     pub(super) policy: &'a Policy,
     pub(super) busy: &'a BTreeSet<NodeId>,
+    /// The unsettled nodes that are not busy.
     pub(super) map: BTreeMap<NodeId, Want>,
     pub(super) remarks: BTreeSet<Remark>,
 }
@@ -77,8 +79,17 @@ impl<'a> Wanted<'a> {
     pub(super) fn node(&self, id: NodeId) -> Option<&Arc<Node>> {
         match self.map.get(&id) {
             Some(want) => want.node.as_ref(),
+            None if self.is_under_way(id) => {
+                let remote = self.trees.remote().node(id);
+                remote.or_else(|| self.trees.local().node(id))
+            }
             None => self.trees.remote().node(id),
         }
+    }
+
+    /// Tells whether a node is unsettled, and something is being done with it.
+    pub(super) fn is_under_way(&self, id: NodeId) -> bool {
+        self.busy.contains(&id) && self.trees.unsettled().contains(&id)
     }
 
     /// Tells whether a node, or a directory that it is in on disk, is blocked.
@@ -93,9 +104,9 @@ impl<'a> Wanted<'a> {
                     .any(|at| blocked.contains_key(&at)))
     }
 
-    /// Merges every unsettled node.
+    /// Merges every unsettled node that nothing is being done with.
     pub(super) fn merge_all(&mut self, records: &mut Vec<Record>) {
-        for &id in self.trees.unsettled() {
+        for &id in self.trees.unsettled().difference(self.busy) {
             let want = self.merge_one(id, records);
             self.map.insert(id, want);
         }
@@ -105,9 +116,6 @@ impl<'a> Wanted<'a> {
         let remote = self.trees.remote().node(id);
         let local = self.trees.local().node(id);
         let base = self.trees.base(id).map(|base| &base.node);
-        if self.busy.contains(&id) {
-            return Want::new(remote.or(local).cloned(), Hold::Busy);
-        }
         if self.is_frozen(id) {
             return Want::new(remote.cloned(), Hold::Frozen);
         }

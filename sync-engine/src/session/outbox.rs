@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 /// How many commits are sent without an answer at most.
 const COMMITS_UNDER_WAY: usize = 8;
 /// How many small contents are read again at once.
-const ASIDE_MAX: usize = 64;
+const ASIDE_MAX: usize = 256;
 
 /// A commit that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -97,20 +97,9 @@ impl Root {
     /// # Errors
     /// When it is gone, cannot be read, or is not a regular file.
     pub fn open_file(&self, path: &RelPath) -> Result<(File, Print), DiskError> {
-        let failed = |error: io::Error| DiskError::of_look(path, &error);
-        let blocked = |block| DiskError::Blocked {
-            path: path.clone(),
-            block,
-        };
-        let Some((name, parents)) = path.0.split_last() else {
-            return Err(blocked(Block::UnsupportedType));
-        };
-        let dir = self.descend(parents).map_err(failed)?;
-        // Looking first keeps the hands off devices, whose very opening may do something.
-        regular(&dir.stat(name.as_bytes()).map_err(failed)?).map_err(blocked)?;
-        let file = dir.open_file(name.as_bytes()).map_err(failed)?;
-        let print = regular(&dir.stat_file(&file).map_err(failed)?).map_err(blocked)?;
-        Ok((file, print))
+        let parents = path.0.split_last().map_or(&[][..], |(_, parents)| parents);
+        let dir = self.descend(parents);
+        open_in(&dir.map_err(|error| DiskError::of_look(path, &error))?, path)
     }
 
     fn look_at_root(&self) -> Sight {
@@ -149,6 +138,23 @@ fn regular(seen: &Seen) -> Result<Print, Block> {
         FileType::File => Ok(seen.print),
         FileType::Dir | FileType::Symlink | FileType::Other => Err(Block::UnsupportedType),
     }
+}
+
+/// Opens a file in the directory that its path leads through, with its print.
+pub(super) fn open_in(dir: &Dir, path: &RelPath) -> Result<(File, Print), DiskError> {
+    let failed = |error: io::Error| DiskError::of_look(path, &error);
+    let blocked = |block| DiskError::Blocked {
+        path: path.clone(),
+        block,
+    };
+    let Some((name, _)) = path.0.split_last() else {
+        return Err(blocked(Block::UnsupportedType));
+    };
+    // Looking first keeps the hands off devices, whose very opening may do something.
+    regular(&dir.stat(name.as_bytes()).map_err(failed)?).map_err(blocked)?;
+    let file = dir.open_file(name.as_bytes()).map_err(failed)?;
+    let print = regular(&dir.stat_file(&file).map_err(failed)?).map_err(blocked)?;
+    Ok((file, print))
 }
 
 /// Looks at one name of a directory and enters what is seen; what has vanished meanwhile is left out.

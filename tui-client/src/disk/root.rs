@@ -15,6 +15,8 @@ use sync_engine::Name;
 
 /// The private directory's name.
 pub(super) const PRIVATE: &str = ".holdfast";
+/// The directories, seen from the folder, in which nobody works but the client.
+pub const OWN_DIRS: [&str; 2] = [".holdfast/staging", ".holdfast/stash"];
 
 /// A synchronised folder, held open. Clones share it.
 #[derive(Debug, Clone)]

@@ -68,7 +68,7 @@ impl Root {
             return self.create_staged(name, true);
         }
         let file = staging.open_own_file(name.as_bytes()).map_err(failed("open"))?;
-        self.locked(file, name, true)
+        self.locked(file, name)
     }
 
     /// Tells whether a file in staging was begun under this key.
@@ -105,21 +105,30 @@ impl Root {
         let file = staging
             .create_file(name.as_bytes(), 0o600)
             .map_err(failed("make"))?;
-        self.locked(file, name, is_kept)
+        // A name that nobody else can make needs no lock.
+        if is_kept {
+            self.locked(file, name)
+        } else {
+            Ok(self.staged(file, name, is_kept))
+        }
     }
 
-    /// Locks a file in staging, so that two downloads with one key do not write over each other.
-    fn locked(&self, file: File, name: String, is_kept: bool) -> Result<Staged, DiskError> {
+    /// Locks a file in staging with a key, so that two downloads with one key do not write over each other.
+    fn locked(&self, file: File, name: String) -> Result<Staged, DiskError> {
         if !file.lock().map_err(failed("lock"))? {
             return Err(failed("lock")(io::ErrorKind::ResourceBusy.into()));
         }
+        Ok(self.staged(file, name, true))
+    }
+
+    fn staged(&self, file: File, name: String, is_kept: bool) -> Staged {
         let root = self.clone();
-        Ok(Staged {
+        Staged {
             root,
             file,
             name,
             is_kept,
-        })
+        }
     }
 
     /// Flushes sealed files, many at once. After an error they must be dropped and staged anew: the system may have

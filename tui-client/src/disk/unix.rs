@@ -52,7 +52,7 @@ impl Dir {
 
     fn walk(&self, names: &[Name], last: OFlags) -> io::Result<Self> {
         let Some((mut step, mut rest)) = next_step(names) else {
-            return self.within(fs::openat(&self.fd, ".", last, Mode::empty())?);
+            return Ok(self.checked(fs::openat(&self.fd, ".", last, Mode::empty())?));
         };
         let mut at: Option<OwnedFd> = None;
         loop {
@@ -65,11 +65,12 @@ impl Dir {
                     (step, rest) = (further, remaining);
                     at = Some(fd);
                 }
-                None => return self.within(fd),
+                None => return Ok(self.checked(fd)),
             }
         }
     }
 
+    /// Opens a directory further down, if the way leads over no link and no other file system.
     #[cfg(target_os = "linux")]
     fn open_beneath(&self, from: BorrowedFd<'_>, names: &[Name], flags: OFlags) -> io::Result<OwnedFd> {
         use fs::ResolveFlags as Resolve;
@@ -110,8 +111,13 @@ impl Dir {
         if device_of(&fs::fstat(&fd)?) != self.device {
             return Err(Errno::XDEV.into());
         }
+        Ok(self.checked(fd))
+    }
+
+    /// Takes a descriptor that is known to be on the root's file system.
+    fn checked(&self, fd: OwnedFd) -> Self {
         let device = self.device;
-        Ok(Self { fd, device })
+        Self { fd, device }
     }
 
     fn open_with(&self, name: &[u8], flags: OFlags, mode: u32) -> io::Result<File> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use common::codec::Frame;
 use common::message::{
     Attachment, Auth, Cursor, Failure, Outcome, Pushed, Reply, Request, RequestId, Role, UNASKED, Welcome,
@@ -199,12 +200,17 @@ impl Driver {
     fn keep_contents(&mut self, attachments: &[Attachment]) {
         for attachment in attachments {
             match detach(attachment) {
-                Ok(plain) => self.come.put(attachment.head.hash, plain),
+                Ok(plain) => self.keep_content(attachment.head.hash, plain),
                 Err(damaged) => {
                     tracing::warn!(%damaged, "a pushed content is not what its name says; it is fetched");
                 }
             }
         }
+    }
+
+    fn keep_content(&mut self, hash: Hash, plain: Bytes) {
+        let len = plain.len();
+        self.come.put(hash, plain, len);
     }
 
     fn on_snapshot(&mut self, nodes: Vec<(NodeId, Version, Node)>, cursor: Cursor, last: bool) {

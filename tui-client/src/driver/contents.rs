@@ -3,45 +3,51 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use sync_engine::Hash;
 
 /// How much one cache holds, in bytes.
 const CACHE_LEN_MAX: usize = 32 * 1024 * 1024;
 
-/// A bounded cache of contents.
-#[derive(Default)]
-pub(super) struct Contents {
-    held: BTreeMap<Hash, Bytes>,
+/// A bounded cache of contents, plain or as they travel.
+pub(super) struct Contents<T> {
+    held: BTreeMap<Hash, (T, usize)>,
     len: usize,
 }
 
-impl Contents {
-    /// Keeps a content if there is room for it; the oldest are needed first.
-    pub(super) fn put(&mut self, hash: Hash, bytes: Bytes) {
-        if self.len + bytes.len() <= CACHE_LEN_MAX {
-            self.keep(hash, bytes);
+impl<T> Default for Contents<T> {
+    fn default() -> Self {
+        Self {
+            held: BTreeMap::new(),
+            len: 0,
+        }
+    }
+}
+
+impl<T: Clone> Contents<T> {
+    /// Keeps a content of this length in bytes if there is room for it; the oldest are needed first.
+    pub(super) fn put(&mut self, hash: Hash, content: T, len: usize) {
+        if self.len + len <= CACHE_LEN_MAX {
+            self.keep(hash, content, len);
         }
     }
 
     /// Keeps a content in any case: it is needed at once.
-    pub(super) fn keep(&mut self, hash: Hash, bytes: Bytes) {
-        let len = bytes.len();
-        if self.held.insert(hash, bytes).is_none() {
-            self.len += len;
-        }
+    pub(super) fn keep(&mut self, hash: Hash, content: T, len: usize) {
+        self.forget(hash);
+        self.held.insert(hash, (content, len));
+        self.len += len;
     }
 
     /// Returns a content.
     #[must_use]
-    pub(super) fn get(&self, hash: Hash) -> Option<Bytes> {
-        self.held.get(&hash).cloned()
+    pub(super) fn get(&self, hash: Hash) -> Option<T> {
+        self.held.get(&hash).map(|(content, _)| content.clone())
     }
 
     /// Drops a content that is not needed any more.
     pub(super) fn forget(&mut self, hash: Hash) {
-        if let Some(bytes) = self.held.remove(&hash) {
-            self.len -= bytes.len();
+        if let Some((_, len)) = self.held.remove(&hash) {
+            self.len -= len;
         }
     }
 
@@ -58,13 +64,13 @@ mod tests {
     #[test]
     fn a_full_cache_takes_only_what_is_needed_at_once() {
         let mut contents = Contents::default();
-        let block = Bytes::from(vec![0; CACHE_LEN_MAX / 4]);
+        let len = CACHE_LEN_MAX / 4;
         for n in 0..5 {
-            contents.put(Hash([n; 32]), block.clone());
+            contents.put(Hash([n; 32]), n, len);
         }
         assert!(contents.get(Hash([0; 32])).is_some());
         assert_eq!(contents.get(Hash([4; 32])), None);
-        contents.keep(Hash([4; 32]), block.clone());
+        contents.keep(Hash([4; 32]), 4, len);
         assert!(contents.get(Hash([4; 32])).is_some());
         (0..5).for_each(|n| contents.forget(Hash([n; 32])));
         assert_eq!(contents.len, 0);

@@ -46,8 +46,9 @@ impl Driver {
         for (id, chunked) in chunked {
             self.keep_chunks(id, chunked);
         }
-        for (hash, bytes) in small {
-            self.going.put(hash, bytes);
+        for attachment in small {
+            let len = attachment.bytes.len();
+            self.going.put(attachment.head.hash, attachment, len);
         }
         if update.scan_finished {
             self.session.looked();

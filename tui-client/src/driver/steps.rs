@@ -1,15 +1,17 @@
 //! The planner's steps on their way to the disk: contents are fetched, paths and expectations resolved, and what came of
 //! each step enters the trees.
 
+use common::message::Attachment;
 use sync_engine::plan::{Place, Step};
 use sync_engine::{Block, Bug, Content, FileState, Kind, Node, NodeId, RelPath, planted};
 
 use super::Driver;
 use super::applier::{Applied, Body, Deed, Job, block_of};
-use super::transfers::Transferred;
+use super::transfers::{Brought, Transferred};
 use crate::disk::{HandError, Print};
 use crate::net::BulkError;
 use crate::notice::{Direction, Notice, Progress};
+use crate::transfer::compress::detach;
 use crate::transfer::download::DownloadError;
 use crate::transfer::upload::UploadError;
 
@@ -88,10 +90,8 @@ impl Driver {
     }
 
     fn begin_fetch(&mut self, step: Step, content: Content) {
-        let held = self
-            .come
-            .get(content.hash)
-            .or_else(|| self.going.get(content.hash));
+        let going = || detach(&self.going.get(content.hash)?).ok();
+        let held = self.come.get(content.hash).or_else(going);
         if let Some(bytes) =
             held.filter(|bytes| content.depth == 0 && bytes.len() as u64 == content.size_bytes)
         {
@@ -209,6 +209,7 @@ impl Driver {
     }
 
     fn step_done(&mut self, step: &Step, prints: Vec<(NodeId, Print)>) {
+        let brought = self.brought.remove(&node_of(step));
         self.let_go(step);
         if let Err(error) = self.session.step_done(step) {
             tracing::warn!(%error, ?step, "a step does not fit the local tree; the folder is looked at anew");
@@ -234,6 +235,9 @@ impl Driver {
             .filter(|content| content.depth > 0)
         {
             let (id, total_bytes) = (node_of(step), content.size_bytes);
+            if let Some(chunks) = brought {
+                self.touched.chunks(id, Some(chunks));
+            }
             self.tell_progress(id, Direction::Down, total_bytes, total_bytes);
         }
         self.tell_applied(step);
@@ -276,6 +280,7 @@ impl Driver {
         for id in step.ids() {
             self.making.remove(&id);
             self.downloading.remove(&id);
+            self.brought.remove(&id);
         }
     }
 
@@ -285,7 +290,11 @@ impl Driver {
             Transferred::Uploaded { id, content, outcome } => {
                 self.on_uploaded(id, content, outcome);
             }
-            Transferred::Loaded { id, content, outcome } => self.on_loaded(id, content, outcome),
+            Transferred::Loaded(loads) => {
+                for (id, outcome) in loads {
+                    self.on_loaded(id, outcome);
+                }
+            }
             Transferred::Cut { id, chunked } => {
                 self.chunked.insert(id, chunked);
                 self.session.upload_given_up(id);
@@ -313,9 +322,13 @@ impl Driver {
         }
     }
 
-    fn on_fetched(&mut self, step: Step, outcome: Result<Body, DownloadError>) {
+    fn on_fetched(&mut self, step: Step, outcome: Result<Brought, DownloadError>) {
         match outcome {
-            Ok(body) => self.give_to_hand(step, Some(body)),
+            Ok(Brought::Small(bytes)) => self.give_to_hand(step, Some(Body::Bytes(bytes))),
+            Ok(Brought::Large(staged, chunks)) => {
+                self.brought.insert(node_of(&step), chunks);
+                self.give_to_hand(step, Some(Body::Staged(staged)));
+            }
             Err(error) => {
                 tracing::debug!(%error, "a content was not fetched");
                 let block = match &error {
@@ -333,10 +346,11 @@ impl Driver {
     }
 
     /// A small content was read again: its change goes on.
-    fn on_loaded(&mut self, id: NodeId, content: Content, outcome: Result<bytes::Bytes, UploadError>) {
+    fn on_loaded(&mut self, id: NodeId, outcome: Result<Attachment, UploadError>) {
         match outcome {
-            Ok(bytes) => {
-                self.going.keep(content.hash, bytes);
+            Ok(attachment) => {
+                let len = attachment.bytes.len();
+                self.going.keep(attachment.head.hash, attachment, len);
                 self.session.loaded(id);
             }
             Err(error) => self.upload_failed(id, &error),

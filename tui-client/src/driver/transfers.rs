@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::limits::CHUNK_LEN_MAX;
+use common::message::{Attachment, Form};
 use common::offload;
 use sync_engine::plan::Step;
 use sync_engine::{Content, Hash, Name, NodeId, RelPath};
@@ -14,15 +16,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::applier::Body;
 use super::memory::Memory;
 use super::pieces::Pieces;
 use super::steps::{file_of, node_of};
 use crate::chunker::{Chunked, Chunker};
-use crate::disk::{Root, Stashed};
+use crate::disk::{Root, Staged, Stashed};
 use crate::net::{Bulk, BulkError};
 use crate::notice::Direction;
-use crate::transfer::compress::detach;
+use crate::state::ChunkRow;
+use crate::transfer::compress::{attach, detach};
 use crate::transfer::download::{DownloadError, download};
 use crate::transfer::space::Space;
 use crate::transfer::upload::{UploadError, upload};
@@ -42,6 +44,9 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// How many results wait for the driver at most.
 const RESULTS_WAITING_MAX: usize = 64;
 
+/// A buffer with so much room to spare is filled by one call, in bytes.
+const READ_ROOM: usize = 64;
+
 /// What became of a transfer, or how far it is.
 pub(super) enum Transferred {
     /// A content was sent, or not.
@@ -53,15 +58,8 @@ pub(super) enum Transferred {
         /// What became of it.
         outcome: Result<(), UploadError>,
     },
-    /// A small content was read again, for a commit to carry.
-    Loaded {
-        /// The file.
-        id: NodeId,
-        /// Its content.
-        content: Content,
-        /// The bytes.
-        outcome: Result<Bytes, UploadError>,
-    },
+    /// Small contents of files were read again, for commits to carry, or could not be.
+    Loaded(Vec<(NodeId, Result<Attachment, UploadError>)>),
     /// A file was cut again, so that it can be sent.
     Cut {
         /// The file.
@@ -70,7 +68,7 @@ pub(super) enum Transferred {
         chunked: Arc<Chunked>,
     },
     /// Contents were fetched, or not.
-    Fetched(Vec<(Step, Result<Body, DownloadError>)>),
+    Fetched(Fetched),
     /// A transfer moved on.
     Progress {
         /// The file.
@@ -196,24 +194,26 @@ impl Transfers {
                     id,
                     chunked: Arc::new(chunked),
                 },
-                Err(error) => Transferred::Loaded {
-                    id,
-                    content,
-                    outcome: Err(error),
-                },
+                Err(error) => Transferred::Loaded(vec![(id, Err(error))]),
             };
             // The driver may have ended; then nobody wants it.
             let _ = done.send(told).await;
         });
     }
 
-    /// Reads a small content again, so that a commit can carry it.
-    pub(super) fn load(&self, id: NodeId, path: RelPath, content: Content) {
+    /// Reads small contents again, so that a commit can carry them.
+    pub(super) fn load(&self, loads: Vec<(NodeId, RelPath, Content)>) {
+        if loads.is_empty() {
+            return;
+        }
         let (root, done) = (self.root.clone(), self.done.clone());
         tokio::spawn(async move {
-            let outcome = offload::run(move || read_small(&root, &path, content)).await;
+            let read = move || {
+                let read = |(id, path, content)| (id, read_small(&root, &path, content));
+                loads.into_iter().map(read).collect()
+            };
             // The driver may have ended; then nobody wants it.
-            let _ = done.send(Transferred::Loaded { id, content, outcome }).await;
+            let _ = done.send(Transferred::Loaded(offload::run(read).await)).await;
         });
     }
 
@@ -223,7 +223,7 @@ impl Transfers {
             Transferred::Uploaded { .. } => self.n_uploads -= 1,
             Transferred::Fetched(steps) if is_group(steps) => self.n_groups -= 1,
             Transferred::Fetched(_) => self.n_downloads -= 1,
-            Transferred::Loaded { .. }
+            Transferred::Loaded(..)
             | Transferred::Cut { .. }
             | Transferred::Changed(..)
             | Transferred::Flushed(..)
@@ -290,14 +290,25 @@ impl Transfers {
             content.size_bytes,
         );
         async move {
-            let staged = download(&space, content, &pieces, &bulk, progress).await;
-            vec![(step, staged.map(Body::Staged))]
+            let brought = download(&space, content, &pieces, &bulk, progress).await;
+            vec![(
+                step,
+                brought.map(|(staged, chunks)| Brought::Large(staged, chunks)),
+            )]
         }
     }
 }
 
+/// A content that was fetched.
+pub(super) enum Brought {
+    /// A small one.
+    Small(Bytes),
+    /// A large one, in staging, and which chunk is where in it.
+    Large(Staged, Vec<ChunkRow>),
+}
+
 /// Steps with what became of their contents.
-type Fetched = Vec<(Step, Result<Body, DownloadError>)>;
+type Fetched = Vec<(Step, Result<Brought, DownloadError>)>;
 
 /// Tells a group of small contents from a large one.
 fn is_group(steps: &Fetched) -> bool {
@@ -377,7 +388,7 @@ async fn fetch_fitting(group: Vec<(Step, Content)>, bulk: Bulk) -> Fetched {
         .filter_map(|attachment| Some((attachment.head.hash, detach(attachment).ok()?)))
         .collect();
     let of = |content: Content| match plain.get(&content.hash) {
-        Some(bytes) if bytes.len() as u64 == content.size_bytes => Ok(Body::Bytes(bytes.clone())),
+        Some(bytes) if bytes.len() as u64 == content.size_bytes => Ok(Brought::Small(bytes.clone())),
         Some(_) | None => Err(DownloadError::Missing(content.hash)),
     };
     group
@@ -386,15 +397,16 @@ async fn fetch_fitting(group: Vec<(Step, Content)>, bulk: Bulk) -> Fetched {
         .collect()
 }
 
-fn read_small(root: &Root, path: &RelPath, content: Content) -> Result<Bytes, UploadError> {
+fn read_small(root: &Root, path: &RelPath, content: Content) -> Result<Attachment, UploadError> {
     let (file, _) = root.open_file(path)?;
-    let mut bytes = Vec::new();
-    // One byte more than there should be tells a file that has grown.
-    file.take(content.size_bytes + 1)
+    // One byte more than there should be tells a file that has grown, and there is room to find the end.
+    let len_max = content.size_bytes + 1;
+    let mut bytes = Vec::with_capacity(usize::try_from(len_max).unwrap_or(CHUNK_LEN_MAX) + READ_ROOM);
+    file.take(len_max)
         .read_to_end(&mut bytes)
         .map_err(|error| UploadError::Unreadable(error.to_string()))?;
     if Hash::of(&bytes) == content.hash {
-        Ok(bytes.into())
+        Ok(attach(content.hash, Form::Data, bytes.into()))
     } else {
         Err(UploadError::Changed)
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use common::limits::{CHANGES_MAX, FRAME_LEN_AIM, INLINE_LEN_MAX};
-use common::message::{Form, Request};
+use common::message::Request;
 use sync_engine::plan::{NameRules, Policy, Removals};
 use sync_engine::session::{Limits, Orders, Synced};
 use sync_engine::{Content, DeviceId, NodeId, Version};
@@ -13,7 +13,6 @@ use super::questions::Question;
 use crate::chunker::Chunked;
 use crate::control::{Answer, State as StateWord};
 use crate::notice::Notice;
-use crate::transfer::compress::attach;
 
 /// While the hand has more than this to write, no more small contents are fetched, in bytes.
 const HAND_LEN_MAX: u64 = 16 * 1024 * 1024;
@@ -97,17 +96,19 @@ impl Driver {
             };
             let (going, mut attachments) = (&self.going, Vec::new());
             let commit = self.session.next_commit(&mut |hash| {
-                let attachment = attach(hash, Form::Data, going.get(hash)?);
+                let attachment = going.get(hash)?;
                 let len = attachment.bytes.len();
                 attachments.push(attachment);
                 Some(len)
             });
+            let mut loads = Vec::with_capacity(commit.loads.len());
             for (id, content) in commit.loads {
                 match self.session.trees().local().path(id) {
-                    Some(path) => self.transfers.load(id, path, content),
+                    Some(path) => loads.push((id, path, content)),
                     None => self.session.upload_failed(id, None, super::since(self.began)),
                 }
             }
+            self.transfers.load(loads);
             if commit.changes.is_empty() {
                 return;
             }

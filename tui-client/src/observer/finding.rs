@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use common::message::Attachment;
 use sync_engine::observe::Moment;
-use sync_engine::{Block, Hash, Name, RelPath};
+use sync_engine::{Block, Name, RelPath};
 
 use super::doubt::Doubt;
 use super::explore::Inside;
@@ -86,6 +86,6 @@ pub(super) struct Reading {
     /// It is read once more when its print can be trusted.
     pub(super) is_young: bool,
     pub(super) chunked: Arc<Chunked>,
-    /// The chunks themselves, of a small file.
-    pub(super) small: Vec<(Hash, Bytes)>,
+    /// The content itself, of a small file of one chunk.
+    pub(super) small: Option<Attachment>,
 }

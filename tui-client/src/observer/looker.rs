@@ -17,7 +17,7 @@ use super::queue::{Approach, Next, Queue, Task};
 use super::settle::{Due, Urgency};
 use super::watch::{HintSink, Watch, WatchTrouble, cookie_name};
 use super::worker::Step;
-use crate::disk::{DiskError, Print, Root, Sight};
+use crate::disk::{DiskError, Held, Print, Root, Sight};
 use crate::notice::Trouble;
 use crate::rules::{Rules, rules_path};
 
@@ -135,7 +135,10 @@ impl Looker {
         (!findings.is_empty()).then(|| self.found(findings, Vec::new()))
     }
 
-    fn look(&mut self, due: Vec<Due>, late: bool, moment: Moment) -> Option<Event> {
+    fn look(&mut self, mut due: Vec<Due>, late: bool, moment: Moment) -> Option<Event> {
+        // What is in one directory is looked at in one go.
+        due.sort_by(|one, other| one.path.cmp(&other.path));
+        let mut held = None;
         let glance = self.clock.begin();
         let rules = self.queue.rules();
         let (mut findings, mut done, mut dropped, mut walks) =
@@ -162,7 +165,7 @@ impl Looker {
                 dropped.push(epoch);
                 continue;
             }
-            let mut look = look(&self.root, path);
+            let mut look = look_held(&self.root, &mut held, path);
             look.doubt = match &look.sight {
                 Sight::File(print) => doubt.at(print, self.root.now(), since),
                 _ => doubt,
@@ -406,6 +409,27 @@ impl Looker {
             self.queue.rescan(None);
         }
         self.found_any(findings)
+    }
+}
+
+/// Looks at a place, if possible in the directory that is held since the look before.
+fn look_held(root: &Root, held: &mut Option<Held>, path: RelPath) -> Look {
+    if held.as_ref().is_none_or(|held| !held.holds(&path)) {
+        *held = root.hold_parent(&path);
+    }
+    let sight = held
+        .as_ref()
+        .and_then(|held| Some((held.look(&path)?, held.print())));
+    match sight {
+        Some((sight, parent)) => Look {
+            path,
+            sight,
+            parent,
+            doubt: Doubt::None,
+            is_walked: false,
+            inside: None,
+        },
+        None => look(root, path),
     }
 }
 

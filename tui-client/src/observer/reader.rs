@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::limits::INLINE_LEN_MAX;
+use common::message::Form;
 use sync_engine::observe::Moment;
-use sync_engine::{Block, Bug, Hash, planted};
+use sync_engine::{Block, Bug, planted};
 
 use super::finding::{Event, Finding, Reading};
 use super::freshness::{Clock, Glance};
@@ -18,7 +19,8 @@ use super::queue::{Next, Queue};
 use super::settle::Urgency;
 use super::worker::Step;
 use crate::chunker::Chunker;
-use crate::disk::{DiskError, Root};
+use crate::disk::{DiskError, Held, Root};
+use crate::transfer::compress::attach;
 
 /// So many files are sent to the driver at once at most.
 const BATCH_COUNT_MAX: usize = 256;
@@ -48,6 +50,8 @@ pub(super) struct Reader {
     batch: Batch,
     /// Since when the files of the batch were looked at.
     glance: Option<Glance>,
+    /// The directory of the file that was read last.
+    held: Option<Held>,
 }
 
 impl Reader {
@@ -61,6 +65,7 @@ impl Reader {
             chunker: Chunker::new(),
             batch: Batch::default(),
             glance: None,
+            held: None,
         }
     }
 
@@ -74,7 +79,16 @@ impl Reader {
         match self.queue.next_job(self.large) {
             Next::Take(job) => {
                 self.glance.get_or_insert_with(|| self.clock.begin());
-                work(&self.queue, &self.root, &mut self.chunker, job, &mut self.batch);
+                self.hold(&job);
+                let held = self.held.as_ref();
+                work(
+                    &self.queue,
+                    &self.root,
+                    held,
+                    &mut self.chunker,
+                    job,
+                    &mut self.batch,
+                );
                 // What is known of one file does not wait until a large one is read.
                 if self.large || self.batch.is_full() {
                     self.finish().map_or(Step::Done, Step::Found)
@@ -88,8 +102,16 @@ impl Reader {
         }
     }
 
+    /// Holds the directory of a file that is to be read.
+    fn hold(&mut self, job: &Job) {
+        if self.held.as_ref().is_none_or(|held| !held.holds(&job.path)) {
+            self.held = self.root.hold_parent(&job.path);
+        }
+    }
+
     /// Makes an event of the batch, if there is anything in it.
     fn finish(&mut self) -> Option<Event> {
+        self.held = None;
         let glance = self.glance.take()?;
         let Batch { findings, epochs, .. } = std::mem::take(&mut self.batch);
         (!findings.is_empty()).then_some(Event {
@@ -102,9 +124,9 @@ impl Reader {
     }
 }
 
-fn work(queue: &Queue, root: &Root, chunker: &mut Chunker, job: Job, batch: &mut Batch) {
+fn work(queue: &Queue, root: &Root, held: Option<&Held>, chunker: &mut Chunker, job: Job, batch: &mut Batch) {
     tracing::trace!(?job, "reading");
-    let attempt = read(root, chunker, &job);
+    let attempt = read(root, held, chunker, &job);
     let (retry, delay) = match attempt {
         Attempt::Read(reading, young) => {
             if let Some(delay) = young {
@@ -115,8 +137,8 @@ fn work(queue: &Queue, root: &Root, chunker: &mut Chunker, job: Job, batch: &mut
                 };
                 queue.read_job(again, delay);
             }
-            batch.len_bytes += reading.small.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
-            return batch.add(root, job, Ok(reading));
+            batch.len_bytes += reading.small.as_ref().map_or(0, |small| small.bytes.len());
+            return batch.add(root, held, job, Ok(reading));
         }
         Attempt::Gone => {
             queue.look_late([job.path.clone()], Some(job.epoch));
@@ -127,7 +149,7 @@ fn work(queue: &Queue, root: &Root, chunker: &mut Chunker, job: Job, batch: &mut
             queue.hint(job.path, Urgency::Now, Some(job.epoch));
             return queue.close([job.epoch]);
         }
-        Attempt::Failed(block) if block != Block::Busy => return batch.add(root, job, Err(block)),
+        Attempt::Failed(block) if block != Block::Busy => return batch.add(root, held, job, Err(block)),
         Attempt::Young(delay) => (job.clone(), delay),
         Attempt::Failed(_) | Attempt::Changed => {
             let again = Job {
@@ -142,7 +164,7 @@ fn work(queue: &Queue, root: &Root, chunker: &mut Chunker, job: Job, batch: &mut
         // From here on the file is listed; nothing waits for it any more.
         let epoch = queue.lock().ledger.epoch();
         queue.read_job(Job { epoch, ..retry }, delay);
-        return batch.add(root, job, Err(Block::Busy));
+        return batch.add(root, held, job, Err(Block::Busy));
     }
     queue.read_job(retry, delay);
     queue.close([job.epoch]);
@@ -153,10 +175,10 @@ impl Batch {
         BATCH_COUNT_MAX <= self.findings.len() || BATCH_LEN_MAX <= self.len_bytes
     }
 
-    fn add(&mut self, root: &Root, job: Job, result: Result<Reading, Block>) {
+    fn add(&mut self, root: &Root, held: Option<&Held>, job: Job, result: Result<Reading, Block>) {
         self.epochs.push(job.epoch);
         self.findings.push(Finding::Reading {
-            parent: parent_print(root, &job.path),
+            parent: held.map_or_else(|| parent_print(root, &job.path), Held::print),
             path: job.path,
             result,
         });
@@ -176,8 +198,12 @@ enum Attempt {
     Young(Duration),
 }
 
-fn read(root: &Root, chunker: &mut Chunker, job: &Job) -> Attempt {
-    let (mut file, before) = match root.open_file(&job.path) {
+fn read(root: &Root, held: Option<&Held>, chunker: &mut Chunker, job: &Job) -> Attempt {
+    let opened = match held {
+        Some(held) => held.open_file(&job.path),
+        None => root.open_file(&job.path),
+    };
+    let (mut file, before) = match opened {
         Ok(opened) => opened,
         Err(DiskError::Gone { .. }) => return Attempt::Gone,
         Err(DiskError::Blocked { block, .. }) => return Attempt::Failed(block),
@@ -192,11 +218,10 @@ fn read(root: &Root, chunker: &mut Chunker, job: &Job) -> Attempt {
         return Attempt::Young(delay);
     }
     let inline = before.size_bytes <= INLINE_LEN_MAX as u64;
-    let mut small: Vec<(Hash, Bytes)> = Vec::new();
+    let mut small = None;
     let chunked = chunker.chunk(&mut file, |chunk, bytes| {
-        if inline {
-            small.push((chunk.hash, Bytes::copy_from_slice(bytes)));
-        }
+        let is_whole = inline && bytes.len() as u64 == before.size_bytes;
+        small = is_whole.then(|| attach(chunk.hash, Form::Data, Bytes::copy_from_slice(bytes)));
     });
     let chunked = match chunked {
         Ok(chunked) => chunked,

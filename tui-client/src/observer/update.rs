@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use sync_engine::{Block, Hash, Node, NodeId};
+use common::message::Attachment;
+use sync_engine::{Block, Node, NodeId};
 
 use crate::chunker::Chunked;
 use crate::disk::{Print, RootLost};
@@ -27,8 +27,8 @@ pub struct LocalUpdate {
     pub spoiled: Vec<NodeId>,
     /// The pieces of files with new bytes of more than one chunk.
     pub chunked: Vec<(NodeId, Arc<Chunked>)>,
-    /// The chunks of files with new bytes that are small enough to travel inside a commit.
-    pub small: Vec<(Hash, Bytes)>,
+    /// The new contents of files that are small enough to travel inside a commit.
+    pub small: Vec<Attachment>,
     /// A full walk is over: all of the folder was looked at, though files may still wait to be read.
     pub scan_finished: bool,
     /// A full walk goes on; this many places were seen so far.

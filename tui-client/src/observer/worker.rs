@@ -34,7 +34,7 @@ pub struct Worker {
 
 enum Role {
     Look(Box<Looker>),
-    Read(Reader),
+    Read(Box<Reader>),
 }
 
 impl fmt::Debug for Worker {
@@ -52,7 +52,7 @@ impl Worker {
     }
 
     pub(super) fn reading(reader: Reader, queue: Arc<Queue>, events: mpsc::Sender<Event>) -> Self {
-        let role = Role::Read(reader);
+        let role = Role::Read(Box::new(reader));
         Self { role, queue, events }
     }
 

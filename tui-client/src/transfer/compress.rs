@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use common::limits::CHUNK_LEN_MAX;
 use common::message::{Attachment, Encoding, Form};
+use common::squeeze::{compress, decompress};
 use sync_engine::{Bug, Hash, planted};
 
 /// Chunks shorter than this travel as they are, in bytes.
@@ -36,11 +37,11 @@ fn squeeze(plain: &[u8]) -> Option<Vec<u8>> {
     let middle = plain.len() / 2;
     let sample = &plain[middle.saturating_sub(SAMPLE_LEN / 2)..(middle + SAMPLE_LEN / 2).min(plain.len())];
     let pays = |squeezed: &[u8], plain: &[u8]| squeezed.len() * 100 < plain.len() * PAYS_BELOW_PERCENT;
-    let tried = zstd::bulk::compress(sample, LEVEL).ok()?;
-    if !pays(&tried, sample) {
+    // Of what is hardly longer, a sample would say no more than the whole.
+    if 2 * SAMPLE_LEN < plain.len() && !pays(&compress(sample, LEVEL).ok()?, sample) {
         return None;
     }
-    zstd::bulk::compress(plain, LEVEL)
+    compress(plain, LEVEL)
         .ok()
         .filter(|squeezed| pays(squeezed, plain))
 }
@@ -58,7 +59,7 @@ pub fn detach(attachment: &Attachment) -> Result<Bytes, Damaged> {
     }
     let plain = match head.encoding {
         Encoding::Plain => attachment.bytes.clone(),
-        Encoding::Zstd => zstd::bulk::decompress(&attachment.bytes, plain_len)
+        Encoding::Zstd => decompress(&attachment.bytes, plain_len)
             .map_err(|_| damaged)?
             .into(),
     };

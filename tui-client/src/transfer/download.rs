@@ -18,6 +18,7 @@ use super::space::Space;
 use crate::chunker::CHUNK_LEN_MIN;
 use crate::disk::{DiskError, File, Root, Staged};
 use crate::net::{Bulk, BulkError};
+use crate::state::ChunkRow;
 
 /// How many requests for chunks are under way at once for one file.
 const REQUESTS_UNDER_WAY: usize = 4;
@@ -97,7 +98,7 @@ pub trait LocalPieces: Send + Sync {
 }
 
 /// Fetches a content of more than one chunk into staging, where a part of it may be already. Calls `progress` with the
-/// bytes that are there.
+/// bytes that are there, and returns which chunk is where in it.
 ///
 /// # Errors
 /// See [`DownloadError`]. What was fetched stays in staging, so that trying again goes on from there, unless the disk is
@@ -108,7 +109,7 @@ pub async fn download(
     local: &impl LocalPieces,
     bulk: &Bulk,
     progress: impl Fn(u64),
-) -> Result<Staged, DownloadError> {
+) -> Result<(Staged, Vec<ChunkRow>), DownloadError> {
     let (begun, key) = (space.clone(), content.hash);
     let begin = move || {
         let has_begun = begun.root().has_begun(&key)?;
@@ -119,7 +120,7 @@ pub async fn download(
     };
     let mut staged = offload::run(begin).await?;
     match complete(space, content, &mut staged, local, bulk, progress).await {
-        Ok(()) => Ok(staged),
+        Ok(chunks) => Ok((staged, chunks)),
         Err(error) => {
             if error.is_full() {
                 // Beginnings of several files could keep each other from ever being whole.
@@ -130,7 +131,7 @@ pub async fn download(
     }
 }
 
-/// Writes what is missing in `staged`.
+/// Writes what is missing in `staged`, and returns which chunk is where in it.
 async fn complete(
     space: &Space,
     content: Content,
@@ -138,8 +139,14 @@ async fn complete(
     local: &impl LocalPieces,
     bulk: &Bulk,
     progress: impl Fn(u64),
-) -> Result<(), DownloadError> {
+) -> Result<Vec<ChunkRow>, DownloadError> {
     let pieces = pieces(content, local, bulk).await?;
+    let rows = pieces.iter().map(|piece| ChunkRow {
+        hash: piece.hash,
+        offset: piece.offset,
+        len: piece.len,
+    });
+    let rows = rows.collect();
     let file = Arc::new(staged.file().try_clone()?);
     let size_bytes = content.size_bytes;
 
@@ -158,7 +165,8 @@ async fn complete(
         there += len;
         progress(there);
     })
-    .await
+    .await?;
+    Ok(rows)
 }
 
 fn len_of(pieces: &[Piece]) -> u64 {

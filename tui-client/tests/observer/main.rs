@@ -279,7 +279,7 @@ async fn a_large_file_comes_in_pieces_and_a_small_one_with_its_bytes() {
     loop {
         let update = eyes.step().await;
         pieces.extend(update.chunked);
-        small.extend(update.small);
+        small.extend(update.small.into_iter().map(|sent| (sent.head.hash, sent.bytes)));
         if update.caught_up >= Some(token) {
             break;
         }

@@ -10,6 +10,8 @@ use alloc::vec::Vec;
 pub(super) struct Ground<'a> {
     tree: &'a Tree,
     folding: Folding,
+    /// The tree that nodes come from that are being made in this one, and which of its nodes these may be.
+    coming: Option<(&'a Tree, &'a BTreeSet<NodeId>)>,
     /// Where nodes are now that were placed or taken away.
     places: BTreeMap<NodeId, Option<Place>>,
     /// The names that were given or taken away, by key.
@@ -28,12 +30,27 @@ impl<'a> Ground<'a> {
         Self {
             tree,
             folding,
+            coming: None,
             places: BTreeMap::new(),
             names: BTreeMap::new(),
             folded: BTreeMap::new(),
             entered: BTreeMap::new(),
             counts: BTreeMap::new(),
             new_dirs: BTreeSet::new(),
+        }
+    }
+
+    /// Returns a picture in which those of `busy` that `tree` does not have yet, have their names in `from` already, as
+    /// far as these are free.
+    pub(super) fn with_coming(
+        tree: &'a Tree,
+        folding: Folding,
+        from: &'a Tree,
+        busy: &'a BTreeSet<NodeId>,
+    ) -> Self {
+        Self {
+            coming: Some((from, busy)),
+            ..Self::new(tree, folding)
         }
     }
 
@@ -73,24 +90,36 @@ impl<'a> Ground<'a> {
     /// Returns the node that has a name that is the same to the disk.
     pub(super) fn occupant(&mut self, place: &Place) -> Option<NodeId> {
         let key = self.key(&place.name);
-        if self.folding == Folding::None {
-            let there = self.names.get(&(place.parent, key));
-            return there.map_or_else(|| self.tree.child(place.parent, &place.name), |there| *there);
-        }
         if let Some(there) = self.names.get(&(place.parent, key.clone())) {
             return *there;
         }
-        let (tree, folding) = (self.tree, self.folding);
-        let children = || {
-            tree.children(place.parent)
-                .map(|(name, id)| (folding.key(name), id))
-                .collect()
-        };
-        self.folded
-            .entry(place.parent)
-            .or_insert_with(children)
-            .get(&key)
-            .copied()
+        if self.folding == Folding::None {
+            let there = self.tree.child(place.parent, &place.name);
+            return there.or_else(|| {
+                let (from, _) = self.coming?;
+                let coming = from.child(place.parent, &place.name)?;
+                self.is_coming(coming).then_some(coming)
+            });
+        }
+        if !self.folded.contains_key(&place.parent) {
+            let children = self.folded_children(place.parent);
+            self.folded.insert(place.parent, children);
+        }
+        self.folded.get(&place.parent)?.get(&key).copied()
+    }
+
+    /// Tells whether a node is being made here.
+    fn is_coming(&self, id: NodeId) -> bool {
+        let is_busy = self.coming.is_some_and(|(_, busy)| busy.contains(&id));
+        is_busy && self.tree.node(id).is_none()
+    }
+
+    /// Returns what is in a directory by the keys of the names, with what is coming where a name is free.
+    fn folded_children(&self, dir: NodeId) -> BTreeMap<Vec<u8>, NodeId> {
+        let from = self.coming.into_iter().flat_map(|(from, _)| from.children(dir));
+        let coming = from.filter(|(_, id)| self.is_coming(*id));
+        let all = coming.chain(self.tree.children(dir));
+        all.map(|(name, id)| (self.folding.key(name), id)).collect()
     }
 
     /// Iterates over the directories above a node, with the root.
@@ -119,13 +148,6 @@ impl<'a> Ground<'a> {
         }
         self.places.insert(id, None);
         Some(place)
-    }
-
-    /// Gives a free name to a node that is nowhere yet.
-    pub(super) fn reserve(&mut self, place: &Place, id: NodeId) {
-        if self.occupant(place).is_none() {
-            self.names.insert((place.parent, self.key(&place.name)), Some(id));
-        }
     }
 
     /// Places a node that is nowhere.

@@ -8,6 +8,7 @@ use notify::{Config, EventKind, EventKindMask, RecommendedWatcher, RecursiveMode
 use sync_engine::{Name, RelPath};
 
 use super::{HintSink, PathEvent, Watch, WatchTrouble};
+use crate::disk::OWN_DIRS;
 
 /// See the module's page.
 #[derive(Debug)]
@@ -47,6 +48,11 @@ impl Watch for SystemWatch {
         let start = || -> notify::Result<RecommendedWatcher> {
             let mut watcher = RecommendedWatcher::new(handler, config)?;
             watcher.watch(&self.folder, RecursiveMode::Recursive)?;
+            // What the client does there is many times what it does in the folder, and tells nothing. A system that cannot
+            // leave it out tells it all the same.
+            for dir in OWN_DIRS {
+                let _ = watcher.unwatch(&self.folder.join(dir));
+            }
             Ok(watcher)
         };
         self.watcher = Some(start().map_err(|error| trouble(&error))?);
