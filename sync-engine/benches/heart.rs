@@ -117,6 +117,16 @@ fn unknown(n_files: u32) -> Trees {
     )
 }
 
+/// A folder of which the disk has nothing yet.
+fn to_come(n_files: u32) -> Trees {
+    Trees::restore(
+        tree(&nodes(n_files)),
+        BTreeMap::new(),
+        Tree::new(),
+        BTreeMap::new(),
+    )
+}
+
 #[divan::bench(args = SIZES, sample_count = 10, sample_size = 1)]
 fn a_plan_of_100_edits(bencher: Bencher<'_, '_>, n_files: u32) {
     let (trees, policy, busy) = (edited(n_files), policy(), BTreeSet::new());
@@ -138,6 +148,12 @@ fn a_plan_of_100_files_while_all_others_are_under_way(bencher: Bencher<'_, '_>, 
 #[divan::bench(args = SIZES, sample_count = 3, sample_size = 1)]
 fn a_plan_of_all(bencher: Bencher<'_, '_>, n_files: u32) {
     let (trees, policy, busy) = (unknown(n_files), policy(), BTreeSet::new());
+    bencher.bench_local(|| black_box_drop(plan(black_box(&trees), &policy, &busy)));
+}
+
+#[divan::bench(args = SIZES, sample_count = 3, sample_size = 1)]
+fn a_plan_of_all_that_is_to_come(bencher: Bencher<'_, '_>, n_files: u32) {
+    let (trees, policy, busy) = (to_come(n_files), policy(), BTreeSet::new());
     bencher.bench_local(|| black_box_drop(plan(black_box(&trees), &policy, &busy)));
 }
 

@@ -61,6 +61,11 @@ impl Name {
         &self.0
     }
 
+    /// Returns the bytes, shared with this name.
+    pub(crate) fn shared(&self) -> Arc<[u8]> {
+        self.0.clone()
+    }
+
     /// Returns the name as text when it is UTF-8.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {

@@ -2,6 +2,8 @@
 //! within a directory (compared as bytes). The only way to change one is [`Tree::edit`], which takes any number of
 //! changes as one and refuses what would leave the tree invalid.
 
+mod build;
+
 use crate::{Name, Node, NodeId, RelPath, Version};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -168,6 +170,19 @@ impl Tree {
     /// # Errors
     /// When the result would not be a valid tree; then nothing has changed.
     pub fn edit(&mut self, edits: impl IntoIterator<Item = Edit>) -> Result<(), TreeError> {
+        let mut edits: Vec<Edit> = edits.into_iter().collect();
+        // What is looked up in the order of the ids is found beside what was looked up before it.
+        edits.sort_by_key(|(id, _)| *id);
+        if self.is_empty() {
+            match build::build(edits) {
+                Ok(tree) => {
+                    *self = tree;
+                    return Ok(());
+                }
+                // What is wrong with them is found below.
+                Err(refused) => edits = refused,
+            }
+        }
         let mut before = BTreeMap::new();
         for (id, item) in edits {
             if id == NodeId::ROOT {
@@ -218,7 +233,9 @@ impl Tree {
             if !self.is_dir(item.node.parent) {
                 return Err(TreeError::NoParent(id));
             }
-            if old.as_ref().is_none_or(|old| old.node.parent != item.node.parent) {
+            // In a circle there are only directories with something in them.
+            let is_moved = old.as_ref().is_none_or(|old| old.node.parent != item.node.parent);
+            if is_moved && self.has_children(id) {
                 self.check_above(id)?;
             }
         }
@@ -306,6 +323,52 @@ mod tests {
         tree.edit([(id(1), dir(id(2), "c")), (id(2), dir(NodeId::ROOT, "c"))])
             .unwrap();
         assert_eq!(tree.path(id(1)).unwrap().to_bytes(), b"c/c");
+    }
+
+    #[test]
+    fn a_whole_tree_at_once_is_the_same_as_one_that_grew() {
+        let mut grown = Tree::new();
+        for (n, node) in [(1, "a"), (3, "c")] {
+            grown.edit([(id(n), dir(NodeId::ROOT, node))]).unwrap();
+        }
+        grown.edit([(id(2), dir(id(1), "b"))]).unwrap();
+        assert_eq!(grown, sample());
+        let mut whole = Tree::new();
+        let overruled = [(id(1), dir(NodeId::ROOT, "c")), (id(9), dir(id(8), "x"))];
+        let edits = [
+            (id(9), None),
+            (id(1), dir(NodeId::ROOT, "a")),
+            (id(2), dir(id(1), "b")),
+        ];
+        whole
+            .edit(
+                overruled
+                    .into_iter()
+                    .chain(edits)
+                    .chain([(id(3), dir(NodeId::ROOT, "c"))]),
+            )
+            .unwrap();
+        assert_eq!(whole, grown);
+    }
+
+    #[test]
+    fn a_whole_tree_that_would_be_invalid_is_none() {
+        for (edits, error) in [
+            (alloc::vec![(NodeId::ROOT, None)], TreeError::Root),
+            (alloc::vec![(id(1), dir(id(2), "x"))], TreeError::NoParent(id(1))),
+            (
+                alloc::vec![(id(1), dir(id(2), "x")), (id(2), dir(id(1), "x"))],
+                TreeError::Cycle(id(1)),
+            ),
+            (
+                alloc::vec![(id(1), dir(NodeId::ROOT, "x")), (id(2), dir(NodeId::ROOT, "x"))],
+                TreeError::NameTaken(id(2), id(1)),
+            ),
+        ] {
+            let mut tree = Tree::new();
+            assert_eq!(tree.edit(edits), Err(error));
+            assert_eq!(tree, Tree::new());
+        }
     }
 
     #[test]

@@ -163,8 +163,9 @@ impl Trees {
     /// # Errors
     /// When the result would not be a valid tree; then nothing has changed.
     pub fn edit_remote(&mut self, edits: Vec<Edit>) -> Result<(), TreeError> {
-        let ids: Vec<NodeId> = edits.iter().map(|(id, _)| *id).collect();
+        let mut ids: Vec<NodeId> = edits.iter().map(|(id, _)| *id).collect();
         self.remote.edit(edits)?;
+        ids.sort_unstable();
         ids.into_iter().for_each(|id| self.settle(id));
         Ok(())
     }
@@ -174,13 +175,14 @@ impl Trees {
     /// # Errors
     /// When the result would not be a valid tree; then nothing has changed.
     pub fn edit_local(&mut self, edits: Vec<(NodeId, Option<Arc<Node>>)>) -> Result<(), TreeError> {
-        let ids: Vec<NodeId> = edits.iter().map(|(id, _)| *id).collect();
+        let mut ids: Vec<NodeId> = edits.iter().map(|(id, _)| *id).collect();
         let item = |node| Item {
             node,
             version: Version::ZERO,
         };
         self.local
             .edit(edits.into_iter().map(|(id, node)| (id, node.map(item))))?;
+        ids.sort_unstable();
         ids.into_iter().for_each(|id| self.settle(id));
         Ok(())
     }

@@ -6,28 +6,23 @@ use super::wanted::{Hold, Want, Wanted};
 use super::{Folding, Place, Record, Remark, conflict_name};
 use crate::node::ConflictCause;
 use crate::{Bug, ConflictMark, Name, Node, NodeId, Version, planted};
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Resolves all clashes of names, and prepares the copies of bytes in conflict.
 pub(super) fn resolve(wanted: &mut Wanted<'_>, records: &mut Vec<Record>) {
-    let mut places = BTreeMap::<Place, Vec<NodeId>>::new();
-    for (id, want) in &wanted.map {
-        if let Some(node) = want.node.as_ref().filter(|_| want.hold != Hold::Busy) {
-            places.entry(Place::of(node)).or_default().push(*id);
-        }
+    let places = places(wanted);
+    let clashes = clashes(wanted, &places);
+    if clashes.is_empty() && !wanted.map.values().any(|want| want.is_conflict) {
+        return;
     }
-    let mut taken: BTreeSet<Place> = places.keys().cloned().collect();
-    for (place, mut ids) in places {
-        let there = wanted.trees.remote().child(place.parent, &place.name);
-        if let Some(there) = there.filter(|there| !wanted.trees.unsettled().contains(there)) {
-            ids.push(there);
-        }
-        if ids.len() < 2 {
-            continue;
-        }
-        let keeper = there.filter(|there| ids.contains(there)).unwrap_or(ids[0]);
+    let place = |(parent, name, _): &(NodeId, &Name, NodeId)| Place {
+        parent: *parent,
+        name: Name::clone(name),
+    };
+    let mut taken: BTreeSet<Place> = places.iter().map(place).collect();
+    for Clash { keeper, ids } in clashes {
         for id in ids {
             if id != keeper {
                 part(wanted, records, &mut taken, id, keeper);
@@ -35,6 +30,38 @@ pub(super) fn resolve(wanted: &mut Wanted<'_>, records: &mut Vec<Record>) {
         }
     }
     keep_copies(wanted, records, &mut taken);
+}
+
+/// Two or more nodes that are wanted at one place.
+struct Clash {
+    /// The one that keeps it.
+    keeper: NodeId,
+    /// All of them.
+    ids: Vec<NodeId>,
+}
+
+/// Returns where nodes are wanted, with them, in the order of the places.
+fn places<'a>(wanted: &'a Wanted<'_>) -> Vec<(NodeId, &'a Name, NodeId)> {
+    let nodes = wanted.map.iter().filter_map(|(id, want)| {
+        let node = want.node.as_ref().filter(|_| want.hold != Hold::Busy)?;
+        Some((node.parent, &node.name, *id))
+    });
+    let mut places: Vec<_> = nodes.collect();
+    places.sort_unstable();
+    places
+}
+
+fn clashes(wanted: &Wanted<'_>, places: &[(NodeId, &Name, NodeId)]) -> Vec<Clash> {
+    let (remote, unsettled) = (wanted.trees.remote(), wanted.trees.unsettled());
+    let at_one_place = places.chunk_by(|one, next| (one.0, one.1) == (next.0, next.1));
+    let clashes = at_one_place.filter_map(|at| {
+        let there = remote.child(at[0].0, at[0].1);
+        let settled = there.filter(|there| !unsettled.contains(there));
+        let ids: Vec<NodeId> = at.iter().map(|(_, _, id)| *id).chain(settled).collect();
+        let keeper = there.filter(|there| ids.contains(there)).unwrap_or(ids[0]);
+        (2 <= ids.len()).then_some(Clash { keeper, ids })
+    });
+    clashes.collect()
 }
 
 /// Finds what becomes of `id`, whose place `keeper` keeps.

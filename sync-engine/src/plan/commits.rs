@@ -5,7 +5,6 @@ use super::order::{Act, Job, Order, Way};
 use super::wanted::{Hold, Want, Wanted};
 use crate::tree::Item;
 use crate::{Change, MoveTo, Node, NodeId};
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 /// Returns the changes to ask for. Each tells what is on this disk, so nothing is asked for that is not there yet.
@@ -16,16 +15,17 @@ pub(super) fn commits(wanted: &Wanted<'_>) -> Vec<Change> {
         .filter_map(|(id, want)| Some((*id, job(wanted, *id, want)?)));
     let mut order = Order::new(wanted, Way::Up, jobs.collect());
     let mut changes = Vec::new();
-    let mut changed = BTreeSet::new();
+    let mut changed = Vec::new();
     for (_, act) in order.run() {
         changes.extend(change(wanted, &act));
         changed.extend(act.ids());
     }
-    for (&id, want) in &wanted.map {
-        if !changed.contains(&id) {
-            changes.extend(update(wanted, id, want));
-        }
-    }
+    changed.sort_unstable();
+    let updates = wanted.map.iter().filter_map(|(&id, want)| {
+        let update = update(wanted, id, want)?;
+        changed.binary_search(&id).is_err().then_some(update)
+    });
+    changes.extend(updates);
     changes
 }
 

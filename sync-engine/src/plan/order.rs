@@ -13,7 +13,7 @@ use crate::admit::MOVES_MAX;
 use crate::{Node, NodeId};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
-use ground::Ground;
+use ground::{Ground, Key};
 
 /// Which tree the jobs are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,12 +63,14 @@ pub(super) enum Act {
 
 impl Act {
     /// Returns the nodes that it is about.
-    pub(super) fn ids(&self) -> Vec<NodeId> {
-        match self {
-            Self::Do(id, _) | Self::Park(id, _) => [*id].into(),
-            Self::Together(moves) => moves.iter().map(|(id, _)| *id).collect(),
-            Self::Exchange(a, b) => [*a, *b].into(),
-        }
+    pub(super) fn ids(&self) -> impl Iterator<Item = NodeId> {
+        let (one, other, moves): (_, _, &[_]) = match self {
+            Self::Do(id, _) | Self::Park(id, _) => (Some(*id), None, &[]),
+            Self::Exchange(a, b) => (Some(*a), Some(*b), &[]),
+            Self::Together(moves) => (None, None, moves),
+        };
+        let moved = moves.iter().map(|(id, _)| *id);
+        one.into_iter().chain(other).chain(moved)
     }
 }
 
@@ -82,7 +84,7 @@ enum Event {
     /// The node has moved.
     Moved(NodeId),
     /// The name in the directory has become free.
-    Freed(NodeId, Vec<u8>),
+    Freed(NodeId, Key),
 }
 
 /// See the module's page.
@@ -107,8 +109,12 @@ impl<'a> Order<'a> {
             Way::Down => (wanted.trees.local(), wanted.policy.folding),
         };
         let mut ids: Vec<NodeId> = jobs.keys().copied().collect();
-        // Of two new names that are one to the disk, the one that is older on the server comes first.
-        ids.sort_by_cached_key(|id| wanted.trees.remote().item(*id).map(|item| item.version));
+        // Of two new names that are one to the disk, the one that is older on the server comes first. On the server no
+        // two names are one, but directories come first, so that little has to wait for them.
+        ids.sort_by_cached_key(|id| match way {
+            Way::Up => (!jobs[id].is_dir, None),
+            Way::Down => (false, wanted.trees.remote().item(*id).map(|item| item.version)),
+        });
         let ground = match way {
             Way::Up => Ground::new(tree, folding),
             // What is being made on disk right now will have its name before it is in the local tree.
@@ -184,15 +190,15 @@ impl<'a> Order<'a> {
     /// Does all jobs that can be done.
     fn drain(&mut self) {
         while let Some(id) = self.queue.pop_front() {
-            if !self.jobs.contains_key(&id) {
+            let Some(job) = self.jobs.remove(&id) else {
                 continue;
-            }
-            match self.obstacle(id) {
-                Some(event) => self.waiting.entry(event).or_default().push(id),
+            };
+            match self.obstacle(id, &job) {
+                Some(event) => {
+                    self.waiting.entry(event).or_default().push(id);
+                    self.jobs.insert(id, job);
+                }
                 None => {
-                    let Some(job) = self.jobs.remove(&id) else {
-                        continue;
-                    };
                     let batch = self.batch(id, job.to.as_ref());
                     self.settle(batch, &[(id, job.to.clone(), job.is_dir)]);
                     self.acts.push((batch, Act::Do(id, job)));
@@ -202,18 +208,18 @@ impl<'a> Order<'a> {
     }
 
     /// Returns the first thing that is in a job's way.
-    fn obstacle(&mut self, id: NodeId) -> Option<Event> {
-        let Some(to) = self.jobs.get(&id)?.to.clone() else {
+    fn obstacle(&mut self, id: NodeId, job: &Job) -> Option<Event> {
+        let Some(to) = &job.to else {
             return (self.ground.n_children(id) > 0).then_some(Event::Emptied(id));
         };
         if !self.is_open(to.parent) {
             return Some(Event::Made(to.parent));
         }
-        if self.ground.is_within(to.parent, id) {
+        if job.is_dir && self.ground.is_within(to.parent, id) {
             let movers = self.movers_between(to.parent, id);
             return Some(Event::Moved(movers.first().copied().unwrap_or(id)));
         }
-        let other = self.ground.occupant(&to).filter(|other| *other != id);
+        let other = self.ground.occupant(to).filter(|other| *other != id);
         other.map(|_| Event::Freed(to.parent, self.ground.key(&to.name)))
     }
 
@@ -240,8 +246,11 @@ impl<'a> Order<'a> {
             .collect()
     }
 
-    /// Returns the batch after all those that a job depends on.
-    fn batch(&mut self, id: NodeId, to: Option<&Place>) -> usize {
+    /// Returns the batch after all those that a job depends on. Changes for the server are in one order, without batches.
+    fn batch(&self, id: NodeId, to: Option<&Place>) -> usize {
+        if self.batches.is_empty() {
+            return 0;
+        }
         let mut events = Vec::new();
         let mut dirs = Vec::new();
         match to {
@@ -282,8 +291,10 @@ impl<'a> Order<'a> {
         for event in events {
             self.queue
                 .extend(self.waiting.remove(&event).into_iter().flatten());
-            let known = self.batches.entry(event).or_insert(batch);
-            *known = batch.max(*known);
+            if self.way == Way::Down {
+                let known = self.batches.entry(event).or_insert(batch);
+                *known = batch.max(*known);
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use super::wanted::{Hold, Want, Wanted};
 use super::{MoveCause, Place, Step};
 use crate::{Block, Kind, NodeId, Version};
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Returns the batches, and the nodes that are blocked.
@@ -65,6 +66,8 @@ fn job(wanted: &Wanted<'_>, id: NodeId, want: &Want) -> Option<Job> {
     match (&want.node, wanted.trees.local().node(id)) {
         (None, None) => None,
         (None, Some(_)) => Some(Job::gone()),
+        // Most nodes that are the same are one, and this need not be looked up in it.
+        (Some(node), Some(local)) if Arc::ptr_eq(node, local) => None,
         (Some(node), Some(local)) if node.same_place(local) => None,
         (Some(node), _) => Some(Job::place(node)),
     }
@@ -135,7 +138,7 @@ fn cause(wanted: &Wanted<'_>, id: NodeId, to: &Place) -> Option<MoveCause> {
 /// Returns the step that changes what a node on disk is, if there is to be one.
 fn rewrite(wanted: &Wanted<'_>, id: NodeId, want: &Want) -> Option<Step> {
     let (node, local) = (want.node.as_ref()?, wanted.trees.local().node(id)?);
-    if want.hold != Hold::Free || node.kind == local.kind {
+    if want.hold != Hold::Free || Arc::ptr_eq(node, local) || node.kind == local.kind {
         return None;
     }
     match (&local.kind, &node.kind) {

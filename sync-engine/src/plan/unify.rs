@@ -3,12 +3,18 @@
 //! looked at. This is how two folders that hold the same are joined without any transfer.
 
 use super::{Policy, Record};
-use crate::{Kind, Node, NodeId, Trees};
+use crate::{Kind, Node, NodeId, Tree, Trees};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 /// Returns a record for each local node that is to be known by its remote id.
 pub(super) fn unify(trees: &Trees, policy: &Policy, busy: &BTreeSet<NodeId>) -> Vec<Record> {
+    let has = |tree: &Tree, id: NodeId| tree.item(id).is_some();
+    let is_only_remote =
+        |id: &NodeId| has(trees.remote(), *id) && !has(trees.local(), *id) && trees.base(*id).is_none();
+    if !trees.unsettled().iter().any(is_only_remote) {
+        return Vec::new();
+    }
     let mut unifier = Unifier {
         trees,
         policy,
@@ -46,16 +52,22 @@ struct Unifier<'a> {
     trees: &'a Trees,
     policy: &'a Policy,
     busy: &'a BTreeSet<NodeId>,
-    /// What was found out of local-only nodes: the remote id of each that has one.
+    /// What was found out of local-only directories: the remote id of each that has one.
     known: BTreeMap<NodeId, Option<NodeId>>,
 }
 
 impl Unifier<'_> {
     /// Returns the remote id of a local-only node, after that of every local-only directory above it.
     fn remote_id(&mut self, id: NodeId) -> Option<NodeId> {
+        if let Some(known) = self.known.get(&id) {
+            return *known;
+        }
+        if !self.is_only_local(id) {
+            return None;
+        }
         let mut chain = Vec::new();
-        let mut at = id;
-        while self.is_only_local(at) && !self.known.contains_key(&at) {
+        let mut at = self.trees.local().node(id)?.parent;
+        while !self.known.contains_key(&at) && self.is_only_local(at) {
             chain.push(at);
             at = self.trees.local().node(at)?.parent;
         }
@@ -63,7 +75,11 @@ impl Unifier<'_> {
             let found = self.twin(at);
             self.known.insert(at, found);
         }
-        self.known.get(&id).copied().flatten()
+        let found = self.twin(id);
+        if self.trees.local().is_dir(id) {
+            self.known.insert(id, found);
+        }
+        found
     }
 
     fn is_only_local(&self, id: NodeId) -> bool {

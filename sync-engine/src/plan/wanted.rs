@@ -106,10 +106,8 @@ impl<'a> Wanted<'a> {
 
     /// Merges every unsettled node that nothing is being done with.
     pub(super) fn merge_all(&mut self, records: &mut Vec<Record>) {
-        for &id in self.trees.unsettled().difference(self.busy) {
-            let want = self.merge_one(id, records);
-            self.map.insert(id, want);
-        }
+        let due = self.trees.unsettled().difference(self.busy);
+        self.map = due.map(|id| (*id, self.merge_one(*id, records))).collect();
     }
 
     fn merge_one(&mut self, id: NodeId, records: &mut Vec<Record>) -> Want {
@@ -218,6 +216,10 @@ impl<'a> Wanted<'a> {
     }
 
     fn revive_directories(&mut self, records: &mut Vec<Record>) {
+        let is_gone = |want: &Want| want.node.is_none() && want.hold == Hold::Free;
+        if !self.map.values().any(is_gone) {
+            return;
+        }
         let mut parents: Vec<NodeId> = self
             .map
             .values()
@@ -228,7 +230,7 @@ impl<'a> Wanted<'a> {
             let Some(want) = self.map.get_mut(&id) else {
                 continue;
             };
-            if want.node.is_some() || want.hold != Hold::Free {
+            if !is_gone(want) {
                 continue;
             }
             if let Some(remote) = self.trees.remote().node(id) {

@@ -4,7 +4,11 @@
 use crate::plan::{Folding, Place};
 use crate::{Name, NodeId, Tree};
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+
+/// What stands for a name: equal keys are one name to the disk.
+pub(super) type Key = Arc<[u8]>;
 
 /// See the module's page.
 pub(super) struct Ground<'a> {
@@ -14,15 +18,20 @@ pub(super) struct Ground<'a> {
     coming: Option<(&'a Tree, &'a BTreeSet<NodeId>)>,
     /// Where nodes are now that were placed or taken away.
     places: BTreeMap<NodeId, Option<Place>>,
-    /// The names that were given or taken away, by key.
-    names: BTreeMap<(NodeId, Vec<u8>), Option<NodeId>>,
+    /// What has changed in directories.
+    changed: BTreeMap<NodeId, Changed>,
     /// The names of the tree by key, of directories that were asked for, when the disk folds.
-    folded: BTreeMap<NodeId, BTreeMap<Vec<u8>, NodeId>>,
-    /// The nodes that were ever placed in a directory here.
-    entered: BTreeMap<NodeId, BTreeSet<NodeId>>,
-    /// How many nodes are in a directory, where that has changed.
-    counts: BTreeMap<NodeId, usize>,
+    folded: BTreeMap<NodeId, BTreeMap<Key, NodeId>>,
+    /// The directories that were placed.
     new_dirs: BTreeSet<NodeId>,
+}
+
+/// What has changed in a directory.
+struct Changed {
+    /// How many nodes are in it.
+    n_children: usize,
+    /// The names that were given in it or taken away.
+    names: BTreeMap<Key, Option<NodeId>>,
 }
 
 impl<'a> Ground<'a> {
@@ -32,10 +41,8 @@ impl<'a> Ground<'a> {
             folding,
             coming: None,
             places: BTreeMap::new(),
-            names: BTreeMap::new(),
+            changed: BTreeMap::new(),
             folded: BTreeMap::new(),
-            entered: BTreeMap::new(),
-            counts: BTreeMap::new(),
             new_dirs: BTreeSet::new(),
         }
     }
@@ -54,8 +61,11 @@ impl<'a> Ground<'a> {
         }
     }
 
-    pub(super) fn key(&self, name: &Name) -> Vec<u8> {
-        self.folding.key(name)
+    pub(super) fn key(&self, name: &Name) -> Key {
+        match self.folding {
+            Folding::None => name.shared(),
+            Folding::Case | Folding::CaseAndForm => self.folding.key(name).into(),
+        }
     }
 
     pub(super) fn place(&self, id: NodeId) -> Option<Place> {
@@ -66,23 +76,24 @@ impl<'a> Ground<'a> {
     }
 
     pub(super) fn is_dir(&self, id: NodeId) -> bool {
-        match self.places.get(&id) {
-            Some(None) => false,
-            Some(Some(_)) | None => self.new_dirs.contains(&id) || self.tree.is_dir(id),
-        }
+        let is_taken = || matches!(self.places.get(&id), Some(None));
+        self.new_dirs.contains(&id) || self.tree.is_dir(id) && !is_taken()
     }
 
     pub(super) fn n_children(&self, dir: NodeId) -> usize {
-        self.counts
-            .get(&dir)
-            .copied()
-            .unwrap_or_else(|| self.tree.n_children(dir))
+        match self.changed.get(&dir) {
+            Some(changed) => changed.n_children,
+            None => self.tree.n_children(dir),
+        }
     }
 
     pub(super) fn children(&self, dir: NodeId) -> Vec<NodeId> {
         let is_still = |id: &NodeId| self.place(*id).is_some_and(|place| place.parent == dir);
         let old = self.tree.children(dir).map(|(_, id)| id);
-        let new = self.entered.get(&dir).into_iter().flatten().copied();
+        let changed = self.changed.get(&dir);
+        let new = changed
+            .into_iter()
+            .flat_map(|changed| changed.names.values().flatten().copied());
         let all: BTreeSet<NodeId> = old.chain(new).filter(is_still).collect();
         all.into_iter().collect()
     }
@@ -90,7 +101,8 @@ impl<'a> Ground<'a> {
     /// Returns the node that has a name that is the same to the disk.
     pub(super) fn occupant(&mut self, place: &Place) -> Option<NodeId> {
         let key = self.key(&place.name);
-        if let Some(there) = self.names.get(&(place.parent, key.clone())) {
+        let changed = self.changed.get(&place.parent);
+        if let Some(there) = changed.and_then(|changed| changed.names.get(&key)) {
             return *there;
         }
         if self.folding == Folding::None {
@@ -115,11 +127,11 @@ impl<'a> Ground<'a> {
     }
 
     /// Returns what is in a directory by the keys of the names, with what is coming where a name is free.
-    fn folded_children(&self, dir: NodeId) -> BTreeMap<Vec<u8>, NodeId> {
+    fn folded_children(&self, dir: NodeId) -> BTreeMap<Key, NodeId> {
         let from = self.coming.into_iter().flat_map(|(from, _)| from.children(dir));
         let coming = from.filter(|(_, id)| self.is_coming(*id));
         let all = coming.chain(self.tree.children(dir));
-        all.map(|(name, id)| (self.folding.key(name), id)).collect()
+        all.map(|(name, id)| (self.key(name), id)).collect()
     }
 
     /// Iterates over the directories above a node, with the root.
@@ -141,24 +153,34 @@ impl<'a> Ground<'a> {
     /// Takes a node away and returns where it was.
     pub(super) fn take(&mut self, id: NodeId) -> Option<Place> {
         let place = self.place(id)?;
-        let n_left = self.n_children(place.parent) - 1;
-        self.counts.insert(place.parent, n_left);
-        if self.occupant(&place) == Some(id) {
-            self.names.insert((place.parent, self.key(&place.name)), None);
+        let has_name = self.occupant(&place) == Some(id);
+        let key = self.key(&place.name);
+        let changed = self.changed(place.parent);
+        changed.n_children -= 1;
+        if has_name {
+            changed.names.insert(key, None);
         }
         self.places.insert(id, None);
+        self.new_dirs.remove(&id);
         Some(place)
     }
 
     /// Places a node that is nowhere.
     pub(super) fn put(&mut self, id: NodeId, place: Place, is_dir: bool) {
-        self.counts
-            .insert(place.parent, self.n_children(place.parent) + 1);
-        self.names.insert((place.parent, self.key(&place.name)), Some(id));
-        self.entered.entry(place.parent).or_default().insert(id);
+        let key = self.key(&place.name);
+        let changed = self.changed(place.parent);
+        changed.n_children += 1;
+        changed.names.insert(key, Some(id));
         self.places.insert(id, Some(place));
         if is_dir {
             self.new_dirs.insert(id);
         }
+    }
+
+    fn changed(&mut self, dir: NodeId) -> &mut Changed {
+        self.changed.entry(dir).or_insert_with(|| Changed {
+            n_children: self.tree.n_children(dir),
+            names: BTreeMap::new(),
+        })
     }
 }
