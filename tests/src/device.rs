@@ -318,6 +318,16 @@ impl Device {
         fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))
     }
 
+    /// Puts a file in place at once: nobody sees a part of it, which would be a version too.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn put(&self, path: &str, content: impl AsRef<[u8]>) -> Result<()> {
+        let next = self.path("").with_extension("next");
+        fs::write(&next, content).with_context(|| format!("cannot write {}", next.display()))?;
+        fs::rename(&next, self.path(path)).with_context(|| format!("cannot put {path} in place"))
+    }
+
     /// Reads a file as text.
     ///
     /// # Errors

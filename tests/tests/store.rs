@@ -138,7 +138,7 @@ fn wait_until_sound(world: &World) -> Result<()> {
 #[test]
 fn a_device_heals_what_verify_finds_damaged_while_the_server_runs() -> Result<()> {
     let (mut world, [first, second]) = World::with_devices()?;
-    first.write("large.bin", tests::noise::Noise::new(6).bytes(3_000_000))?;
+    first.put("large.bin", tests::noise::Noise::new(6).bytes(3_000_000))?;
     let before = settle(&[&first, &second])?;
     world.server.terminate()?;
     world.server.admin(&["verify"])?.ok()?;
@@ -155,7 +155,7 @@ fn a_device_heals_what_verify_finds_damaged_while_the_server_runs() -> Result<()
 #[test]
 fn a_device_heals_what_another_finds_damaged_when_it_fetches() -> Result<()> {
     let (mut world, [first]) = World::with_devices()?;
-    first.write("large.bin", tests::noise::Noise::new(7).bytes(3_000_000))?;
+    first.put("large.bin", tests::noise::Noise::new(7).bytes(3_000_000))?;
     first.write("small.txt", "small")?;
     first.wait_synced()?;
     world.server.terminate()?;
@@ -172,7 +172,7 @@ fn a_pack_that_is_gone_is_filled_again_by_the_devices() -> Result<()> {
     for n in 0..20 {
         first.write(&format!("box/{n}.txt"), format!("{n}"))?;
     }
-    first.write("large.bin", tests::noise::Noise::new(8).bytes(3_000_000))?;
+    first.put("large.bin", tests::noise::Noise::new(8).bytes(3_000_000))?;
     let before = settle(&[&first, &second])?;
     world.server.terminate()?;
     fs::remove_file(world.server.data().join("packs").join("00000001.pack"))?;

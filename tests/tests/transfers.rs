@@ -86,10 +86,7 @@ fn an_edit_of_a_large_file_fetches_only_what_is_new_also_where_the_file_was_fetc
     let n_before = proxy.bytes_passed();
     for edit in 1..=2 {
         bytes.insert(bytes.len() / 3, edit);
-        // It comes at once: half of it would be a version too.
-        let next = world.home().join("next.bin");
-        std::fs::write(&next, &bytes)?;
-        std::fs::rename(&next, first.path("large.bin"))?;
+        first.put("large.bin", &bytes)?;
         settle(&[&first, &second])?;
     }
     let n_passed = proxy.bytes_passed() - n_before;

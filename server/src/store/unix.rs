@@ -11,9 +11,21 @@ pub(crate) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<
     file.read_exact_at(bytes, offset)
 }
 
-/// Makes a directory, and those above it, readable by its owner alone. One that is there stays as it is.
+/// Makes a directory, and those above it, readable by its owner alone, and their names durable. One that is there stays
+/// as it is.
 pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
+    let is_missing = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for dir in missing {
+        let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
+        match flush_dir(above.unwrap_or(Path::new("."))) {
+            // Whoever may write there and not read is not kept from working by that.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => (),
+            result => result?,
+        }
+    }
+    Ok(())
 }
 
 /// Opens a file to append to; one that is made is readable by its owner alone.

@@ -7,7 +7,7 @@
 
 use anyhow::Result;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 use tests::args;
@@ -20,6 +20,9 @@ const USAGE: &str =
 
 /// A seed, with the shortening of its story, takes no longer than this by far.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Each time that so many seeds are done, it is said on the error stream how far the search is.
+const PROGRESS_EVERY: u64 = 1000;
 
 /// What was asked for.
 struct Args {
@@ -83,7 +86,7 @@ fn main() -> ExitCode {
 fn try_seeds(args: &Args) -> usize {
     let began = Instant::now();
     let seeds: Vec<u64> = (args.from..args.from + args.n_seeds).collect();
-    let is_over = AtomicBool::new(false);
+    let (is_over, n_done) = (AtomicBool::new(false), AtomicU64::new(0));
     let fails = on_all_cores(&seeds, |seed| {
         if is_over.load(Ordering::Relaxed) {
             return false;
@@ -96,6 +99,11 @@ fn try_seeds(args: &Args) -> usize {
             println!("{finding}");
         }
         is_over.fetch_or(args.ends_at_first && finding.is_some(), Ordering::Relaxed);
+        let n = n_done.fetch_add(1, Ordering::Relaxed) + 1;
+        if n.is_multiple_of(PROGRESS_EVERY) {
+            let rate = n as f64 * 60.0 / began.elapsed().as_secs_f64();
+            eprintln!("{n} of {} seeds, {rate:.0}/min", args.n_seeds);
+        }
         finding.is_some()
     });
     let n_failures = fails.into_iter().filter(|fails| *fails).count();
