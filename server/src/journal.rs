@@ -1,16 +1,20 @@
 //! Appending to an account's journal inside one transaction: the heart's rules decide, the store keeps.
 
 use common::codec::encoded_len;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use sync_engine::admit::{Effects, View, admit};
 use sync_engine::chain::chain_next;
 use sync_engine::{Change, Content, DeviceId, Entry, Hash, Name, Node, NodeId, Rejection, Version};
 
 use crate::feed::Recent;
-use crate::store::{AccountKey, Draft, ENTRY_LEN, StoreError};
+use crate::store::{AccountKey, AccountRow, Draft, ENTRY_LEN, Extent, StoreError};
 
 /// The longest change as encoded, in bytes: an entry has to fit into a frame with room to spare.
 const CHANGE_LEN_MAX: usize = 512 * 1024;
+/// Directories that are remembered at a time.
+const DIRS_MAX: usize = 4096;
 
 /// The end of an account's journal, within a transaction.
 pub(crate) struct JournalEnd<'d> {
@@ -23,36 +27,48 @@ pub(crate) struct JournalEnd<'d> {
     stored_bytes: u64,
     /// How many bytes it may have.
     quota_bytes: u64,
+    /// Whether retention gave up anything of this account.
+    has_thinned: bool,
+    /// Contents that are known to be there, because they came along.
+    here: Option<&'d BTreeMap<Hash, Extent>>,
+    /// Directories as they are now, since each change in one asks for it and for all above it.
+    dirs: RefCell<BTreeMap<NodeId, (Version, Node)>>,
 }
 
 impl<'d> JournalEnd<'d> {
     /// Opens the end of an account's journal.
     pub(crate) fn open(draft: &'d dyn Draft, account: AccountKey) -> Result<Self, StoreError> {
-        let row = draft.account(account)?;
-        let row = row.ok_or_else(|| StoreError::Damaged {
-            what: "the table of accounts".into(),
-        })?;
+        Self::open_at(draft, &account_row(draft, account)?)
+    }
+
+    /// Opens it as [`JournalEnd::open`] does, for somebody who is held to a quota: what was set for the account, or this.
+    /// The contents in `here` are known to be there.
+    pub(crate) fn open_within(
+        draft: &'d dyn Draft,
+        account: AccountKey,
+        default_bytes: Option<u64>,
+        here: &'d BTreeMap<Hash, Extent>,
+    ) -> Result<Self, StoreError> {
+        let row = account_row(draft, account)?;
+        Ok(Self {
+            quota_bytes: row.quota_bytes.or(default_bytes).unwrap_or(u64::MAX),
+            here: Some(here),
+            ..Self::open_at(draft, &row)?
+        })
+    }
+
+    fn open_at(draft: &'d dyn Draft, row: &AccountRow) -> Result<Self, StoreError> {
         Ok(Self {
             draft,
-            account,
+            account: row.key,
             began: row.head,
             head: row.head,
             chain: row.chain,
             stored_bytes: row.stored_bytes,
             quota_bytes: u64::MAX,
-        })
-    }
-
-    /// Opens it as [`JournalEnd::open`] does, for somebody who is held to a quota: what was set for the account, or this.
-    pub(crate) fn open_within(
-        draft: &'d dyn Draft,
-        account: AccountKey,
-        default_bytes: Option<u64>,
-    ) -> Result<Self, StoreError> {
-        let quota = draft.account(account)?.and_then(|row| row.quota_bytes);
-        Ok(Self {
-            quota_bytes: quota.or(default_bytes).unwrap_or(u64::MAX),
-            ..Self::open(draft, account)?
+            has_thinned: draft.has_thinned(row.key)?,
+            here: None,
+            dirs: RefCell::default(),
         })
     }
 
@@ -77,8 +93,13 @@ impl<'d> JournalEnd<'d> {
         };
         self.head = entry.number;
         self.chain = chain_next(&self.chain, &entry);
+        for (id, _) in &effects {
+            self.dirs.get_mut().remove(id);
+        }
         self.draft.put_nodes(self.account, self.head, &effects)?;
-        if let Some((_, content)) = change.content() {
+        if self.has_thinned
+            && let Some((_, content)) = change.content()
+        {
             self.draft.set_thinned(self.account, &content.hash, false)?;
         }
         let len = self.draft.add_entry(self.account, &entry, &self.chain)?;
@@ -119,11 +140,28 @@ impl<'d> JournalEnd<'d> {
     }
 }
 
+fn account_row(draft: &dyn Draft, account: AccountKey) -> Result<AccountRow, StoreError> {
+    draft.account(account)?.ok_or_else(|| StoreError::Damaged {
+        what: "the table of accounts".into(),
+    })
+}
+
 impl View for JournalEnd<'_> {
     type Error = StoreError;
 
     fn item(&self, id: NodeId) -> Result<Option<(Version, Node)>, StoreError> {
-        self.draft.item(self.account, id)
+        if let Some(dir) = self.dirs.borrow().get(&id) {
+            return Ok(Some(dir.clone()));
+        }
+        let item = self.draft.item(self.account, id)?;
+        if let Some(dir) = item.as_ref().filter(|(_, node)| node.kind.is_dir()) {
+            let mut dirs = self.dirs.borrow_mut();
+            if DIRS_MAX <= dirs.len() {
+                dirs.clear();
+            }
+            dirs.insert(id, dir.clone());
+        }
+        Ok(item)
     }
 
     fn child(&self, parent: NodeId, name: &Name) -> Result<Option<NodeId>, StoreError> {
@@ -139,6 +177,9 @@ impl View for JournalEnd<'_> {
     }
 
     fn has_content(&self, content: &Content) -> Result<bool, StoreError> {
-        self.draft.has_content(self.account, content)
+        match self.here.and_then(|here| here.get(&content.hash)) {
+            Some(extent) => Ok(extent.is_all_of(content)),
+            None => self.draft.has_content(self.account, content),
+        }
     }
 }

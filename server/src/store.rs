@@ -34,7 +34,8 @@ pub use metadata::Durability;
 pub(crate) use metadata::{Draft, Metadata, Records};
 pub(crate) use packs::Packs;
 pub(crate) use rows::{
-    AccountKey, AccountRow, ChunkRow, ChunkState, DeviceRow, ENTRY_LEN, KeyHash, NewDevice, StoredEntry,
+    AccountKey, AccountRow, ChunkRow, ChunkState, DeviceRow, ENTRY_LEN, Extent, KeyHash, NewDevice,
+    StoredEntry,
 };
 pub(crate) use sqlite::Sqlite;
 

@@ -45,8 +45,8 @@ pub(crate) struct Mark {
 
 /// Keeps chunks' bytes.
 pub(crate) trait Blobs: Send + Sync {
-    /// Appends a chunk and says where it is. It is not durable before [`Blobs::flush`].
-    fn append(&self, blob: &NewBlob) -> Result<Place, StoreError>;
+    /// Appends chunks and says where each is. They are not durable before [`Blobs::flush`].
+    fn append(&self, blobs: &[NewBlob]) -> Result<Vec<Place>, StoreError>;
 
     /// Returns how far has been written.
     fn mark(&self) -> Mark;

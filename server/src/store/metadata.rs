@@ -100,6 +100,8 @@ pub(crate) trait Records {
     fn entry_times(&self, account: AccountKey) -> Result<Vec<u64>>;
     /// Tells whether retention gave up the content whose topmost hash this is.
     fn is_thinned(&self, account: AccountKey, hash: &Hash) -> Result<bool>;
+    /// Tells whether retention gave up any content of this account.
+    fn has_thinned(&self, account: AccountKey) -> Result<bool>;
     /// Returns where the last chunk ended when the last collection began.
     fn pruned(&self) -> Result<Mark>;
     /// Returns the hashes that the account should have and lacks: what is damaged, and the lists above it.
@@ -112,9 +114,7 @@ pub(crate) trait Records {
             return Ok(content.depth == 0 && content.hash == Hash::of(b""));
         }
         let row = self.chunk(account, &content.hash)?;
-        Ok(row.is_some_and(|row| {
-            row.is_here() && row.depth == content.depth && row.total_bytes == content.size_bytes
-        }))
+        Ok(row.is_some_and(|row| row.is_here() && row.extent().is_all_of(content)))
     }
 }
 

@@ -18,6 +18,8 @@ const PACK_LEN_MAX: u64 = 256 * 1024 * 1024;
 const RESERVE_LEN: u64 = 16 * 1024 * 1024;
 /// The room is looked at whenever so much was appended, in bytes.
 const LOOK_LEN: u64 = 1024 * 1024;
+/// Records that are written at once, in bytes; a longer one is written alone.
+const RUN_LEN_MAX: usize = 1024 * 1024;
 /// Packs kept open for reading.
 const OPEN_MAX: usize = 64;
 
@@ -187,6 +189,44 @@ impl Packs {
         Ok(())
     }
 
+    /// Appends records to one pack with one write.
+    fn append_run(
+        &self,
+        tail: &mut Tail,
+        run: &[NewBlob],
+        places: &mut Vec<Place>,
+    ) -> Result<(), StoreError> {
+        let len = run.iter().map(record_len).sum();
+        self.check_room(tail, len as u64)?;
+        let file = self.file_to_append(tail)?;
+        let Mark { pack, len: start } = tail.mark;
+        let mut records = Vec::with_capacity(len);
+        for blob in run {
+            let header = Header::of(blob);
+            places.push(Place {
+                pack,
+                offset: start + records.len() as u64,
+                stored_len: header.stored_len,
+            });
+            records.extend_from_slice(&header.to_bytes());
+            records.extend_from_slice(&blob.bytes);
+        }
+        if let Err(source) = file.append(&records) {
+            // What was written of the records must not stand before the next ones.
+            let shortened = self.files.shorten(pack, start);
+            shortened.map_err(|source| StoreError::NotFlushed {
+                path: self.files.path(pack),
+                source,
+            })?;
+            return Err(self.failed("written", pack)(source));
+        }
+        tail.mark.len += records.len() as u64;
+        if tail.unflushed.last().is_none_or(|(last, _)| *last != pack) {
+            tail.unflushed.push((pack, file));
+        }
+        Ok(())
+    }
+
     fn file_to_read(&self, pack: u32) -> Result<Arc<dyn PackFile>, StoreError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = open.get(&pack) {
@@ -220,6 +260,20 @@ impl Packs {
     }
 }
 
+fn record_len(blob: &NewBlob) -> usize {
+    HEADER_LEN + blob.bytes.len()
+}
+
+/// Returns how many of these chunks are written at once: at least one.
+fn run_of(blobs: &[NewBlob]) -> usize {
+    let mut len = 0;
+    let fits = blobs.iter().take_while(|blob| {
+        len += record_len(blob);
+        len <= RUN_LEN_MAX
+    });
+    fits.count().max(1)
+}
+
 fn damaged(place: Place) -> StoreError {
     StoreError::Damaged {
         what: format!("the record at byte {} of pack {}", place.offset, place.pack),
@@ -227,34 +281,16 @@ fn damaged(place: Place) -> StoreError {
 }
 
 impl Blobs for Packs {
-    fn append(&self, blob: &NewBlob) -> Result<Place, StoreError> {
+    fn append(&self, blobs: &[NewBlob]) -> Result<Vec<Place>, StoreError> {
         let mut tail = self.lock_tail();
-        self.check_room(&mut tail, blob.bytes.len() as u64)?;
-        let file = self.file_to_append(&mut tail)?;
-        let header = Header::of(blob);
-        let place = Place {
-            pack: tail.mark.pack,
-            offset: tail.mark.len,
-            stored_len: header.stored_len,
-        };
-        let mut record = Vec::with_capacity(HEADER_LEN + blob.bytes.len());
-        record.extend_from_slice(&header.to_bytes());
-        record.extend_from_slice(&blob.bytes);
-        if let Err(source) = file.append(&record) {
-            // What was written of the record must not stand before the next one.
-            let shortened = self.files.shorten(place.pack, place.offset);
-            shortened.map_err(|source| StoreError::NotFlushed {
-                path: self.files.path(place.pack),
-                source,
-            })?;
-            return Err(self.failed("written", place.pack)(source));
+        let mut places = Vec::with_capacity(blobs.len());
+        let mut rest = blobs;
+        while !rest.is_empty() {
+            let (run, behind) = rest.split_at(run_of(rest));
+            self.append_run(&mut tail, run, &mut places)?;
+            rest = behind;
         }
-        tail.mark.len += record.len() as u64;
-        let pack = place.pack;
-        if tail.unflushed.last().is_none_or(|(last, _)| *last != pack) {
-            tail.unflushed.push((pack, file));
-        }
-        Ok(place)
+        Ok(places)
     }
 
     fn mark(&self) -> Mark {

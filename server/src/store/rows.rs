@@ -1,7 +1,7 @@
 //! The values that the store keeps, as plain rows.
 
 use common::message::Encoding;
-use sync_engine::{Bug, DeviceId, Entry, Hash, Version, planted};
+use sync_engine::{Bug, Content, DeviceId, Entry, Hash, Version, planted};
 
 use super::Place;
 use super::blobs::Mark;
@@ -112,7 +112,31 @@ pub(crate) struct ChunkRow {
     pub(crate) state: ChunkState,
 }
 
+/// What a chunk or a list stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// As of [`ChunkRow`].
+    pub(crate) depth: u8,
+    /// How many bytes of a file.
+    pub(crate) total_bytes: u64,
+}
+
+impl Extent {
+    /// Tells whether it is all of a content.
+    pub(crate) fn is_all_of(self, content: &Content) -> bool {
+        self.depth == content.depth && self.total_bytes == content.size_bytes
+    }
+}
+
 impl ChunkRow {
+    /// Returns what it stands for.
+    pub(crate) fn extent(&self) -> Extent {
+        Extent {
+            depth: self.depth,
+            total_bytes: self.total_bytes,
+        }
+    }
+
     /// Tells whether it can be used; if not, it counts as missing until a device brings it again.
     pub(crate) fn is_here(&self) -> bool {
         self.state == ChunkState::Whole

@@ -15,6 +15,12 @@ const APPLICATION_ID: i64 = 0x4846_5354;
 const FORMAT: i64 = 2;
 /// How long one process waits for another's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// What the connection that writes keeps of the database in memory, in KiB. Ids and hashes are random, so a batch of changes
+/// goes to pages all over: what is not kept is read again in each batch, and written more than once.
+const WRITER_CACHE_KIB: i64 = 8 * 1024;
+/// Pages that are written before they are moved from the log to the database: a page that changes in many batches is
+/// moved once.
+const CHECKPOINT_PAGES: i64 = 4096;
 /// Statements kept ready in each connection.
 const STATEMENTS_MAX: usize = 96;
 
@@ -125,6 +131,10 @@ pub(super) fn create(path: &Path) -> Result<Connection, StoreError> {
     // The database's other files take their mode from this one.
     append_private(path, true).map_err(StoreError::file("opened", path))?;
     let connection = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
+    connection
+        .pragma_update(None, "cache_size", -WRITER_CACHE_KIB)
+        .and_then(|()| connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES))
+        .map_err(StoreError::sql("set what it keeps"))?;
     make_tables(&connection, path)?;
     check(&connection, path)?;
     Ok(connection)

@@ -58,7 +58,7 @@ impl Job for CommitJob {
         self.entries.clear();
         let account = self.feed.account();
         let taken = take_chunks(draft, blobs, account, self.quota_bytes, &self.chunks)?;
-        let mut end = JournalEnd::open_within(draft, account, self.quota_bytes)?;
+        let mut end = JournalEnd::open_within(draft, account, self.quota_bytes, &taken.here)?;
         for change in &self.changes {
             match end.append(self.device, change)? {
                 Ok(mut recent) => {

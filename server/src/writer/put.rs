@@ -2,13 +2,14 @@
 //! all that it names, so that who has a list has the whole file.
 
 use common::message::Failure;
+use std::collections::BTreeMap;
 use sync_engine::{Bug, Hash, planted};
 use tokio::sync::oneshot;
 
 use super::Job;
 use crate::chunk::{List, Verified};
 use crate::store::blobs::NewBlob;
-use crate::store::{AccountKey, Blobs, ChunkRow, ChunkState, Draft, Durability, StoreError};
+use crate::store::{AccountKey, Blobs, ChunkRow, ChunkState, Draft, Durability, Extent, StoreError};
 
 /// What became of the chunks: the lists that were not taken.
 pub(crate) type Stored = Result<Vec<Hash>, Failure>;
@@ -26,6 +27,8 @@ pub(crate) struct PutJob {
 /// What became of chunks that were brought.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
+    /// All of them that the account has now, those that it had before included.
+    pub(crate) here: BTreeMap<Hash, Extent>,
     /// The lists that were not taken, because something that they name is missing.
     pub(crate) incomplete: Vec<Hash>,
     /// Whether something was not taken because the account has no room for it.
@@ -97,21 +100,20 @@ pub(crate) fn take_chunks(
     let mut taken = Taken::default();
     let mut room = Room::new(account, quota_bytes);
     let (mut is_healing, mut more_bytes) = (false, 0_i64);
+    let (mut blobs_taken, mut extents) = (Vec::new(), Vec::new());
     for chunk in chunks {
         let hash = chunk.head.hash;
-        let known = draft.chunk(account, &hash)?;
-        if known.is_some_and(|row| row.is_here()) {
+        if taken.here.contains_key(&hash) {
             continue;
         }
-        let (depth, total_bytes) = match &chunk.list {
-            None => (0, u64::from(chunk.head.plain_len)),
-            Some(list) => match total_of(draft, account, list)? {
-                Some(total_bytes) => (list.depth, total_bytes),
-                None => {
-                    taken.incomplete.push(hash);
-                    continue;
-                }
-            },
+        let known = draft.chunk(account, &hash)?;
+        if let Some(row) = known.filter(ChunkRow::is_here) {
+            taken.here.insert(hash, row.extent());
+            continue;
+        }
+        let Some(extent) = extent_of(draft, account, &taken.here, chunk)? else {
+            taken.incomplete.push(hash);
+            continue;
         };
         let len = i64::try_from(chunk.bytes.len()).unwrap_or(i64::MAX);
         let more = len - known.map_or(0, |known| i64::from(known.place.stored_len));
@@ -121,21 +123,25 @@ pub(crate) fn take_chunks(
         }
         is_healing |= known.is_some();
         more_bytes += more;
-        let blob = NewBlob {
+        taken.here.insert(hash, extent);
+        extents.push(extent);
+        blobs_taken.push(NewBlob {
             account,
             hash,
-            depth,
+            depth: extent.depth,
             encoding: chunk.head.encoding,
             plain_len: chunk.head.plain_len,
             bytes: chunk.bytes.clone(),
-        };
-        let place = blobs.append(&blob)?;
+        });
+    }
+    let places = blobs.append(&blobs_taken)?;
+    for ((blob, extent), place) in blobs_taken.iter().zip(extents).zip(places) {
         let row = ChunkRow {
-            hash,
-            depth,
+            hash: blob.hash,
+            depth: extent.depth,
             encoding: blob.encoding,
             plain_len: blob.plain_len,
-            total_bytes,
+            total_bytes: extent.total_bytes,
             place,
             state: ChunkState::Whole,
         };
@@ -184,17 +190,46 @@ impl Room {
     }
 }
 
+/// Returns what a chunk or a list stands for; nothing if a list names something that is missing.
+fn extent_of(
+    draft: &dyn Draft,
+    account: AccountKey,
+    here: &BTreeMap<Hash, Extent>,
+    chunk: &Verified,
+) -> Result<Option<Extent>, StoreError> {
+    let Some(list) = &chunk.list else {
+        return Ok(Some(Extent {
+            depth: 0,
+            total_bytes: u64::from(chunk.head.plain_len),
+        }));
+    };
+    let total_bytes = total_of(draft, account, here, list)?;
+    Ok(total_bytes.map(|total_bytes| Extent {
+        depth: list.depth,
+        total_bytes,
+    }))
+}
+
 /// Returns how many bytes a list stands for; nothing if something that it names is missing or is not what it says.
-fn total_of(draft: &dyn Draft, account: AccountKey, list: &List) -> Result<Option<u64>, StoreError> {
+fn total_of(
+    draft: &dyn Draft,
+    account: AccountKey,
+    here: &BTreeMap<Hash, Extent>,
+    list: &List,
+) -> Result<Option<u64>, StoreError> {
     let mut total_bytes = 0_u64;
     for part in &list.parts {
-        let Some(row) = draft.chunk(account, &part.hash)? else {
-            if planted(Bug::ListWithoutParts) {
-                return Ok(Some(list.parts.iter().map(|part| part.len_bytes).sum()));
-            }
-            return Ok(None);
+        let extent = match here.get(&part.hash) {
+            Some(extent) => *extent,
+            None => match draft.chunk(account, &part.hash)? {
+                Some(row) if row.is_here() => row.extent(),
+                None if planted(Bug::ListWithoutParts) => {
+                    return Ok(Some(list.parts.iter().map(|part| part.len_bytes).sum()));
+                }
+                Some(_) | None => return Ok(None),
+            },
         };
-        if !row.is_here() || row.depth + 1 != list.depth || row.total_bytes != part.len_bytes {
+        if extent.depth + 1 != list.depth || extent.total_bytes != part.len_bytes {
             return Ok(None);
         }
         let Some(sum) = total_bytes.checked_add(part.len_bytes) else {

@@ -72,6 +72,18 @@ async fn a_list_comes_only_after_all_that_it_names() {
 }
 
 #[tokio::test]
+async fn chunks_that_are_longer_together_than_one_write_come_back_as_they_came() {
+    let server = TestServer::start().await;
+    let mut client = server.register().await;
+    let long = |n: u8| plain(&vec![n; CHUNK_LEN_MAX - usize::from(n)]);
+    let short = |n: u8| plain(&[n; 3]);
+    let all: Vec<_> = (0..6).flat_map(|n| [short(n), long(n)]).collect();
+    let twice: Vec<_> = all.iter().chain(&all[..1]).cloned().collect();
+    assert!(matches!(client.put(&twice).await, Reply::Stored { incomplete, .. } if incomplete.is_empty()));
+    assert_eq!(client.get(hashes(&all)).await, (all, Vec::new()));
+}
+
+#[tokio::test]
 async fn bytes_that_are_not_what_their_name_says_are_refused() {
     let server = TestServer::start().await;
     let mut client = server.register().await;

@@ -142,6 +142,39 @@ async fn each_change_of_a_batch_sees_those_before_it() {
 }
 
 #[tokio::test]
+async fn a_directory_that_moves_within_a_batch_is_where_it_went_for_what_follows() {
+    let server = TestServer::start().await;
+    let mut client = server.register().await;
+    client.snapshot().await;
+    let into = |n, base, parent, text| Change::Move {
+        moves: vec![MoveTo {
+            id: node_id(n),
+            base: Version(base),
+            parent: node_id(parent),
+            name: name(text),
+        }],
+    };
+    let outcomes = client
+        .commit(vec![
+            dir(1, ROOT, "a"),
+            dir(2, ROOT, "b"),
+            dir(3, node_id(1), "c"),
+            into(1, 1, 2, "a"),
+            into(2, 2, 3, "b"),
+            into(1, 1, 2, "other"),
+        ])
+        .await;
+    assert_eq!(
+        outcomes[3..],
+        [
+            Outcome::Accepted(Version(4)),
+            Outcome::Rejected(Rejection::Cycle),
+            Outcome::Rejected(Rejection::Stale(Some(Version(4)))),
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_device_that_was_away_gets_what_it_missed_and_the_chain_fits() {
     let server = TestServer::start().await;
     let mut client = server.register().await;

@@ -420,6 +420,11 @@ impl Records for View<'_> {
         Ok(self.value::<i64>(sql, (account.0, hash.0))?.is_some())
     }
 
+    fn has_thinned(&self, account: AccountKey) -> Result<bool> {
+        let sql = "SELECT 1 FROM thinned WHERE account = ?1 LIMIT 1";
+        Ok(self.value::<i64>(sql, [account.0])?.is_some())
+    }
+
     fn pruned(&self) -> Result<Mark> {
         let found = self.one("SELECT pruned_pack, pruned_len FROM store", [], mark)?;
         Ok(found.unwrap_or_default())
