@@ -133,7 +133,11 @@ impl World {
         // What has moved to where a device cannot follow stays behind there.
         let common: BTreeSet<String> = in_all(&trees);
         for (_, tree) in &mut trees {
-            tree.retain(|path, shown| common.contains(path) || !hidden.contains(shown));
+            // And so do the directories that it is in.
+            let leads_there = |path: &str| left_out.iter().any(|out| is_inside(out, path));
+            tree.retain(|path, shown| {
+                common.contains(path) || !(hidden.contains(shown) || leads_there(path))
+            });
         }
         trees
     }
