@@ -1,7 +1,8 @@
-//! What a power cut or an end of the client may have undone. A print stands for bytes that somebody wrote, and maybe nobody flushed: then they
-//! may be others after a power cut, under the same stamps. So each print is saved with a number, the file system is
-//! flushed now and then, and it is noted up to which number all is firm. After another start of the computer the files
-//! whose prints are not firm are read again, and what is missing or spoiled among them is not taken for anybody's work.
+//! What a power cut or an end of the client may have undone. A print stands for bytes that somebody wrote, and maybe
+//! nobody flushed: then they may be others after a power cut, under the same stamps. So each print is saved with a
+//! number, the file system is flushed now and then, and it is noted up to which number all is firm. After another start
+//! of the computer the files whose prints are not firm are read again, and what is missing or spoiled among them is not
+//! taken for anybody's work.
 //!
 //! And a print proves nothing while its stamps are young: the file may be written once more under the same ones. As long
 //! as the client runs it is told of that. So it is also noted up to which number all prints have been proven since, and
@@ -76,7 +77,8 @@ impl Firmness {
         is_flushed: bool,
     ) -> (Self, Remembered) {
         let last = numbered.iter().map(|(_, _, number)| *number).max();
-        let last = last.unwrap_or(0).max(facts.firm);
+        // The prints with the last numbers may be gone; no other may get those, and count as firm or proven by that.
+        let last = last.unwrap_or(0).max(facts.firm).max(facts.proven);
         let is_same_start = boot.is_some() && boot == facts.boot;
         let was_restarted = boot.is_some() && facts.boot.is_some() && !is_same_start;
         let is_soft = |number: u64| !is_same_start && facts.firm < number;
@@ -234,5 +236,23 @@ impl Driver {
                 .into(),
             todo: "look at them; what was written just before the computer stopped may be missing".into(),
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_new_print_gets_a_number_that_counts_as_firm_or_proven() {
+        for (firm, proven) in [(3, 9), (9, 3)] {
+            let facts = Facts {
+                firm,
+                proven,
+                ..Facts::default()
+            };
+            let (mut firmness, _) = Firmness::begin(&[], &facts, None, true);
+            assert!(9 < firmness.take_number());
+        }
     }
 }
