@@ -170,7 +170,9 @@ fn a_conflict_appears_on_the_screen_and_is_resolved_there() -> Result<()> {
     )?;
 
     terminal.press("3")?;
+    // The copy is in the folder's tree before it is listed here.
     terminal.wait_text("conflict, b")?;
+    terminal.wait_text("with b")?;
     terminal.press("T")?;
     // The safe answer is marked; the other is the next.
     terminal.wait_text("Cancel")?;
