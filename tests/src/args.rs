@@ -1,6 +1,7 @@
 //! The arguments of the programs of this package: options that a number follows, and options that stand alone.
 
 use anyhow::{Context as _, Result, bail};
+use std::process::ExitCode;
 
 /// Reads the arguments of this process into what they are for.
 ///
@@ -21,4 +22,15 @@ pub fn read(usage: &str, numbers: &mut [(&str, &mut u64)], flags: &mut [(&str, &
         }
     }
     Ok(())
+}
+
+/// Does what was asked for; what was asked for wrongly is told, and is wrong usage.
+pub fn run<A>(asked: Result<A>, deed: impl FnOnce(A) -> ExitCode) -> ExitCode {
+    match asked {
+        Ok(args) => deed(args),
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::from(2)
+        }
+    }
 }

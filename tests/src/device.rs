@@ -3,7 +3,8 @@
 
 use crate::binaries::binaries;
 use crate::events::{Event, Events};
-use crate::process::{END_TIMEOUT, Finished, Process, run, run_by};
+use crate::lives::Lives;
+use crate::process::{Finished, Process, run, run_by};
 use crate::tree::{Tree, tree};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::fs;
@@ -61,8 +62,7 @@ pub struct Device {
     /// The command line that its programs are run by, such as that of `setpriv`; empty when they are run as they are.
     pub run_by: Vec<String>,
     join: Join,
-    process: Option<Process>,
-    ended: String,
+    lives: Lives,
 }
 
 impl Device {
@@ -77,8 +77,7 @@ impl Device {
             config: home.join(name).join("config"),
             run_by: Vec::new(),
             join,
-            process: None,
-            ended: String::new(),
+            lives: Lives::of("the client"),
         };
         fs::create_dir_all(&device.folder)?;
         fs::create_dir_all(&device.config)?;
@@ -145,11 +144,13 @@ impl Device {
     /// # Errors
     /// When it runs already or cannot be started.
     pub fn launch(&mut self) -> Result<()> {
-        ensure!(self.process.is_none(), "the client of {} runs already", self.name);
-        self.process = Some(Process::start(
-            &format!("the client of {}", self.name),
-            &mut self.headless()?,
-        )?);
+        ensure!(
+            self.lives.now().is_none(),
+            "the client of {} runs already",
+            self.name
+        );
+        let name = format!("the client of {}", self.name);
+        self.lives.begin(Process::start(&name, &mut self.headless()?)?);
         Ok(())
     }
 
@@ -158,9 +159,7 @@ impl Device {
     /// # Errors
     /// When it does not run or does not end in time.
     pub fn stop(&mut self) -> Result<Finished> {
-        let process = self.process.take().context("the client does not run")?;
-        process.terminate();
-        self.keep(process.finish(END_TIMEOUT)?)
+        self.lives.terminate()
     }
 
     /// Ends the client at once, wherever it is.
@@ -168,9 +167,7 @@ impl Device {
     /// # Errors
     /// When it does not run.
     pub fn kill(&mut self) -> Result<Finished> {
-        let process = self.process.take().context("the client does not run")?;
-        process.kill();
-        self.keep(process.finish(END_TIMEOUT)?)
+        self.lives.kill()
     }
 
     /// Waits until the client ends by itself.
@@ -178,21 +175,13 @@ impl Device {
     /// # Errors
     /// When it does not run or does not end in time.
     pub fn finish(&mut self) -> Result<Finished> {
-        let process = self.process.take().context("the client does not run")?;
-        self.keep(process.finish(PATIENCE)?)
-    }
-
-    /// Keeps the log of a client that has ended.
-    fn keep(&mut self, finished: Finished) -> Result<Finished> {
-        self.ended.push_str(&finished.stderr);
-        Ok(finished)
+        self.lives.finish(PATIENCE)
     }
 
     /// Returns the logs of this device's clients, those that have ended included.
     #[must_use]
     pub fn log(&self) -> String {
-        let now = self.process.as_ref().map(|process| process.stderr.text());
-        self.ended.clone() + &now.unwrap_or_default()
+        self.lives.log()
     }
 
     /// Runs the client headless until it is synced or cannot go on, with further options.
@@ -209,7 +198,7 @@ impl Device {
     /// # Errors
     /// When none runs.
     pub fn events(&self) -> Result<Events> {
-        let process = self.process.as_ref().context("the client does not run")?;
+        let process = self.lives.now().context("the client does not run")?;
         Ok(Events::of(process.stdout.clone()))
     }
 
@@ -369,6 +358,6 @@ impl Device {
     /// Returns all that the running client wrote so far.
     #[must_use]
     pub fn output(&self) -> String {
-        self.process.as_ref().map(Process::output).unwrap_or_default()
+        self.lives.output()
     }
 }

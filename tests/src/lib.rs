@@ -10,6 +10,7 @@ pub mod device;
 pub mod events;
 pub mod fuzz;
 pub mod lines;
+mod lives;
 pub mod noise;
 pub mod process;
 pub mod proxy;

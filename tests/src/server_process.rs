@@ -1,8 +1,9 @@
 //! A real server on a free port of this computer, with a store in a directory of its own.
 
 use crate::binaries::binaries;
-use crate::process::{END_TIMEOUT, Finished, Process, run, run_by};
-use anyhow::{Context as _, Result, bail};
+use crate::lives::Lives;
+use crate::process::{Finished, Process, run, run_by};
+use anyhow::{Result, bail};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,8 +31,7 @@ pub struct ServerProcess {
     pub options: ServerOptions,
     address: SocketAddr,
     fingerprint: String,
-    process: Option<Process>,
-    ended: String,
+    lives: Lives,
 }
 
 impl ServerProcess {
@@ -46,8 +46,7 @@ impl ServerProcess {
             options,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             fingerprint: String::new(),
-            process: None,
-            ended: String::new(),
+            lives: Lives::of("the server"),
         };
         server.start_again()?;
         Ok(server)
@@ -58,7 +57,7 @@ impl ServerProcess {
     /// # Errors
     /// When it does not get ready; the error shows what it wrote.
     pub fn start_again(&mut self) -> Result<()> {
-        self.process = None;
+        self.lives.drop_now();
         let mut command = run_by(&self.options.run_by, &binaries()?.server);
         command
             .args(["--listen", &self.address.to_string()])
@@ -76,7 +75,7 @@ impl ServerProcess {
         };
         self.address = ready.address;
         self.fingerprint = ready.fingerprint;
-        self.process = Some(process);
+        self.lives.begin(process);
         Ok(())
     }
 
@@ -94,9 +93,7 @@ impl ServerProcess {
     /// # Errors
     /// When it did not run or does not end in time.
     pub fn terminate(&mut self) -> Result<Finished> {
-        let process = self.process.take().context("the server does not run")?;
-        process.terminate();
-        self.keep(process.finish(END_TIMEOUT)?)
+        self.lives.terminate()
     }
 
     /// Ends it at once, wherever it is.
@@ -104,28 +101,19 @@ impl ServerProcess {
     /// # Errors
     /// When it did not run.
     pub fn kill(&mut self) -> Result<Finished> {
-        let process = self.process.take().context("the server does not run")?;
-        process.kill();
-        self.keep(process.finish(END_TIMEOUT)?)
-    }
-
-    /// Keeps the log of a server that has ended.
-    fn keep(&mut self, finished: Finished) -> Result<Finished> {
-        self.ended.push_str(&finished.stderr);
-        Ok(finished)
+        self.lives.kill()
     }
 
     /// Returns its log, from its first start on.
     #[must_use]
     pub fn log(&self) -> String {
-        let now = self.process.as_ref().map(|process| process.stderr.text());
-        self.ended.clone() + &now.unwrap_or_default()
+        self.lives.log()
     }
 
     /// Tells whether it runs.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.process.as_ref().is_some_and(Process::is_running)
+        self.lives.now().is_some_and(Process::is_running)
     }
 
     /// Where it listens; the same after each start.
@@ -169,7 +157,7 @@ impl ServerProcess {
     /// Returns all that it wrote since it was started last.
     #[must_use]
     pub fn output(&self) -> String {
-        self.process.as_ref().map(Process::output).unwrap_or_default()
+        self.lives.output()
     }
 }
 

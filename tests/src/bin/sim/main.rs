@@ -60,13 +60,10 @@ fn asked() -> Result<Args> {
 }
 
 fn main() -> ExitCode {
-    let args = match asked() {
-        Ok(args) => args,
-        Err(error) => {
-            eprintln!("{error:#}");
-            return ExitCode::from(2);
-        }
-    };
+    args::run(asked(), |args| work(&args))
+}
+
+fn work(args: &Args) -> ExitCode {
     // What the parts say to their logs, if it is asked for: RUST_LOG=tui_client=debug cargo sim ...
     if std::env::var_os("RUST_LOG").is_some() {
         tracing_subscriber::fmt()
@@ -76,8 +73,8 @@ fn main() -> ExitCode {
             .init();
     }
     let n_failures = match args.sweeps {
-        true => try_moments(&args),
-        false => try_seeds(&args),
+        true => try_moments(args),
+        false => try_seeds(args),
     };
     ExitCode::from(u8::from(n_failures != 0))
 }

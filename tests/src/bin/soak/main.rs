@@ -27,13 +27,10 @@ fn asked() -> Result<Args> {
 }
 
 fn main() -> ExitCode {
-    let args = match asked() {
-        Ok(args) => args,
-        Err(error) => {
-            eprintln!("{error:#}");
-            return ExitCode::from(2);
-        }
-    };
+    args::run(asked(), |args| work(&args))
+}
+
+fn work(args: &Args) -> ExitCode {
     let began = Instant::now();
     let (mut n_seeds, mut n_failures) = (0, 0);
     while n_seeds == 0 || began.elapsed() < Duration::from_secs(60 * args.minutes) {
