@@ -29,10 +29,8 @@ mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 
-use common::offload;
 use sync_engine::Place;
 use sync_engine::{Block, NodeId, RelPath};
 use tokio::sync::mpsc;
@@ -54,7 +52,7 @@ use reader::Reader;
 /// How many events wait for the driver at most. Whoever has one more waits.
 const EVENTS_MAX: usize = 16;
 
-/// What [`Observer::start`] begins with.
+/// What [`Observer::with_workers`] begins with.
 pub struct Start {
     /// The folder.
     pub root: Root,
@@ -96,19 +94,6 @@ impl fmt::Debug for Observer {
 }
 
 impl Observer {
-    /// Begins to watch, and walks the whole folder once.
-    ///
-    /// # Errors
-    /// When a thread cannot be started.
-    pub fn start(start: Start) -> io::Result<(Self, mpsc::Receiver<Event>)> {
-        let watch = SystemWatch::new(start.root.path());
-        let (observer, receiver, workers) = Self::with_workers(start, Box::new(watch));
-        for worker in workers {
-            offload::start(worker.name(), worker.run())?;
-        }
-        Ok((observer, receiver))
-    }
-
     /// Returns an observer that sees nothing until its workers run. The first thing that they do is to watch, and to
     /// walk the whole folder once.
     #[must_use]

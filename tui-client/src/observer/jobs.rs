@@ -1,6 +1,6 @@
 //! The files that wait to be read.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use sync_engine::RelPath;
@@ -30,7 +30,8 @@ pub(super) struct Jobs {
     large: VecDeque<Job>,
     delayed: BTreeMap<(Instant, u64), Job>,
     n_delayed: u64,
-    waiting: BTreeSet<RelPath>,
+    /// The files that wait, with the earliest epoch in which each was asked for.
+    waiting: BTreeMap<RelPath, u64>,
 }
 
 impl Jobs {
@@ -39,11 +40,15 @@ impl Jobs {
         self.small.len() + self.large.len()
     }
 
-    /// Adds a job, unless its file waits already; tells whether it did.
-    pub(super) fn add(&mut self, job: Job, delay: Duration) -> bool {
-        if !self.waiting.insert(job.path.clone()) {
-            return false;
+    /// Adds a job, unless its file waits already; the earlier epoch counts then. Returns the epoch in which the file
+    /// waited before.
+    pub(super) fn add(&mut self, job: Job, delay: Duration) -> Option<u64> {
+        if let Some(epoch) = self.waiting.get_mut(&job.path) {
+            let before = *epoch;
+            *epoch = before.min(job.epoch);
+            return Some(before);
         }
+        self.waiting.insert(job.path.clone(), job.epoch);
         if delay.is_zero() {
             self.enqueue(job);
         } else {
@@ -51,7 +56,7 @@ impl Jobs {
             let key = (Instant::now() + delay, self.n_delayed);
             self.delayed.insert(key, job);
         }
-        true
+        None
     }
 
     /// Returns when the next delayed job is due.
@@ -82,8 +87,32 @@ impl Jobs {
         } else {
             self.small.pop_front()
         };
-        let job = job?;
-        self.waiting.remove(&job.path);
+        let mut job = job?;
+        if let Some(epoch) = self.waiting.remove(&job.path) {
+            job.epoch = epoch;
+        }
         Some(job)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_asked_for_again_waits_once_and_in_the_earlier_epoch() {
+        let job = |epoch| Job {
+            path: RelPath::parse(b"file").unwrap(),
+            size_bytes: 1,
+            n_tries: 0,
+            again: None,
+            epoch,
+        };
+        let mut jobs = Jobs::default();
+        assert_eq!(jobs.add(job(2), Duration::ZERO), None);
+        assert_eq!(jobs.add(job(1), Duration::ZERO), Some(2));
+        assert_eq!(jobs.add(job(3), Duration::ZERO), Some(1));
+        assert_eq!(jobs.take(false).map(|job| job.epoch), Some(1));
+        assert_eq!(jobs.take(false), None);
     }
 }

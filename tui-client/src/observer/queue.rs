@@ -261,10 +261,9 @@ impl Queue {
     pub(super) fn read_job(&self, job: Job, delay: Duration) {
         let mut state = self.lock();
         let epoch = job.epoch;
-        if state.jobs.add(job, delay) {
-            state.ledger.open(epoch);
-            self.ring_readers();
-        }
+        let before = state.jobs.add(job, delay);
+        state.ledger.reopen(epoch, before);
+        self.ring_readers();
     }
 
     /// Takes a file that is to be read.

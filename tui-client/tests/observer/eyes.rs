@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use common::offload;
 use sync_engine::{Kind, NodeId, RelPath, Trees};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tui_client::chunker::Chunker;
 use tui_client::disk::{Print, Root};
-use tui_client::observer::{Event, LocalUpdate, Observer, Start, Watch};
+use tui_client::observer::{Event, LocalUpdate, Observer, Start, SystemWatch, Watch, Worker};
 use tui_client::rules::Rules;
 
 /// An observed folder, and a driver that does nothing but what the observer says.
@@ -20,6 +21,7 @@ pub(crate) struct Eyes {
     pub(crate) root: Root,
     pub(crate) observer: Observer,
     events: mpsc::Receiver<Event>,
+    run: Run,
     pub(crate) trees: Trees,
     prints: BTreeMap<NodeId, Print>,
     pub(crate) busy: BTreeSet<NodeId>,
@@ -27,6 +29,18 @@ pub(crate) struct Eyes {
     pub(crate) n_contents: usize,
     pub(crate) notices: Vec<String>,
     pub(crate) root_lost: bool,
+}
+
+/// How the observer's workers run. As tasks of the test they look at nothing before the test waits, so that all that it
+/// did is seen at once.
+type Run = fn(Worker);
+
+fn as_task(worker: Worker) {
+    tokio::spawn(worker.run());
+}
+
+fn as_thread(worker: Worker) {
+    offload::start(worker.name(), worker.run()).unwrap();
 }
 
 fn beginning(root: &Root, prints: Vec<(NodeId, Print)>) -> Start {
@@ -43,38 +57,46 @@ fn beginning(root: &Root, prints: Vec<(NodeId, Print)>) -> Start {
     }
 }
 
-fn start(root: &Root, prints: Vec<(NodeId, Print)>) -> (Observer, mpsc::Receiver<Event>) {
-    Observer::start(beginning(root, prints)).unwrap()
+fn start(
+    root: &Root,
+    prints: Vec<(NodeId, Print)>,
+    watch: Box<dyn Watch>,
+    run: Run,
+) -> (Observer, mpsc::Receiver<Event>) {
+    let (observer, events, workers) = Observer::with_workers(beginning(root, prints), watch);
+    workers.into_iter().for_each(run);
+    (observer, events)
 }
 
 impl Eyes {
     pub(crate) fn on(folder: TempDir) -> Self {
+        let watch = SystemWatch::new(folder.path());
+        Self::with(folder, Box::new(watch), as_task)
+    }
+
+    /// Begins with what is told instead of the system's watch.
+    pub(crate) fn with_watch(watch: impl Watch + 'static) -> Self {
+        Self::with(TempDir::new().unwrap(), Box::new(watch), as_task)
+    }
+
+    /// Begins with workers that run while the test does, as in the client.
+    pub(crate) fn with_threads() -> Self {
+        let folder = TempDir::new().unwrap();
+        let watch = SystemWatch::new(folder.path());
+        Self::with(folder, Box::new(watch), as_thread)
+    }
+
+    fn with(folder: TempDir, watch: Box<dyn Watch>, run: Run) -> Self {
         let root = Root::open(folder.path()).unwrap();
         root.create_private().unwrap();
         root.marker().unwrap();
-        let (observer, events) = start(&root, Vec::new());
-        Self::with(folder, root, observer, events)
-    }
-
-    /// Begins with workers that are tasks of this thread.
-    pub(crate) fn with_tasks(watch: impl Watch + 'static) -> Self {
-        let folder = TempDir::new().unwrap();
-        let root = Root::open(folder.path()).unwrap();
-        root.create_private().unwrap();
-        let (observer, events, workers) =
-            Observer::with_workers(beginning(&root, Vec::new()), Box::new(watch));
-        for worker in workers {
-            tokio::spawn(worker.run());
-        }
-        Self::with(folder, root, observer, events)
-    }
-
-    fn with(folder: TempDir, root: Root, observer: Observer, events: mpsc::Receiver<Event>) -> Self {
+        let (observer, events) = start(&root, Vec::new(), watch, run);
         Self {
             folder,
             root,
             observer,
             events,
+            run,
             trees: Trees::new(),
             prints: BTreeMap::new(),
             busy: BTreeSet::new(),
@@ -98,7 +120,8 @@ impl Eyes {
         let root = Root::open(self.folder.path()).unwrap();
         root.marker().unwrap();
         let prints = self.prints.iter().map(|(id, print)| (*id, *print)).collect();
-        (self.observer, self.events) = start(&root, prints);
+        let watch = Box::new(SystemWatch::new(self.folder.path()));
+        (self.observer, self.events) = start(&root, prints, watch, self.run);
         self.settle().await;
     }
 

@@ -57,7 +57,7 @@ async fn whatever_is_done_to_a_folder_the_tree_comes_to_equal_it() {
         .ok()
         .and_then(|cases| cases.parse().ok())
         .unwrap_or(40);
-    let mut eyes = Eyes::new().await;
+    let mut eyes = Eyes::with_threads();
     for round in 0..rounds {
         for _ in 0..dice.roll(40) {
             meddle(eyes.folder.path(), &mut dice);

@@ -1,4 +1,4 @@
-//! The observer without threads: its workers are tasks, and time is simulated.
+//! The observer with simulated time, and a watch that is told what to say.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,7 +35,7 @@ impl Watch for Blind {
 #[tokio::test(start_paused = true)]
 async fn a_hint_is_followed_and_a_cookie_that_comes_back_is_proof() {
     let watch = Blind::default();
-    let mut eyes = Eyes::with_tasks(watch.clone());
+    let mut eyes = Eyes::with_watch(watch.clone());
     while !eyes.step().await.scan_finished {}
     let began = Instant::now();
     std::fs::create_dir(eyes.path("d")).unwrap();
@@ -59,7 +59,7 @@ async fn a_hint_is_followed_and_a_cookie_that_comes_back_is_proof() {
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_says_nothing_is_noticed_and_full_walks_stand_in_for_it() {
-    let mut eyes = Eyes::with_tasks(Blind::default());
+    let mut eyes = Eyes::with_watch(Blind::default());
     while !eyes.step().await.scan_finished {}
     for name in ["a", "b"] {
         eyes.write(name, "bytes");
