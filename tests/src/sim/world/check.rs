@@ -15,7 +15,7 @@ use tui_client::control::{Ask, Status};
 /// So many rounds of waiting are enough for all to have seen what the others sent.
 const ROUNDS_MAX: usize = 8;
 
-/// What could not be done for want of space is tried again within this time.
+/// What could not be done, for want of space or since the disk refused, is tried again within this time.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 impl World {
@@ -31,6 +31,10 @@ impl World {
                 if self.is_agreed() {
                     return self.look();
                 }
+            }
+            // What the disk refused is tried again after a while; it is mended now.
+            if !self.blocked.is_empty() {
+                sleep(PATIENCE).await;
             }
         }
         if let Some(restless) = self.restless.take() {
