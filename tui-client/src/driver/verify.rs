@@ -1,7 +1,10 @@
-//! Checking that everything agrees: the local tree with the synced one and with the remote one, and the remote one with
-//! the tree that the server holds now. What differs is named.
+//! Checking that everything agrees: the local tree with the synced one and with the remote one, the remote one with
+//! the tree that the server holds now, and the local one with every byte on the disk. What differs is named.
+
+mod disk;
 
 use common::message::{At, Request};
+use common::offload;
 use sync_engine::tree::Item;
 use sync_engine::{Node, NodeId, Parts, Version};
 use tokio::sync::oneshot;
@@ -107,17 +110,34 @@ impl Driver {
                 self.trees().remote().len()
             ));
         }
-        let sound = lines.is_empty();
-        if sound {
-            lines.push(format!(
-                "{n_nodes} nodes agree: local, synced and remote tree, and the server's, at {version}"
-            ));
-        } else if lines.len() > LINES_MAX {
-            let more = lines.len() - LINES_MAX;
-            lines.truncate(LINES_MAX);
-            lines.push(format!("and {more} more"));
-        }
-        // Who asked may have gone.
-        let _ = reply.send(Answer::Report { sound, lines });
+        let (root, expected) = (self.root.clone(), self.expected_on_disk());
+        tokio::spawn(async move {
+            let compare = move || {
+                let found = expected.compare(&root, || !reply.is_closed());
+                (found, reply)
+            };
+            let (found, reply) = offload::run(compare).await;
+            lines.extend(found.lines);
+            let agreed = format!(
+                "{n_nodes} nodes agree: disk ({} bytes read), local, synced and remote tree, and the server's, at \
+                 {version}",
+                found.n_bytes
+            );
+            // Who asked may have gone.
+            let _ = reply.send(report(lines, agreed));
+        });
     }
+}
+
+/// Makes the answer of what differs, or says what agrees.
+fn report(mut lines: Vec<String>, agreed: String) -> Answer {
+    let sound = lines.is_empty();
+    if sound {
+        lines.push(agreed);
+    } else if lines.len() > LINES_MAX {
+        let more = lines.len() - LINES_MAX;
+        lines.truncate(LINES_MAX);
+        lines.push(format!("and {more} more"));
+    }
+    Answer::Report { sound, lines }
 }

@@ -97,6 +97,20 @@ impl SimDisk {
         self.trouble(path, |troubles| troubles.is_damaged = is_damaged)
     }
 
+    /// Turns the bytes of a file, as failing hardware does: no stamp changes, and nobody is told.
+    ///
+    /// # Errors
+    /// When nothing is there, or no file.
+    pub fn rot(&self, path: &str) -> io::Result<()> {
+        let mut state = self.lock();
+        let id = state.find_path(path.as_bytes())?;
+        match &mut state.node_mut(id)?.body {
+            Body::File(bytes) => Arc::make_mut(bytes).iter_mut().for_each(|byte| *byte = !*byte),
+            Body::Dir(_) | Body::Symlink(_) => return Err(io::ErrorKind::InvalidInput.into()),
+        }
+        Ok(())
+    }
+
     /// Lets everything be readable again, wherever it is now.
     pub fn mend(&self) {
         for node in self.lock().nodes.values_mut() {
