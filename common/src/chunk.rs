@@ -68,7 +68,8 @@ impl Attachment {
         if self.head.encoding == Encoding::Plain
             && let Some(shorter) = zstd(&self.bytes).filter(|sent| sent.len() < self.bytes.len())
         {
-            self.bytes = shorter.into();
+            // There was room for more in it, which would be held for as long as the bytes.
+            self.bytes = shorter.into_boxed_slice().into();
             self.head.encoding = Encoding::Zstd;
             self.head.sent_len = len_of(&self.bytes);
         }

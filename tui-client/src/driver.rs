@@ -303,7 +303,7 @@ impl Driver {
                 Some(applied) = self.applied.recv() => self.on_applied(applied),
                 Some(done) = self.transferred.recv() => self.on_transferred(done),
                 Some(event) = self.control.events.recv() => self.on_control(event).await,
-                Some(event) = self.seen.recv() => self.on_seen(event),
+                Some(event) = self.seen.recv(), if !self.eyes_wait() => self.on_seen(event),
             }
             self.take_in().await;
             self.turn().await;
@@ -315,7 +315,9 @@ impl Driver {
     /// Takes in what else has happened already, so that one plan serves it all.
     async fn take_in(&mut self) {
         for _ in 0..EVENTS_A_TURN_MAX {
-            if let Ok(event) = self.seen.try_recv() {
+            if !(self.going.is_full() && self.connection.is_some())
+                && let Ok(event) = self.seen.try_recv()
+            {
                 self.on_seen(event);
             } else if let Ok(event) = self.control.events.try_recv() {
                 self.on_control(event).await;
@@ -327,6 +329,12 @@ impl Driver {
                 return;
             }
         }
+    }
+
+    /// Tells whether the eyes wait until the server has answered: what they read is sent with the commits, and more of it
+    /// would only take memory.
+    fn eyes_wait(&self) -> bool {
+        self.going.is_full() && self.session.awaits_answer()
     }
 
     /// When something is due although nothing happens.

@@ -143,6 +143,12 @@ impl Session {
         self.outbox.sent(request, sent);
     }
 
+    /// Tells whether there is a commit that the server has not answered yet.
+    #[must_use]
+    pub fn awaits_answer(&self) -> bool {
+        self.outbox.has_sent()
+    }
+
     /// Notes that changes were sent that a person ordered. What they do to the folder is planned when they are taken.
     pub fn sent_for_person(&mut self, request: u64, changes: Vec<Change>) {
         changes

@@ -78,6 +78,12 @@ impl Outbox {
         self.sent.contains_key(&request)
     }
 
+    /// Tells whether there is a commit that is not yet answered.
+    #[must_use]
+    pub(super) fn has_sent(&self) -> bool {
+        !self.sent.is_empty()
+    }
+
     /// Takes a commit that was answered.
     pub(super) fn answered(&mut self, request: u64) -> Option<Sent> {
         self.sent.remove(&request)

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use sync_engine::Hash;
 
 /// How much one cache holds, in bytes.
-const CACHE_LEN_MAX: usize = 32 * 1024 * 1024;
+const CACHE_LEN_MAX: usize = 16 * 1024 * 1024;
+/// With so much in it, in bytes, whoever fills a cache had better wait until some of it is needed no more.
+const CACHE_LEN_AIM: usize = 4 * 1024 * 1024;
 
 /// A bounded cache of contents, plain or as they travel.
 pub(super) struct Contents<T> {
@@ -36,6 +38,12 @@ impl<T: Clone> Contents<T> {
         self.forget(hash);
         self.held.insert(hash, (content, len));
         self.len += len;
+    }
+
+    /// Tells whether it is better to wait than to put more into it.
+    #[must_use]
+    pub(super) fn is_full(&self) -> bool {
+        CACHE_LEN_AIM <= self.len
     }
 
     /// Returns a content.
@@ -68,11 +76,12 @@ mod tests {
         for n in 0..5 {
             contents.put(Hash([n; 32]), n, len);
         }
-        assert!(contents.get(Hash([0; 32])).is_some());
+        assert!(contents.is_full() && contents.get(Hash([0; 32])).is_some());
         assert_eq!(contents.get(Hash([4; 32])), None);
         contents.keep(Hash([4; 32]), 4, len);
         assert!(contents.get(Hash([4; 32])).is_some());
         (0..5).for_each(|n| contents.forget(Hash([n; 32])));
         assert_eq!(contents.len, 0);
+        assert!(!contents.is_full());
     }
 }
