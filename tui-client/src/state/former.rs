@@ -30,6 +30,7 @@ pub(super) const TABLES: &[(&str, &str)] = &[
         "CREATE TABLE synced (id BLOB PRIMARY KEY, row BLOB NOT NULL) STRICT, WITHOUT ROWID",
     ),
 ];
+/// All nodes that a tree has.
 const ALL: &str = "SELECT id, remote.row, synced.row, local.row, print \
     FROM (SELECT id FROM remote UNION SELECT id FROM synced UNION SELECT id FROM local) \
     LEFT JOIN remote USING (id) LEFT JOIN synced USING (id) LEFT JOIN local USING (id) LEFT JOIN prints USING (id)";
@@ -45,17 +46,7 @@ pub(super) fn read_nodes(
         let id = NodeId(row.get(0)?);
         let remote = take(id, row, 1)?.map(|(node, version)| Item { node, version });
         let synced = take(id, row, 2)?.map(|(node, version)| Base { node, version });
-        // What is the same is kept once, also as long as this memory is only read.
-        let known = [
-            remote.as_ref().map(|item| &item.node),
-            synced.as_ref().map(|base| &base.node),
-        ];
-        let local = take(id, row, 3)?.map(|(node, _)| {
-            match known.into_iter().flatten().find(|known| **known == node) {
-                Some(known) => Arc::clone(known),
-                None => node,
-            }
-        });
+        let local = take(id, row, 3)?.map(|(node, _)| node);
         let sides = Sides {
             remote,
             synced,
