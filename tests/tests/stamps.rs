@@ -88,23 +88,24 @@ impl Eyes {
     /// Waits until all that is written is seen.
     async fn settle(&mut self) {
         let token = self.observer.sync();
-        loop {
-            let event = self.seen.recv().await.unwrap();
-            let update = self.observer.handle(event, &self.trees, &BTreeSet::new());
-            self.trees.edit_local(update.edits).unwrap();
-            for (id, block) in update.blocks {
-                self.trees.set_block(id, block);
-            }
-            for (id, print) in update.prints {
-                match print {
-                    Some(print) => self.prints.insert(id, print),
-                    None => self.prints.remove(&id),
-                };
-            }
-            if update.caught_up >= Some(token) {
-                return;
-            }
+        while self.step().await < Some(token) {}
+    }
+
+    /// Takes in an event; returns how far all that is written is seen.
+    async fn step(&mut self) -> Option<u64> {
+        let event = self.seen.recv().await.unwrap();
+        let update = self.observer.handle(event, &self.trees, &BTreeSet::new());
+        self.trees.edit_local(update.edits).unwrap();
+        for (id, block) in update.blocks {
+            self.trees.set_block(id, block);
         }
+        for (id, print) in update.prints {
+            match print {
+                Some(print) => self.prints.insert(id, print),
+                None => self.prints.remove(&id),
+            };
+        }
+        update.caught_up
     }
 
     /// Lets a tick of the stamps begin.
@@ -214,6 +215,73 @@ async fn a_file_that_is_written_and_moved_with_its_directory_in_the_tick_is_read
     assert_eq!(moved, id);
     let file = eyes.trees.local().node(id.unwrap()).unwrap().kind.file().unwrap();
     assert_eq!(file.content, content("mine"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_written_in_the_tick_in_which_the_hand_moves_it_is_read_where_it_is() {
+    let mut eyes = Eyes::on_coarse_disk().await;
+    eyes.tick().await;
+    eyes.install("ours");
+    eyes.settle().await;
+    eyes.disk.write(FILE, "mine").unwrap();
+    let moved = RelPath::parse(b"moved").unwrap();
+    eyes.disk.rename(FILE, "folder/moved").unwrap();
+    let print = *eyes.root.look(&moved).print().unwrap();
+    let mut node = Node::clone(eyes.trees.local().node(ID).unwrap());
+    node.name = "moved".try_into().unwrap();
+    eyes.trees.edit_local(vec![(ID, Some(Arc::new(node)))]).unwrap();
+    eyes.observer.note_moved(ID, print, &moved, eyes.root.now());
+    assert!(eyes.looks_the_same_at("moved"));
+    eyes.settle().await;
+    assert_eq!(eyes.file().content, content("mine"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_in_the_tick_is_seen_although_the_clock_was_set() {
+    for by_s in [-1_000_000, 1_000_000] {
+        let mut eyes = Eyes::on_coarse_disk().await;
+        eyes.tick().await;
+        eyes.install("ours");
+        eyes.settle().await;
+        eyes.disk.write(FILE, "mine").unwrap();
+        eyes.disk.clock().jump(by_s * 1_000_000_000);
+        assert!(eyes.looks_the_same());
+        eyes.settle().await;
+        assert_eq!(eyes.file().content, content("mine"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_takes_anothers_place_and_number_in_the_tick_is_read() {
+    let mut n_same = 0;
+    for seed in 0..40 {
+        let mut eyes = Eyes::on_disk(Options {
+            granularity_ns: TICK_NS,
+            ..Options::new(seed)
+        })
+        .await;
+        eyes.tick().await;
+        eyes.disk.mkdir("folder/dir").unwrap();
+        eyes.disk.write("folder/dir/file", "ours").unwrap();
+        let path = RelPath::parse(b"dir/file").unwrap();
+        // It is read once more only when its stamps can be trusted.
+        let id = loop {
+            match eyes.trees.local().lookup(&path) {
+                Some(id) => break id,
+                None => drop(eyes.step().await),
+            }
+        };
+        let print = eyes.root.look(&path);
+        eyes.disk.remove_all("folder/dir").unwrap();
+        eyes.disk.mkdir("folder/dir").unwrap();
+        eyes.disk.write("folder/dir/file", "mine").unwrap();
+        n_same += usize::from(eyes.root.look(&path) == print);
+        eyes.settle().await;
+        assert_eq!(eyes.trees.local().lookup(&path), Some(id));
+        let file = eyes.trees.local().node(id).unwrap().kind.file().unwrap();
+        assert_eq!(file.content, content("mine"), "{seed}");
+    }
+    assert!(0 < n_same, "no file got the number of the one before");
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,16 +24,19 @@ mod reader;
 mod scene;
 mod settle;
 mod update;
+mod wall;
 mod watch;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use sync_engine::Place;
 use sync_engine::{Block, NodeId, RelPath};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 pub use finding::Event;
 pub use update::LocalUpdate;
@@ -140,6 +143,21 @@ impl Observer {
         }
         self.known.set(id, print);
         self.changes.note(Spot::Node(id));
+    }
+
+    /// Tells the print that a file has since a step of the driver's own moved it. Who wrote it just before is reported at
+    /// its old place, where nothing is any more: it is read if that may have been within the last tick of the stamps.
+    pub fn note_moved(&mut self, id: NodeId, print: Print, path: &RelPath, now: SystemTime) {
+        self.note(id, Some(print));
+        let is_written_now = {
+            let mut wall = self.queue.wall();
+            wall.show(now);
+            wall.times(Instant::now())
+                .any(|time| print.is_written_about(time))
+        };
+        if is_written_now {
+            self.reread(id, path);
+        }
     }
 
     /// Says that a step of the driver's own has taken away what was at a place.

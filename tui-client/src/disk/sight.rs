@@ -52,21 +52,39 @@ impl Print {
     /// stamp of the future is as young as one of now.
     #[must_use]
     pub fn young_for(&self, now: SystemTime) -> Option<Duration> {
-        const SECOND_NS: i64 = 1_000_000_000;
-        let now_ns = now
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |time| time.as_nanos() as i128);
         let stamp_ns = self.mtime_ns.max(self.ctime_ns);
-        let is_coarse = self.mtime_ns % SECOND_NS == 0 && self.ctime_ns % SECOND_NS == 0;
-        let granularity = if is_coarse {
+        let age_ns = since_1970(now) - i128::from(stamp_ns);
+        let age = Duration::from_nanos(u64::try_from(age_ns.max(0)).unwrap_or(u64::MAX));
+        let left = self.granularity().checked_sub(age);
+        left.filter(|left| !left.is_zero() && !planted(Bug::YoungStampTrusted))
+    }
+
+    /// Tells whether one of its stamps may be of this very time. Another of the future, such as people set, says nothing.
+    #[must_use]
+    pub fn is_of(&self, time: SystemTime) -> bool {
+        [self.mtime_ns, self.ctime_ns]
+            .iter()
+            .any(|stamp_ns| self.is_about(*stamp_ns, time))
+    }
+
+    /// Tells whether its bytes may have been written at this very time.
+    #[must_use]
+    pub fn is_written_about(&self, time: SystemTime) -> bool {
+        self.is_about(self.mtime_ns, time)
+    }
+
+    fn is_about(&self, stamp_ns: i64, time: SystemTime) -> bool {
+        (since_1970(time) - i128::from(stamp_ns)).unsigned_abs() < self.granularity().as_nanos()
+    }
+
+    /// How far apart two stamps have to be for their order to be certain.
+    fn granularity(&self) -> Duration {
+        const SECOND_NS: i64 = 1_000_000_000;
+        if self.mtime_ns % SECOND_NS == 0 && self.ctime_ns % SECOND_NS == 0 {
             GRANULARITY_COARSE
         } else {
             GRANULARITY
-        };
-        let age_ns = now_ns - i128::from(stamp_ns);
-        let age = Duration::from_nanos(u64::try_from(age_ns.max(0)).unwrap_or(u64::MAX));
-        let left = granularity.checked_sub(age);
-        left.filter(|left| !left.is_zero() && !planted(Bug::YoungStampTrusted))
+        }
     }
 
     /// Returns which file it is.
@@ -129,6 +147,11 @@ impl Sight {
             Self::Absent | Self::Unknown(_) => None,
         }
     }
+}
+
+fn since_1970(time: SystemTime) -> i128 {
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_nanos() as i128)
 }
 
 /// What a directory holds.
@@ -195,5 +218,24 @@ mod tests {
             young_for(4_000_000_000),
             Some(GRANULARITY_COARSE - Duration::from_nanos(1_000_000_001))
         );
+    }
+
+    #[test]
+    fn a_print_is_of_the_time_of_one_of_its_stamps() {
+        let now = UNIX_EPOCH + Duration::from_nanos(5_000_000_001);
+        for (mtime_ns, is_of_now) in [
+            (4_980_000_001, false),
+            (4_980_000_002, true),
+            (5_020_000_000, true),
+            (5_020_000_001, false),
+            (3_000_000_000, true),
+        ] {
+            assert_eq!(print(mtime_ns).is_of(now), is_of_now, "{mtime_ns}");
+        }
+        let set_to_the_future = Print {
+            mtime_ns: 9_000_000_001,
+            ..print(5_000_000_000)
+        };
+        assert!(set_to_the_future.is_of(now));
     }
 }

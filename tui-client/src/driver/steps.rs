@@ -223,8 +223,17 @@ impl Driver {
         if let Some(place) = left_by(step) {
             self.observer.note_left(place);
         }
+        let has_moved = matches!(
+            step,
+            Step::Move { .. } | Step::Park { .. } | Step::Exchange { .. }
+        );
         for (id, print) in prints {
-            self.observer.note(id, Some(print));
+            let local = self.session.trees().local();
+            let is_file = local.node(id).is_some_and(|node| node.kind.file().is_some());
+            match local.path(id).filter(|_| has_moved && is_file) {
+                Some(path) => self.observer.note_moved(id, print, &path, self.root.now()),
+                None => self.observer.note(id, Some(print)),
+            }
             self.touched.print(id, Some(print));
             if let Some(left) = print.young_for(self.root.now()) {
                 self.firmness.noted_young(left);

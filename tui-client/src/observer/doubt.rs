@@ -3,10 +3,9 @@
 //! file whose bytes turn out to be others under an equal print is read in any case.
 
 use std::collections::BTreeSet;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use sync_engine::{NodeId, RelPath, Tree};
-use tokio::time::Instant;
+use sync_engine::{NodeId, RelPath};
 
 use super::Observer;
 use super::known::Known;
@@ -19,8 +18,8 @@ pub(super) enum Doubt {
     /// Wholly.
     #[default]
     None,
-    /// Unless the file, or a directory above it, has moved: it was young when it was seen, and what was said of it where
-    /// it was before may not have been looked into.
+    /// Unless the file has moved: it was young when it was seen, and what was said of it where it was before may not have
+    /// been looked into.
     IfMoved,
     /// Unless it was young when the file was spoken of.
     IfYoung,
@@ -29,14 +28,27 @@ pub(super) enum Doubt {
 }
 
 impl Doubt {
-    /// Returns what is left of a doubt once a file's print is seen. `since` is when the file was spoken of first.
-    pub(super) fn at(self, print: &Print, now: SystemTime, since: Instant) -> Self {
-        let then = now.checked_sub(since.elapsed()).unwrap_or(UNIX_EPOCH);
+    /// Returns what is left of a doubt once a file's print is seen. The times are those when the file was spoken of first,
+    /// by all clocks that its stamps may come from.
+    pub(super) fn at(self, print: &Print, mut times: impl Iterator<Item = SystemTime>) -> Self {
         match self {
             Self::Full => Self::Full,
-            Self::None | Self::IfMoved | Self::IfYoung if print.young_for(then).is_none() => Self::None,
+            Self::None | Self::IfMoved | Self::IfYoung
+                if times.all(|time| print.young_for(time).is_none()) =>
+            {
+                Self::None
+            }
             Self::None | Self::IfMoved => Self::IfMoved,
             Self::IfYoung => Self::Full,
+        }
+    }
+
+    /// Returns how far the print of a file is believed that a walk has met at these times. What was written just then may
+    /// have been written again: the file, or another that took its place and number.
+    pub(super) fn at_walk(print: &Print, mut times: impl Iterator<Item = SystemTime>) -> Self {
+        match times.any(|time| print.is_of(time)) {
+            true => Self::Full,
+            false => Self::None,
         }
     }
 }
@@ -46,8 +58,6 @@ impl Doubt {
 pub(super) struct Doubted {
     /// The nodes whose files are to be read although their prints are equal.
     unread: BTreeSet<NodeId>,
-    /// The directories that were found at another place, until what is inside them has been seen there.
-    moved: BTreeSet<NodeId>,
     /// The nodes that a crash of the computer may have taken away or spoiled, until they are seen.
     suspects: BTreeSet<NodeId>,
 }
@@ -57,7 +67,6 @@ impl Doubted {
     pub(super) fn at_start(unsure: BTreeSet<NodeId>, suspects: BTreeSet<NodeId>) -> Self {
         Self {
             unread: unsure,
-            moved: BTreeSet::new(),
             suspects,
         }
     }
@@ -86,24 +95,6 @@ impl Doubted {
     /// Says that a node's file is to be read, wherever it is by then.
     pub(super) fn expect_reading(&mut self, id: NodeId) {
         self.unread.insert(id);
-    }
-
-    /// Says that a directory was found at another place.
-    pub(super) fn found_moved(&mut self, id: NodeId) {
-        self.moved.insert(id);
-    }
-
-    /// Tells whether a directory, or one above it, was found at another place and may not have been seen there wholly.
-    pub(super) fn has_moved(&self, local: &Tree, id: NodeId) -> bool {
-        !self.moved.is_empty()
-            && std::iter::once(id)
-                .chain(local.ancestors(id))
-                .any(|id| self.moved.contains(&id))
-    }
-
-    /// Says that all that was to be seen has been.
-    pub(super) fn caught_up(&mut self) {
-        self.moved.clear();
     }
 
     /// Says that a node's file cannot be read; it is read in any case once it can be.

@@ -1,6 +1,6 @@
 //! What the observer's threads find and send to the driver.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use common::message::Attachment;
@@ -42,8 +42,8 @@ pub(super) enum Finding {
         print: Print,
         /// What is in it.
         listing: Listing,
-        /// The files whose prints are not believed wholly.
-        doubted: BTreeMap<Name, Doubt>,
+        /// The files whose prints are not believed.
+        doubted: BTreeSet<Name>,
     },
     /// A file was read, or could not be.
     Reading {

@@ -50,9 +50,6 @@ impl Observer {
         }
         let mut update = self.judge(&mut scene, moment, draft);
         update.caught_up = self.queue.handled(&epochs, from_looker);
-        if self.idle() {
-            self.doubted.caught_up();
-        }
         update
     }
 
@@ -105,7 +102,7 @@ impl Observer {
         scene: &mut Scene<'_>,
         dir: &RelPath,
         print: &Print,
-        (listing, doubted): (Listing, &BTreeMap<Name, Doubt>),
+        (listing, doubted): (Listing, &BTreeSet<Name>),
         update: &mut LocalUpdate,
     ) {
         let local = scene.trees.local();
@@ -125,15 +122,13 @@ impl Observer {
             .map(|place| dir.join(&place.name));
         self.queue
             .look_late(missing.collect::<Vec<_>>(), Some(scene.epoch));
-        let has_moved = self.doubted.has_moved(local, id);
         for (name, sight) in listing.entries {
-            let doubt = match doubted.get(&name) {
-                Some(Doubt::IfMoved) if has_moved => Doubt::Full,
-                Some(doubt) => *doubt,
-                None => Doubt::None,
-            };
             let detail = Detail {
-                doubt,
+                doubt: if doubted.contains(&name) {
+                    Doubt::Full
+                } else {
+                    Doubt::None
+                },
                 is_walked: true,
                 ..Detail::of(dir.join(&name), sight)
             };
@@ -304,9 +299,6 @@ impl Observer {
             (Sight::Dir(print), Kind::Dir) => {
                 draft.seen.push(id);
                 draft.note(id, known, print);
-                if has_moved {
-                    self.doubted.found_moved(id);
-                }
                 let is_other = known.is_some_and(|known| identity(&known) != identity(print));
                 let is_blocked = scene.trees.blocked().get(&id).is_some_and(is_of_sight);
                 if !detail.is_walked && (has_moved || is_other || is_blocked) {

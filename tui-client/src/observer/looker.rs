@@ -1,7 +1,7 @@
 //! The worker that looks: takes hints that are due, walks directories, and tells the driver what it sees. It decides
 //! nothing but this: an absence that a hint led to is looked at again, after everything that may have moved there.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,6 +83,7 @@ impl Looker {
 
     /// Does the next thing that there is to do.
     pub(super) fn step(&mut self) -> Step {
+        self.queue.wall().show(self.root.now());
         let wake = self.next_wake();
         let found = match self.queue.next_task(LOOKS_MAX) {
             Next::Take(task) => self.work(task),
@@ -167,7 +168,7 @@ impl Looker {
             }
             let mut look = look_held(&self.root, &mut held, path);
             look.doubt = match &look.sight {
-                Sight::File(print) => doubt.at(print, self.root.now(), since),
+                Sight::File(print) => doubt.at(print, self.queue.wall().times(since)),
                 _ => doubt,
             };
             if look.sight == Sight::Absent && !late {
@@ -238,11 +239,10 @@ impl Looker {
             return None;
         }
         let rules = self.queue.rules();
-        let mut doubted = BTreeMap::new();
+        let mut doubted = BTreeSet::new();
         for (name, sight) in &listing.entries {
-            match self.doubt(sight) {
-                Doubt::None => (),
-                doubt => drop(doubted.insert(name.clone(), doubt)),
+            if self.doubts(sight) {
+                doubted.insert(name.clone());
             }
             let path = dir.join(name);
             if matches!(sight, Sight::Dir(_)) && !rules.ignores(&path, true) {
@@ -264,15 +264,16 @@ impl Looker {
         Some(self.found_since(glance, Moment::Fleeting, findings, vec![epoch]))
     }
 
-    /// Tells how far the print of what a walk has met is believed. One from about when hints were missed is not.
-    fn doubt(&self, sight: &Sight) -> Doubt {
+    /// Tells whether the print of what a walk has met is not believed, as one from about when hints were missed.
+    fn doubts(&self, sight: &Sight) -> bool {
         let Sight::File(print) = sight else {
-            return Doubt::None;
+            return false;
         };
-        match self.missed_since {
-            Some(since) => Doubt::IfYoung.at(print, self.root.now(), since),
-            None => Doubt::None.at(print, self.root.now(), Instant::now()),
-        }
+        let doubt = match self.missed_since {
+            Some(since) => Doubt::IfYoung.at(print, self.queue.wall().times(since)),
+            None => Doubt::at_walk(print, self.queue.wall().times(Instant::now())),
+        };
+        doubt == Doubt::Full
     }
 
     /// Begins a full walk. What the walk does not see of a change, the watcher does: it is there first.

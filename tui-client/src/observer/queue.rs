@@ -15,6 +15,7 @@ use super::doubt::Doubt;
 use super::jobs::{Job, Jobs};
 use super::ledger::Ledger;
 use super::settle::{Due, Hints, Urgency};
+use super::wall::Wall;
 use super::watch::WatchTrouble;
 use crate::rules::Rules;
 
@@ -122,6 +123,7 @@ pub(super) struct Queue {
     read_small: Bell,
     read_large: Bell,
     rules: Mutex<Arc<Rules>>,
+    wall: Mutex<Wall>,
 }
 
 impl Queue {
@@ -132,6 +134,7 @@ impl Queue {
             read_small: Bell::default(),
             read_large: Bell::default(),
             rules: Mutex::new(Arc::new(rules)),
+            wall: Mutex::default(),
         }
     }
 
@@ -148,6 +151,11 @@ impl Queue {
     /// Replaces the folder's rules.
     pub(super) fn set_rules(&self, rules: Rules) {
         *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+
+    /// Returns the clock of the disk's time stamps.
+    pub(super) fn wall(&self) -> MutexGuard<'_, Wall> {
+        self.wall.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a hint of the watcher or of the driver's own.
@@ -390,7 +398,7 @@ impl State {
         }
         if let Some(group) = self.groups.pop_front() {
             return Some(Task::Look {
-                due: dues_of(group, now).collect(),
+                due: Due::all_of(group, now).collect(),
                 late: true,
                 moment: Moment::Fleeting,
             });
@@ -459,7 +467,10 @@ impl State {
             return None;
         }
         let groups: Vec<_> = self.groups.drain(..).collect();
-        let mut due: Vec<Due> = groups.into_iter().flat_map(|group| dues_of(group, now)).collect();
+        let mut due: Vec<Due> = groups
+            .into_iter()
+            .flat_map(|group| Due::all_of(group, now))
+            .collect();
         due.extend(self.hints.take_due(now, LATE_COUNT_MAX));
         // What is to be looked into comes last, and so counts.
         due.extend(self.late.take_due(now, LATE_COUNT_MAX));
@@ -481,15 +492,4 @@ impl State {
             .filter(|_| self.unhandled == 0 && self.walks.is_empty());
         self.hints.next_due().into_iter().chain(late).min()
     }
-}
-
-/// Returns the looks at the places of a group, which all are of one epoch.
-fn dues_of((paths, epoch): (Vec<RelPath>, u64), now: Instant) -> impl Iterator<Item = Due> {
-    paths.into_iter().map(move |path| Due {
-        path,
-        epoch,
-        since: now,
-        doubt: Doubt::None,
-        deep: false,
-    })
 }

@@ -55,6 +55,19 @@ pub(super) struct Due {
     pub(super) deep: bool,
 }
 
+impl Due {
+    /// Returns the looks at places that are to be judged together, which all are of one epoch.
+    pub(super) fn all_of((paths, epoch): (Vec<RelPath>, u64), now: Instant) -> impl Iterator<Item = Self> {
+        paths.into_iter().map(move |path| Self {
+            path,
+            epoch,
+            since: now,
+            doubt: Doubt::None,
+            deep: false,
+        })
+    }
+}
+
 /// Paths, each with the time when it is to be looked at.
 #[derive(Debug, Default)]
 pub(super) struct Hints {

@@ -207,6 +207,6 @@ impl State {
             };
             self.nodes.insert(id, node);
         }
-        self.free_numbers.retain(|(number, _)| !taken.contains(number));
+        self.free_numbers.retain(|number| !taken.contains(number));
     }
 }

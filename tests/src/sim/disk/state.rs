@@ -46,12 +46,9 @@ pub(super) struct State {
     pub(super) synced_ns: i64,
     next_id: u64,
     last_number: u64,
-    /// Inode numbers that may be given again, with the time when they became free.
-    pub(super) free_numbers: Vec<(u64, i64)>,
+    /// Inode numbers that may be given again.
+    pub(super) free_numbers: Vec<u64>,
 }
-
-/// No disk's stamps are finer than the tick of its system.
-const TICK_NS: i64 = 20_000_000;
 
 impl State {
     pub(super) fn new(options: Options, clock: SimClock) -> Self {
@@ -139,19 +136,10 @@ impl State {
     }
 
     fn draw_number(&mut self) -> u64 {
-        // Where nothing tells when a file was made, a number that came back within a tick of the stamps would make a file
-        // that nobody could tell from the one before.
-        let rest_ns = match self.options.tells_birth {
-            true => 0,
-            false => self.options.granularity_ns.max(TICK_NS),
-        };
-        let now_ns = self.clock.passed_ns();
-        let is_rested = |(_, freed_ns): &(u64, i64)| freed_ns.saturating_add(rest_ns) <= now_ns;
-        let n_rested = self.free_numbers.iter().filter(|free| is_rested(free)).count();
-        if n_rested > 0 && !self.one_in(4) {
-            // They became free in this order.
-            let at = self.noise.number() % n_rested as u64;
-            return self.free_numbers.remove(at as usize).0;
+        let n_free = self.free_numbers.len();
+        if n_free > 0 && !self.one_in(4) {
+            let at = self.noise.number() % n_free as u64;
+            return self.free_numbers.remove(at as usize);
         }
         self.new_number()
     }
@@ -168,8 +156,7 @@ impl State {
         if self.nodes.get(&id).is_some_and(is_unused)
             && let Some(node) = self.nodes.remove(&id)
         {
-            self.free_numbers
-                .push((node.attributes.number, self.clock.passed_ns()));
+            self.free_numbers.push(node.attributes.number);
         }
     }
 

@@ -66,14 +66,14 @@ impl World {
             let before = person::tree(&self.clients[n].disk);
             match self.clients[n].wait_synced(REST_MAX).await {
                 Ok(status) => self.acknowledge(n, before, &status),
+                // A crash that was to come has come.
+                Err(_) if !self.server.is_running() => self.server.start()?,
+                Err(_) if !self.clients[n].is_running() => self.start(u8::try_from(n)?)?,
                 // Whoever emptied a folder means it.
                 Err(Some(status)) if status.brake.is_some() => {
                     self.restless = Some(format!("{} brakes", self.clients[n].name()));
                     self.clients[n].ask(Ask::Confirm).await;
                 }
-                // A crash that was to come has come.
-                Err(_) if !self.server.is_running() => self.server.start()?,
-                Err(_) if !self.clients[n].is_running() => self.start(u8::try_from(n)?)?,
                 // It says so at once when it can only wait, as for space; that has come, and is found after a while.
                 Err(status) => {
                     self.restless = Some(format!("{}: {status:?}", self.clients[n].name()));
@@ -135,7 +135,7 @@ impl World {
             tree.retain(|path, _| !is_left_out(path));
         }
         // What has moved to where a device cannot follow stays behind there.
-        let common: BTreeSet<String> = in_all(&trees);
+        let common: BTreeSet<String> = common_to(&trees);
         for (_, tree) in &mut trees {
             // And so do the directories that it is in.
             let leads_there = |path: &str| left_out.iter().any(|out| is_inside(out, path));
@@ -194,13 +194,14 @@ impl World {
     }
 }
 
-/// The paths that are in all trees.
-fn in_all(trees: &[(&str, BTreeMap<String, String>)]) -> BTreeSet<String> {
+/// The paths at which all trees show the same.
+fn common_to(trees: &[(&str, BTreeMap<String, String>)]) -> BTreeSet<String> {
     let Some(((_, first), others)) = trees.split_first() else {
         return BTreeSet::new();
     };
-    let is_in_others = |path: &&String| others.iter().all(|(_, tree)| tree.contains_key(*path));
-    first.keys().filter(is_in_others).cloned().collect()
+    let is_same = |path: &str, shown: &String| others.iter().all(|(_, tree)| tree.get(path) == Some(shown));
+    let common = first.iter().filter(|(path, shown)| is_same(path, shown));
+    common.map(|(path, _)| path.clone()).collect()
 }
 
 /// Tells whether a path is another or leads through it.
