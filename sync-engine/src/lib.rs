@@ -40,4 +40,4 @@ pub use rejection::{Reaction, react};
 pub use session::Session;
 pub use trail::{Point, Trail};
 pub use tree::{Tree, TreeError};
-pub use trees::{Base, Block, Trees};
+pub use trees::{Base, Block, Sides, Trees};

@@ -56,16 +56,8 @@ const ROUNDS_MAX: usize = 64;
 /// node changes in between, it is written once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Unsaved {
-    /// The whole remote tree was forgotten before the rows of `remote` were made.
-    pub forget_remote: bool,
-    /// All bases were forgotten before the rows of `synced` were made.
-    pub forget_bases: bool,
-    /// Rows of the remote tree.
-    pub remote: BTreeSet<NodeId>,
-    /// Rows of the bases.
-    pub synced: BTreeSet<NodeId>,
-    /// Rows of the local tree.
-    pub local: BTreeSet<NodeId>,
+    /// Nodes of which one of the three trees holds something else than before, or nothing any more.
+    pub nodes: BTreeSet<NodeId>,
     /// Rows of the blocks.
     pub blocked: BTreeSet<NodeId>,
     /// The cursor, or whether the bases are doubted.
@@ -221,7 +213,7 @@ impl Session {
             self.removals.seen(now);
         }
         self.trees.edit_local(edits)?;
-        self.unsaved.local.extend(&ids);
+        self.unsaved.nodes.extend(&ids);
         for (id, block) in blocks {
             self.unsaved.blocked.insert(id);
             self.trees.set_block(id, block);
@@ -341,9 +333,9 @@ impl Session {
     }
 
     fn touch(&mut self, delta: Delta) {
-        self.unsaved.remote.extend(delta.remote);
-        self.unsaved.synced.extend(delta.synced);
-        self.unsaved.local.extend(delta.local);
+        for ids in [delta.remote, delta.synced, delta.local] {
+            self.unsaved.nodes.extend(ids);
+        }
         self.unsaved.blocked.extend(delta.blocked);
         let reidentified = delta.reidentified.into_iter();
         self.tells

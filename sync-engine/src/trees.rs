@@ -20,6 +20,25 @@ pub struct Base {
     pub version: Version,
 }
 
+/// What the three trees hold of one node.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Sides {
+    /// What the server last said.
+    pub remote: Option<Item>,
+    /// What both last agreed on.
+    pub synced: Option<Base>,
+    /// What is on disk.
+    pub local: Option<Arc<Node>>,
+}
+
+impl Sides {
+    /// Tells whether no tree has the node.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.remote.is_none() && self.synced.is_none() && self.local.is_none()
+    }
+}
+
 /// Why this device cannot read or cannot hold a node. A blocked node is never taken for deleted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Block {
@@ -127,6 +146,16 @@ impl Trees {
     #[must_use]
     pub fn base(&self, id: NodeId) -> Option<&Base> {
         self.synced.get(&id)
+    }
+
+    /// Returns what all three hold of a node.
+    #[must_use]
+    pub fn sides(&self, id: NodeId) -> Sides {
+        Sides {
+            remote: self.remote.item(id).cloned(),
+            synced: self.synced.get(&id).cloned(),
+            local: self.local.node(id).cloned(),
+        }
     }
 
     /// Iterates over all bases in the order of the ids.

@@ -131,6 +131,24 @@ fn what_a_copied_device_remembers_is_no_base() {
 }
 
 #[test]
+fn a_node_that_is_forgotten_with_its_tree_is_to_be_saved() {
+    let Change::Create { id, .. } = entry(5).change else {
+        panic!("it makes a node");
+    };
+    let mut session = doubted();
+    drop(session.take_unsaved());
+    session.followed(&chain_next(&CHAIN_START, &entry(5)), Version(5));
+    assert!(session.take_unsaved().nodes.contains(&id));
+    assert!(session.trees().sides(id).synced.is_none());
+    session.disconnected();
+    session.connected(Epoch([2; 16]), Version::ZERO);
+    session.compared(Version::ZERO);
+    session.snapshot(Vec::new(), START, true).unwrap();
+    assert!(session.take_unsaved().nodes.contains(&id));
+    assert!(session.trees().sides(id).remote.is_none());
+}
+
+#[test]
 fn what_is_remembered_of_before_the_server_was_put_back_stays_a_base() {
     let mut session = doubted();
     session.put_back();

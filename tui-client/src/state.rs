@@ -8,12 +8,17 @@
 //! file. What must not be forgotten once a peer has heard it (the generation of a connection) goes through
 //! [`State::save_durably`].
 //!
+//! All that is remembered of one node is one row of one table: what the three trees hold of it, where the same node is
+//! kept once, and its print. So a node that has changed costs one row, in however many trees it did, and one pass over one
+//! table makes the three trees.
+//!
 //! Damage is found, not trusted: every row of the trees carries a seal, the whole must form valid trees, and SQLite's own
 //! check runs after an unclean end. A damaged file is moved aside and a new one is made; the driver then joins as a union
 //! of both sides, which deletes nothing.
 
 mod error;
 mod file;
+mod former;
 mod load;
 mod pieces;
 pub(crate) mod row;
@@ -22,13 +27,11 @@ mod save;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use common::message::Cursor;
 use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Deserialize, Serialize};
-use sync_engine::tree::Item;
-use sync_engine::{Base, Block, Hash, Node, NodeId, Trail, Trees, Version};
+use sync_engine::{Block, Hash, NodeId, Sides, Trail, Trees, Version};
 
 use crate::control::LogItem;
 pub use error::StateError;
@@ -142,21 +145,14 @@ pub struct ChunkPlace {
     pub len: u32,
 }
 
-/// What has changed since the last save. For each list: a value replaces what was remembered of the node, nothing forgets
-/// it; of several for one node the last counts. The trees that result must be valid, as those of [`Trees`] are.
+/// What has changed since the last save. For each list: a value replaces what was remembered of the node, nothing (or a
+/// node in no tree) forgets it; of several for one node the last counts. The trees that result must be valid, as those of [`Trees`] are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Delta {
-    /// Forgets the whole remote tree first, as [`Trees::forget_remote`] does.
-    pub forget_remote: bool,
-    /// Forgets all bases first, as [`Trees::forget_bases`] does.
-    pub forget_bases: bool,
-    /// Changes to the remote tree.
-    pub remote: Vec<(NodeId, Option<Item>)>,
-    /// Changes to the bases.
-    pub synced: Vec<(NodeId, Option<Base>)>,
-    /// Changes to the local tree.
-    pub local: Vec<(NodeId, Option<Arc<Node>>)>,
-    /// Changes to the prints, as bytes that only their owner understands.
+    /// All that the three trees hold of the nodes that have changed in any of them.
+    pub nodes: Vec<(NodeId, Sides)>,
+    /// Changes to the prints, as bytes that only their owner understands. The print of a node that is in no tree is not
+    /// kept.
     pub prints: Vec<(NodeId, Option<Vec<u8>>)>,
     /// Changes to the blocks.
     pub blocked: Vec<(NodeId, Option<Block>)>,

@@ -86,14 +86,11 @@ impl Session {
 
     /// Enters all that the server has.
     fn enter_tree(&mut self, items: Vec<(NodeId, Item)>) -> Result<(), TreeError> {
-        self.unsaved.forget_remote = true;
-        self.unsaved.remote.clear();
+        self.touch_forgotten();
         let search = self.link.as_mut().and_then(|link| link.search.take());
         let delta = if let Some(search) = search {
             let common = self.common(&search, &items);
             self.turn_back(common);
-            self.unsaved.forget_bases = true;
-            self.unsaved.synced.clear();
             advance::rewind(&mut self.trees, items, common)?
         } else {
             let remote = items.iter().map(|(id, _)| *id).collect();
@@ -209,10 +206,16 @@ impl Session {
     fn unite(&mut self) {
         self.is_doubted = false;
         self.unsaved.facts = true;
+        self.touch_forgotten();
         self.trees.forget_bases();
-        self.unsaved.forget_bases = true;
-        self.unsaved.synced.clear();
         self.call_back();
+    }
+
+    /// Notes all nodes that the remote tree or the bases have, before these are forgotten.
+    fn touch_forgotten(&mut self) {
+        let remote = self.trees.remote().iter().map(|(id, _)| id);
+        let synced = self.trees.bases().map(|(id, _)| id);
+        self.unsaved.nodes.extend(remote.chain(synced));
     }
 
     /// Gives up all changes that are on their way.

@@ -39,7 +39,7 @@ impl Session {
 
     fn set_base(&mut self, id: NodeId, base: Option<Base>) {
         self.trees.set_base(id, base);
-        self.unsaved.synced.insert(id);
+        self.unsaved.nodes.insert(id);
         self.disturb();
     }
 }

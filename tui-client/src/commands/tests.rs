@@ -8,7 +8,8 @@ use common::message::Cursor;
 use sync_engine::node::ConflictCause;
 use sync_engine::tree::Item;
 use sync_engine::{
-    Base, Block, ConflictMark, Content, Epoch, FileState, Hash, Kind, Name, Node, NodeId, RelPath, Version,
+    Base, Block, ConflictMark, Content, Epoch, FileState, Hash, Kind, Name, Node, NodeId, RelPath, Sides,
+    Version,
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -248,14 +249,20 @@ fn remembered() -> Delta {
         path: path("a"),
         size_bytes: Some(5),
     };
-    let base = Base {
-        node: Arc::clone(&plain),
-        version,
+    let everywhere = Sides {
+        remote: item(&plain),
+        synced: Some(Base {
+            node: Arc::clone(&plain),
+            version,
+        }),
+        local: Some(plain),
+    };
+    let only_remote = Sides {
+        remote: item(&copy),
+        ..Sides::default()
     };
     Delta {
-        remote: vec![(a, item(&plain)), (b, item(&copy))],
-        synced: vec![(a, Some(base))],
-        local: vec![(a, Some(plain))],
+        nodes: vec![(a, everywhere), (b, only_remote)],
         blocked: vec![(b, Some(Block::IllegalName))],
         facts: Some(Facts {
             cursor: Some(Cursor {

@@ -186,8 +186,8 @@ impl Unsaved {
 }
 
 fn n_rows(delta: &Delta) -> usize {
-    let trees = delta.remote.len() + delta.synced.len() + delta.local.len();
-    trees + delta.prints.len() + delta.blocked.len() + delta.chunks.len() + delta.feed.len()
+    let nodes = delta.nodes.len() + delta.prints.len() + delta.blocked.len();
+    nodes + delta.chunks.len() + delta.feed.len()
 }
 
 /// Drops rows that later ones of the same node replace, and of the feed what would not be kept.
@@ -198,9 +198,7 @@ fn drop_replaced(delta: &mut Delta) {
         rows.retain(|(id, _)| seen.insert(*id));
         rows.reverse();
     }
-    keep_last(&mut delta.remote);
-    keep_last(&mut delta.synced);
-    keep_last(&mut delta.local);
+    keep_last(&mut delta.nodes);
     keep_last(&mut delta.prints);
     keep_last(&mut delta.blocked);
     keep_last(&mut delta.chunks);
@@ -209,17 +207,7 @@ fn drop_replaced(delta: &mut Delta) {
 
 /// Appends a later delta to an earlier one.
 fn merge(into: &mut Delta, later: Delta) {
-    if later.forget_remote {
-        into.forget_remote = true;
-        into.remote.clear();
-    }
-    if later.forget_bases {
-        into.forget_bases = true;
-        into.synced.clear();
-    }
-    into.remote.extend(later.remote);
-    into.synced.extend(later.synced);
-    into.local.extend(later.local);
+    into.nodes.extend(later.nodes);
     into.prints.extend(later.prints);
     into.blocked.extend(later.blocked);
     into.chunks.extend(later.chunks);

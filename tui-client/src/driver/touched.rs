@@ -57,17 +57,7 @@ impl Touched {
         let trees = session.trees();
         let ids = |ids: BTreeSet<NodeId>| ids.into_iter();
         Delta {
-            forget_remote: unsaved.forget_remote,
-            forget_bases: unsaved.forget_bases,
-            remote: ids(unsaved.remote)
-                .map(|id| (id, trees.remote().item(id).cloned()))
-                .collect(),
-            synced: ids(unsaved.synced)
-                .map(|id| (id, trees.base(id).cloned()))
-                .collect(),
-            local: ids(unsaved.local)
-                .map(|id| (id, trees.local().node(id).cloned()))
-                .collect(),
+            nodes: ids(unsaved.nodes).map(|id| (id, trees.sides(id))).collect(),
             prints: touched
                 .prints
                 .into_iter()

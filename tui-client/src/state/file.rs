@@ -10,13 +10,13 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::StateError;
 use super::error::Fault;
+use super::{StateError, former};
 
 /// `Hfst`: tells the file from another program's.
 const APPLICATION_ID: i64 = 0x4866_7374;
 /// The format of the tables and rows.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// Up to this size, in bytes, the whole file is checked at every start; a larger one after an unclean end only.
 const CHECKED_ALWAYS_LEN_MAX: u64 = 16 * 1024 * 1024;
 /// How many damaged files are kept for inspection. They hold no content of the user's files.
@@ -24,8 +24,14 @@ const ASIDE_MAX: u32 = 3;
 /// How long another reader is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The schema, as SQLite keeps it: name and text, by name.
-const SCHEMA: &[(&str, &str)] = &[
+/// The table of the three trees and the prints, as SQLite keeps it: name and text. Its rows are numbered as they come, and
+/// only an index is in the order of the ids, which are random: so what is saved together lies together.
+pub(super) const NODES: (&str, &str) = (
+    "nodes",
+    "CREATE TABLE nodes (id BLOB PRIMARY KEY NOT NULL, row BLOB NOT NULL, print BLOB) STRICT",
+);
+/// The other tables.
+const OTHERS: &[(&str, &str)] = &[
     (
         "blocked",
         "CREATE TABLE blocked (id BLOB PRIMARY KEY, block TEXT NOT NULL) STRICT, WITHOUT ROWID",
@@ -41,24 +47,8 @@ const SCHEMA: &[(&str, &str)] = &[
         "CREATE TABLE feed (number INTEGER PRIMARY KEY, item TEXT NOT NULL) STRICT",
     ),
     (
-        "local",
-        "CREATE TABLE local (id BLOB PRIMARY KEY, row BLOB NOT NULL) STRICT, WITHOUT ROWID",
-    ),
-    (
         "meta",
         "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
-    ),
-    (
-        "prints",
-        "CREATE TABLE prints (id BLOB PRIMARY KEY, print BLOB NOT NULL) STRICT, WITHOUT ROWID",
-    ),
-    (
-        "remote",
-        "CREATE TABLE remote (id BLOB PRIMARY KEY, row BLOB NOT NULL) STRICT, WITHOUT ROWID",
-    ),
-    (
-        "synced",
-        "CREATE TABLE synced (id BLOB PRIMARY KEY, row BLOB NOT NULL) STRICT, WITHOUT ROWID",
     ),
     (
         "trail",
@@ -110,12 +100,15 @@ pub(super) fn open(path: &Path) -> Result<Connection, Fault> {
     if is_empty(&connection)? {
         create_schema(&connection)?;
     } else {
-        check_header(&connection, path)?;
+        let found = check_header(&connection, path)?;
         // Only now is it certain that the file is ours: before this, nothing was written to it.
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        check_schema(&connection)?;
+        check_schema(&connection, found)?;
         check_pages(&connection, path)?;
+        if found == former::FORMAT {
+            former::bring_forward(&connection)?;
+        }
     }
     Ok(connection)
 }
@@ -128,8 +121,8 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, Fault> {
     let connection = Connection::open_with_flags(path, flags)?;
     prepare(&connection)?;
     connection.pragma_update(None, "query_only", true)?;
-    check_header(&connection, path)?;
-    check_schema(&connection)?;
+    let found = check_header(&connection, path)?;
+    check_schema(&connection, found)?;
     Ok(connection)
 }
 
@@ -166,53 +159,68 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     let n_objects: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    let format: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    Ok(n_objects == 0 && format == 0)
+    Ok(n_objects == 0 && format(connection)? == 0)
 }
 
 fn create_schema(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     let transaction = connection.unchecked_transaction()?;
-    for (_, text) in SCHEMA {
+    for (_, text) in schema(FORMAT) {
         transaction.execute(text, [])?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", FORMAT)?;
+    set_format(&transaction)?;
     transaction.commit()
 }
 
-fn check_header(connection: &Connection, path: &Path) -> Result<(), Fault> {
+/// Returns the schema of a format in the order of the names.
+fn schema(format: i64) -> Vec<(&'static str, &'static str)> {
+    let nodes = if format == former::FORMAT {
+        former::TABLES
+    } else {
+        &[NODES]
+    };
+    let mut schema = [OTHERS, nodes].concat();
+    schema.sort_unstable();
+    schema
+}
+
+/// Returns the number of the format that a file is of.
+pub(super) fn format(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Notes that the file is of the present format.
+pub(super) fn set_format(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "user_version", FORMAT)
+}
+
+/// Checks that the file is ours and returns its format.
+fn check_header(connection: &Connection, path: &Path) -> Result<i64, Fault> {
     let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     if application != APPLICATION_ID {
         return Err(Fault::Damaged("it is another program's database".into()));
     }
-    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if FORMAT < found {
-        return Err(Fault::Other(StateError::Newer {
+    match format(connection)? {
+        found if FORMAT < found => Err(Fault::Other(StateError::Newer {
             path: path.to_owned(),
             found,
             known: FORMAT,
-        }));
+        })),
+        found if found < former::FORMAT => Err(Fault::Damaged(format!("its format {found} never existed"))),
+        found => Ok(found),
     }
-    if found < FORMAT {
-        return Err(Fault::Damaged(format!("its format {found} never existed")));
-    }
-    Ok(())
 }
 
-fn check_schema(connection: &Connection) -> Result<(), Fault> {
+fn check_schema(connection: &Connection, format: i64) -> Result<(), Fault> {
     let mut statement =
         connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")?;
     let found: Vec<(String, String)> = statement
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    let same = found.len() == SCHEMA.len()
-        && found
-            .iter()
-            .zip(SCHEMA)
-            .all(|(found, ours)| found.0 == ours.0 && found.1 == ours.1);
-    if same {
+    let found = found.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    if found.eq(schema(format)) {
         Ok(())
     } else {
         Err(Fault::Damaged("its tables are not ours".into()))

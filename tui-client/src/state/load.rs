@@ -1,16 +1,15 @@
-//! Reading the memory: one walk over the three trees side by side, in the order of the ids, so that what is the same in
-//! several of them is read once and shared.
+//! Reading the memory: one pass over the nodes, in the order in which they lie in the file. What is the same in several
+//! trees is read once and shared.
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
-use rusqlite::{CachedStatement, Connection, Rows};
+use rusqlite::Connection;
 use sync_engine::tree::Item;
-use sync_engine::{Base, Block, Hash, Node, NodeId, Point, Trail, Tree, Trees, Version};
+use sync_engine::{Base, Block, Hash, NodeId, Point, Sides, Trail, Tree, Trees, Version};
 
 use super::error::Fault;
-use super::{Facts, Loaded, Origin, row};
+use super::{Facts, Loaded, Origin, file, former, row};
 use crate::control::LogItem;
 
 /// The key under which the facts are kept and sealed.
@@ -22,9 +21,10 @@ pub(super) fn load(connection: &Connection, path: &Path, origin: Origin) -> Resu
         return Ok(Loaded::nothing(origin));
     }
     let moment = connection.unchecked_transaction()?;
+    let (trees, prints) = load_nodes(connection)?;
     let loaded = Loaded {
-        trees: load_trees(connection)?,
-        prints: load_prints(connection)?,
+        trees,
+        prints,
         trail: load_trail(connection)?,
         facts: load_facts(connection)?,
         feed: load_feed(connection)?,
@@ -35,125 +35,105 @@ pub(super) fn load(connection: &Connection, path: &Path, origin: Origin) -> Resu
     Ok(loaded)
 }
 
-/// What the walk has gathered.
+/// Nodes with their prints.
+type Prints = Vec<(NodeId, Vec<u8>)>;
+
+/// What the pass has gathered.
 #[derive(Default)]
 struct Gathered {
     remote: Vec<(NodeId, Option<Item>)>,
     synced: Vec<(NodeId, Base)>,
     local: Vec<(NodeId, Option<Item>)>,
+    prints: Prints,
 }
 
-fn load_trees(connection: &Connection) -> Result<Trees, Fault> {
-    let mut statements = ["remote", "synced", "local"]
-        .map(|table| connection.prepare_cached(&format!("SELECT id, row FROM {table} ORDER BY id")));
-    let mut walks = Vec::with_capacity(3);
-    for statement in &mut statements {
-        match statement {
-            Ok(statement) => walks.push(Walk::start(statement)?),
-            Err(_) => return Err(Fault::Damaged("a tree cannot be read".into())),
+impl Gathered {
+    fn add(&mut self, id: NodeId, sides: Sides, print: Option<Vec<u8>>) {
+        let Sides {
+            remote,
+            synced,
+            local,
+        } = sides;
+        if let Some(item) = remote {
+            self.remote.push((id, Some(item)));
+        }
+        if let Some(base) = synced {
+            self.synced.push((id, base));
+        }
+        if let Some(node) = local {
+            let version = Version::ZERO;
+            self.local.push((id, Some(Item { node, version })));
+        }
+        if let Some(print) = print {
+            self.prints.push((id, print));
         }
     }
+}
+
+fn load_nodes(connection: &Connection) -> Result<(Trees, Prints), Fault> {
     let mut gathered = Gathered::default();
-    let [remote, synced, local] = &mut walks[..] else {
-        return Err(Fault::Damaged("a tree is missing".into()));
-    };
-    while let Some(id) = [remote.at, synced.at, local.at].into_iter().flatten().min() {
-        gather(id, [remote, synced, local], &mut gathered)?;
-    }
-    let invalid = |error: sync_engine::TreeError| Fault::Damaged(error.to_string());
-    let mut remote = Tree::new();
-    remote.edit(gathered.remote).map_err(invalid)?;
-    let mut local = Tree::new();
-    local.edit(gathered.local).map_err(invalid)?;
-    let synced = gathered.synced.into_iter().collect();
-    Ok(Trees::restore(remote, synced, local, load_blocked(connection)?))
-}
-
-/// Takes what the three trees have of one node.
-fn gather(id: NodeId, walks: [&mut Walk<'_>; 3], into: &mut Gathered) -> Result<(), Fault> {
-    let [remote, synced, local] = walks;
-    let remote_item = remote.take(id, &[])?;
-    let base_item = synced.take(id, &[(&remote.row, remote_item.as_ref())])?;
-    let local_item = local.take(
-        id,
-        &[
-            (&remote.row, remote_item.as_ref()),
-            (&synced.row, base_item.as_ref()),
-        ],
-    )?;
-    if let Some(item) = local_item {
-        let version = Version::ZERO;
-        into.local.push((id, Some(Item { version, ..item })));
-    }
-    if let Some(Item { node, version }) = base_item {
-        into.synced.push((id, Base { node, version }));
-    }
-    if let Some(item) = remote_item {
-        into.remote.push((id, Some(item)));
-    }
-    for walk in [remote, synced, local] {
-        if walk.at == Some(id) {
-            walk.advance()?;
-        }
-    }
-    Ok(())
-}
-
-/// A walk over one table: the row that it stands at.
-struct Walk<'s> {
-    rows: Rows<'s>,
-    at: Option<NodeId>,
-    row: Vec<u8>,
-}
-
-impl<'s> Walk<'s> {
-    fn start(statement: &'s mut CachedStatement<'_>) -> Result<Self, Fault> {
-        let mut walk = Self {
-            rows: statement.query([])?,
-            at: None,
-            row: Vec::new(),
-        };
-        walk.advance()?;
-        Ok(walk)
-    }
-
-    fn advance(&mut self) -> Result<(), Fault> {
-        self.row.clear();
-        self.at = match self.rows.next()? {
-            Some(row) => {
-                let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-                self.row.extend_from_slice(bytes);
-                Some(NodeId(row.get(0)?))
-            }
-            None => None,
-        };
+    let add = |id, sides, print| {
+        gathered.add(id, sides, print);
         Ok(())
+    };
+    if file::format(connection)? == former::FORMAT {
+        former::read_nodes(connection, add)?;
+    } else {
+        read_nodes(connection, add)?;
     }
+    let Gathered {
+        remote,
+        synced,
+        local,
+        mut prints,
+    } = gathered;
+    let tree = |items| {
+        let mut tree = Tree::new();
+        let made = tree.edit(items).map(|()| tree);
+        made.map_err(|error| Fault::Damaged(error.to_string()))
+    };
+    let (remote, local) = (tree(remote)?, tree(local)?);
+    prints.sort_unstable_by_key(|(id, _)| *id);
+    let synced = synced.into_iter().collect();
+    let trees = Trees::restore(remote, synced, local, load_blocked(connection)?);
+    Ok((trees, prints))
+}
 
-    /// Returns what this table has of a node. `others` are rows of the same node with what they were read as.
-    fn take(&self, id: NodeId, others: &[(&Vec<u8>, Option<&Item>)]) -> Result<Option<Item>, Fault> {
-        if self.at != Some(id) {
-            return Ok(None);
-        }
-        let damaged = || Fault::Damaged(format!("the row of node {id} is broken"));
-        let node_bytes = row::node_bytes(&self.row).ok_or_else(damaged)?;
-        for (row, item) in others {
-            let Some(item) = item else { continue };
-            if **row == self.row {
-                return Ok(Some((*item).clone()));
-            }
-            // The other row was found whole, so these bytes of a node are too. Only the version is still to be read.
-            if row::node_bytes(row) == Some(node_bytes) {
-                let version = row::version(id, &self.row).ok_or_else(damaged)?;
-                let node = Arc::clone(&item.node);
-                return Ok(Some(Item { node, version }));
-            }
-        }
-        let (node, version) = row::decode(id, &self.row).ok_or_else(damaged)?;
-        Ok(Some(Item {
-            node: Arc::<Node>::new(node),
-            version,
-        }))
+/// Reads all nodes, with their prints.
+fn read_nodes(
+    connection: &Connection,
+    mut each: impl FnMut(NodeId, Sides, Option<Vec<u8>>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut statement = connection.prepare("SELECT rowid, id, row, print FROM nodes NOT INDEXED")?;
+    let mut rows = statement.query([])?;
+    let mut places = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id = NodeId(row.get(1)?);
+        let bytes = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+        let sides = row::decode(id, bytes)
+            .ok_or_else(|| Fault::Damaged(format!("the row of node {id} is broken")))?;
+        places.push((id, row.get(0)?));
+        each(id, sides, row.get(3)?)?;
+    }
+    places.sort_unstable();
+    check_index(connection, &places)
+}
+
+/// Checks that each node is found by its id, and nothing else is: a row that is not found could be neither changed nor
+/// forgotten. `places` are all rows in the order of the ids.
+fn check_index(connection: &Connection, places: &[(NodeId, i64)]) -> Result<(), Fault> {
+    let mut statement =
+        connection.prepare("SELECT id, rowid FROM nodes INDEXED BY sqlite_autoindex_nodes_1 ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    let mut places = places.iter();
+    let mut is_sound = true;
+    while let Some(row) = rows.next()? {
+        is_sound &= places.next() == Some(&(NodeId(row.get(0)?), row.get(1)?));
+    }
+    if is_sound && places.len() == 0 {
+        Ok(())
+    } else {
+        Err(Fault::Damaged("the index of its nodes is broken".into()))
     }
 }
 
@@ -169,12 +149,6 @@ fn load_blocked(connection: &Connection) -> Result<BTreeMap<NodeId, Block>, Faul
         blocked.insert(id, block);
     }
     Ok(blocked)
-}
-
-fn load_prints(connection: &Connection) -> Result<Vec<(NodeId, Vec<u8>)>, Fault> {
-    let mut statement = connection.prepare("SELECT id, print FROM prints ORDER BY id")?;
-    let prints = statement.query_map([], |row| Ok((NodeId(row.get(0)?), row.get(1)?)))?;
-    Ok(prints.collect::<Result<_, _>>()?)
 }
 
 /// Reads the trail. A point that is damaged is no point of the server's journal, which is found when the two are compared.

@@ -1,17 +1,21 @@
-//! The rows of the trees as bytes: node, version, and a seal over both and the id. SQLite does not notice a flipped bit
-//! inside a row; the seal does, so that a tree is never believed that nobody saw.
+//! What the three trees hold of a node, as the bytes of one row. What is the same in several of them is there once. A seal
+//! lies over all of it and the id: SQLite does not notice a flipped bit inside a row; the seal does, so that a tree is
+//! never believed that nobody saw.
 
 use std::sync::Arc;
 
 use sync_engine::node::ConflictCause;
+use sync_engine::tree::Item;
 use sync_engine::{
-    ConflictMark, Content, DeviceId, FileState, Hash, Kind, Name, Node, NodeId, Target, Version,
+    Base, ConflictMark, Content, DeviceId, FileState, Hash, Kind, Name, Node, NodeId, Sides, Target, Version,
 };
 
 /// The length of the seal, in bytes.
 const SEAL_LEN: usize = 8;
-/// The length of what follows the node, in bytes: version and seal.
-const TAIL_LEN: usize = 8 + SEAL_LEN;
+/// Says that a tree does not have the node.
+const NOWHERE: u8 = 0;
+/// Say that a tree has the node as the remote, the synced or the local one has it.
+const HOLDERS: [u8; 3] = [1, 2, 3];
 
 const DIR: u8 = 0;
 const FILE: u8 = 1;
@@ -19,9 +23,66 @@ const SYMLINK: u8 = 2;
 /// Is added to the kind of a node that bears a conflict mark.
 const MARKED: u8 = 0x80;
 
-/// Writes a row into an emptied buffer.
-pub(crate) fn encode(id: NodeId, node: &Node, version: Version, into: &mut Vec<u8>) {
+/// Writes a row into an emptied buffer: which sides there are, each node that is not the same as one before it, the
+/// versions, and the seal.
+pub(crate) fn encode(id: NodeId, sides: &Sides, into: &mut Vec<u8>) {
     into.clear();
+    let Sides {
+        remote,
+        synced,
+        local,
+    } = sides;
+    let nodes = [
+        remote.as_ref().map(|item| &item.node),
+        synced.as_ref().map(|base| &base.node),
+        local.as_ref(),
+    ];
+    // Nodes that are one in memory are equal without a look at them.
+    let firsts = nodes.map(|node| node.and_then(|_| nodes.iter().position(|first| *first == node)));
+    into.extend(firsts.map(|first| first.map_or(NOWHERE, |first| HOLDERS[first])));
+    for (at, node) in nodes.iter().enumerate() {
+        if let Some(node) = node.filter(|_| firsts[at] == Some(at)) {
+            put_node(node, into);
+        }
+    }
+    let versions = [
+        remote.as_ref().map(|item| item.version),
+        synced.as_ref().map(|base| base.version),
+    ];
+    for version in versions.into_iter().flatten() {
+        into.extend_from_slice(&version.0.to_le_bytes());
+    }
+    into.extend_from_slice(&seal(&id.0, into));
+}
+
+/// Reads a row back, or returns nothing when it is not as it was written.
+pub(crate) fn decode(id: NodeId, row: &[u8]) -> Option<Sides> {
+    let mut rest = unseal(&id.0, row)?;
+    let tags: [u8; 3] = take(&mut rest)?;
+    let mut nodes: [Option<Arc<Node>>; 3] = [const { None }; 3];
+    for (at, tag) in tags.into_iter().enumerate() {
+        if tag == HOLDERS[at] {
+            nodes[at] = Some(Arc::new(take_node(&mut rest)?));
+        } else if tag != NOWHERE {
+            let first = HOLDERS[..at].iter().position(|holder| *holder == tag)?;
+            nodes[at] = Some(nodes[first].clone()?);
+        }
+    }
+    let [remote, synced, local] = nodes;
+    let mut with_version = |node: Option<Arc<Node>>| match node {
+        Some(node) => Some(Some((node, take_version(&mut rest)?))),
+        None => Some(None),
+    };
+    let (remote, synced) = (with_version(remote)?, with_version(synced)?);
+    rest.is_empty().then_some(Sides {
+        remote: remote.map(|(node, version)| Item { node, version }),
+        synced: synced.map(|(node, version)| Base { node, version }),
+        local,
+    })
+}
+
+/// Appends a node.
+pub(super) fn put_node(node: &Node, into: &mut Vec<u8>) {
     let marked = if node.mark.is_some() { MARKED } else { 0 };
     match &node.kind {
         Kind::Dir => into.push(DIR | marked),
@@ -49,29 +110,6 @@ pub(crate) fn encode(id: NodeId, node: &Node, version: Version, into: &mut Vec<u
         into.push(cause_to_byte(mark.cause));
         put_name(&mark.name, into);
     }
-    into.extend_from_slice(&version.0.to_le_bytes());
-    into.extend_from_slice(&seal(&id.0, into));
-}
-
-/// Returns the part of a row that is the node, or nothing when the row is too short to be one.
-pub(crate) fn node_bytes(row: &[u8]) -> Option<&[u8]> {
-    row.get(..row.len().checked_sub(TAIL_LEN)?)
-}
-
-/// Returns the version in a row, or nothing when its seal is broken.
-pub(crate) fn version(id: NodeId, row: &[u8]) -> Option<Version> {
-    let body = unseal(&id.0, row)?;
-    let (_, version) = body.split_last_chunk()?;
-    Some(Version(u64::from_le_bytes(*version)))
-}
-
-/// Reads a row back, or returns nothing when it is not as it was written.
-pub(crate) fn decode(id: NodeId, row: &[u8]) -> Option<(Node, Version)> {
-    let body = unseal(&id.0, row)?;
-    let (mut rest, version) = body.split_last_chunk()?;
-    let version = Version(u64::from_le_bytes(*version));
-    let node = take_node(&mut rest)?;
-    rest.is_empty().then_some((node, version))
 }
 
 /// Returns the seal of bytes that belong to a key.
@@ -90,7 +128,8 @@ pub(crate) fn unseal<'a>(key: &[u8], sealed: &'a [u8]) -> Option<&'a [u8]> {
     (seal(key, body) == found).then_some(body)
 }
 
-fn take_node(rest: &mut &[u8]) -> Option<Node> {
+/// Takes a node from the front.
+pub(super) fn take_node(rest: &mut &[u8]) -> Option<Node> {
     let [tag] = take(rest)?;
     let kind = match tag & !MARKED {
         DIR => Kind::Dir,
@@ -134,7 +173,7 @@ fn take_file(rest: &mut &[u8]) -> Option<FileState> {
 
 fn take_mark(rest: &mut &[u8]) -> Option<ConflictMark> {
     let with = NodeId(take(rest)?);
-    let base = Version(u64::from_le_bytes(take(rest)?));
+    let base = take_version(rest)?;
     let device = DeviceId(take(rest)?);
     let [cause] = take(rest)?;
     Some(ConflictMark {
@@ -155,6 +194,11 @@ fn put_name(name: &Name, into: &mut Vec<u8>) {
 fn take_name(rest: &mut &[u8]) -> Option<Name> {
     let [len] = take(rest)?;
     Name::new(rest.split_off(..usize::from(len))?).ok()
+}
+
+/// Takes a version from the front.
+pub(super) fn take_version(rest: &mut &[u8]) -> Option<Version> {
+    Some(Version(u64::from_le_bytes(take(rest)?)))
 }
 
 fn take<const LEN: usize>(rest: &mut &[u8]) -> Option<[u8; LEN]> {

@@ -1,8 +1,10 @@
 //! Writing the memory: one transaction for each delta, through statements that are prepared once, in the order of the
 //! ids, so that many rows cost few pages.
 
-use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, params};
-use sync_engine::{NodeId, Version};
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use sync_engine::{NodeId, Sides};
 
 use super::load::FACTS_KEY;
 use super::{ChunkRow, Delta, FEED_LEN_MAX, row};
@@ -10,26 +12,7 @@ use super::{ChunkRow, Delta, FEED_LEN_MAX, row};
 /// Saves a delta, all or nothing.
 pub(super) fn save(connection: &mut Connection, delta: &Delta) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if delta.forget_remote {
-        transaction.execute("DELETE FROM remote", [])?;
-    }
-    if delta.forget_bases {
-        transaction.execute("DELETE FROM synced", [])?;
-    }
-    let mut buffer = Vec::with_capacity(256);
-    Table::open(&transaction, "remote", "row")?.put_all(&delta.remote, &mut buffer, |id, item, into| {
-        row::encode(id, &item.node, item.version, into);
-    })?;
-    Table::open(&transaction, "synced", "row")?.put_all(&delta.synced, &mut buffer, |id, base, into| {
-        row::encode(id, &base.node, base.version, into);
-    })?;
-    Table::open(&transaction, "local", "row")?.put_all(&delta.local, &mut buffer, |id, node, into| {
-        row::encode(id, node, Version::ZERO, into);
-    })?;
-    Table::open(&transaction, "prints", "print")?.put_all(&delta.prints, &mut buffer, |_, print, into| {
-        into.clear();
-        into.extend_from_slice(print);
-    })?;
+    save_nodes(&transaction, delta)?;
     save_blocked(&transaction, delta)?;
     save_chunks(&transaction, delta)?;
     save_trail(&transaction, delta)?;
@@ -38,43 +21,45 @@ pub(super) fn save(connection: &mut Connection, delta: &Delta) -> rusqlite::Resu
     transaction.commit()
 }
 
-/// A table of one value for each node.
-struct Table<'t> {
-    put: CachedStatement<'t>,
-    forget: CachedStatement<'t>,
+/// What is to be done to one row.
+#[derive(Default)]
+struct Change<'d> {
+    sides: Option<&'d Sides>,
+    print: Option<Option<&'d [u8]>>,
 }
 
-impl<'t> Table<'t> {
-    fn open(transaction: &'t Transaction<'_>, table: &str, column: &str) -> rusqlite::Result<Self> {
-        let put = format!(
-            "INSERT INTO {table} (id, {column}) VALUES (?1, ?2) \
-             ON CONFLICT (id) DO UPDATE SET {column} = excluded.{column}"
-        );
-        Ok(Self {
-            put: transaction.prepare_cached(&put)?,
-            forget: transaction.prepare_cached(&format!("DELETE FROM {table} WHERE id = ?1"))?,
-        })
+/// Writes each node that has changed once, by one statement.
+fn save_nodes(transaction: &Transaction<'_>, delta: &Delta) -> rusqlite::Result<()> {
+    let mut changes: BTreeMap<NodeId, Change<'_>> = BTreeMap::new();
+    for (id, sides) in &delta.nodes {
+        changes.entry(*id).or_default().sides = Some(sides);
     }
-
-    fn put_all<T>(
-        &mut self,
-        changes: &[(NodeId, Option<T>)],
-        buffer: &mut Vec<u8>,
-        encode: impl Fn(NodeId, &T, &mut Vec<u8>),
-    ) -> rusqlite::Result<()> {
-        for (id, value) in in_order(changes) {
-            match value {
-                Some(value) => {
-                    encode(id, value, buffer);
-                    self.put.execute(params![id.0, buffer.as_slice()])?;
-                }
-                None => {
-                    self.forget.execute([id.0])?;
-                }
-            }
+    for (id, print) in &delta.prints {
+        changes.entry(*id).or_default().print = Some(print.as_deref());
+    }
+    let mut put = transaction.prepare_cached(
+        "INSERT INTO nodes (id, row, print) VALUES (?1, ?2, ?3) \
+         ON CONFLICT (id) DO UPDATE SET row = excluded.row, print = excluded.print",
+    )?;
+    let mut put_sides = transaction.prepare_cached(
+        "INSERT INTO nodes (id, row) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET row = excluded.row",
+    )?;
+    let mut put_print = transaction.prepare_cached("UPDATE nodes SET print = ?2 WHERE id = ?1")?;
+    let mut forget = transaction.prepare_cached("DELETE FROM nodes WHERE id = ?1")?;
+    let mut buffer = Vec::with_capacity(256);
+    for (id, Change { sides, print }) in changes {
+        if let Some(sides) = sides {
+            row::encode(id, sides, &mut buffer);
         }
-        Ok(())
+        match (sides, print) {
+            (Some(sides), _) if sides.is_empty() => forget.execute([id.0])?,
+            (Some(_), Some(print)) => put.execute(params![id.0, buffer.as_slice(), print])?,
+            (Some(_), None) => put_sides.execute(params![id.0, buffer.as_slice()])?,
+            (None, Some(print)) => put_print.execute(params![id.0, print])?,
+            (None, None) => 0,
+        };
     }
+    Ok(())
 }
 
 /// Sorts changes by id. The sort is stable: of several for one node the last still comes last.

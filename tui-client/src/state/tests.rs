@@ -1,16 +1,19 @@
 //! What the memory promises: it gives back what was saved, and damage is found and costs no more than itself.
 
 mod damage;
+mod former;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use sync_engine::node::ConflictCause;
+use sync_engine::tree::Item;
 use sync_engine::{
-    ConflictMark, Content, DeviceId, Epoch, FileState, Kind, Name, Point, RelPath, Target, Trail, Tree,
-    Version,
+    Base, ConflictMark, Content, DeviceId, Epoch, FileState, Kind, Name, Node, Point, RelPath, Target, Trail,
+    Tree, Version,
 };
 use tempfile::TempDir;
 
@@ -71,6 +74,21 @@ fn item(node: &Arc<Node>, version: u64) -> Option<Item> {
     })
 }
 
+fn base(node: &Arc<Node>, version: u64) -> Option<Base> {
+    Some(Base {
+        node: Arc::clone(node),
+        version: Version(version),
+    })
+}
+
+/// A node that is only on disk.
+fn here(node: Arc<Node>) -> Sides {
+    Sides {
+        local: Some(node),
+        ..Sides::default()
+    }
+}
+
 fn log_item(number: u64) -> LogItem {
     LogItem {
         version: Version(number),
@@ -91,16 +109,13 @@ fn synced_files(n_nodes: u32) -> Delta {
             &format!("file-{number}"),
             file(&number.to_be_bytes()),
         );
-        delta
-            .remote
-            .push((id(number), item(&node, u64::from(number) + 1)));
-        let version = Version(u64::from(number) + 1);
-        let base = Base {
-            node: Arc::clone(&node),
-            version,
+        let version = u64::from(number) + 1;
+        let sides = Sides {
+            remote: item(&node, version),
+            synced: base(&node, version),
+            local: Some(node),
         };
-        delta.synced.push((id(number), Some(base)));
-        delta.local.push((id(number), Some(node)));
+        delta.nodes.push((id(number), sides));
         delta
             .prints
             .push((id(number), Some(number.to_be_bytes().repeat(16))));
@@ -151,15 +166,24 @@ fn everything_saved_comes_back_after_a_clean_and_an_unclean_end() {
         proven: 9,
     };
     let delta = Delta {
-        remote: vec![(id(2), item(&dir, 4)), (id(3), item(&marked, 5))],
-        synced: vec![(
-            id(2),
-            Some(Base {
-                node: Arc::clone(&dir),
-                version: Version(2),
-            }),
-        )],
-        local: vec![(id(2), Some(Arc::clone(&dir))), (id(4), Some(Arc::clone(&link)))],
+        nodes: vec![
+            (
+                id(2),
+                Sides {
+                    remote: item(&dir, 4),
+                    synced: base(&dir, 2),
+                    local: Some(Arc::clone(&dir)),
+                },
+            ),
+            (
+                id(3),
+                Sides {
+                    remote: item(&marked, 5),
+                    ..Sides::default()
+                },
+            ),
+            (id(4), here(Arc::clone(&link))),
+        ],
         prints: vec![(id(2), Some(vec![1, 2])), (id(4), Some(vec![]))],
         blocked: vec![
             (id(4), Some(Block::NameClash(Name::new(b"LINK").unwrap()))),
@@ -209,11 +233,11 @@ fn the_last_of_several_changes_of_a_node_counts() {
     let (mut state, _) = folder.open();
     let [one, two] = ["one", "two"].map(|name| node(NodeId::ROOT, name, Kind::Dir));
     let delta = Delta {
-        local: vec![
-            (id(1), Some(one)),
-            (id(0), None),
-            (id(1), None),
-            (id(1), Some(two)),
+        nodes: vec![
+            (id(1), here(one)),
+            (id(0), Sides::default()),
+            (id(1), Sides::default()),
+            (id(1), here(two)),
         ],
         ..Delta::default()
     };
@@ -224,23 +248,27 @@ fn the_last_of_several_changes_of_a_node_counts() {
 }
 
 #[test]
-fn trees_can_be_forgotten_as_a_whole_and_written_anew_in_one_delta() {
+fn a_print_is_kept_as_long_as_a_tree_has_its_node() {
     let folder = Folder::new();
     let (mut state, _) = folder.open();
-    state.save(&synced_files(10)).unwrap();
-    let kept = node(NodeId::ROOT, "kept", Kind::Dir);
-    let delta = Delta {
-        forget_remote: true,
-        forget_bases: true,
-        remote: vec![(id(50), item(&kept, 1))],
-        ..Delta::default()
-    };
+    let mut delta = synced_files(2);
+    let sides = delta.nodes[0].1.clone();
+    delta.prints.push((id(7), Some(vec![7])));
     state.save(&delta).unwrap();
-    drop(state);
-    let (_state, loaded) = folder.open();
-    assert_eq!(loaded.trees.remote().len(), 1);
-    assert_eq!(loaded.trees.bases().count(), 0);
-    assert_eq!(loaded.trees.local().len(), 10);
+    let only_remote = Sides {
+        local: None,
+        synced: None,
+        ..sides.clone()
+    };
+    for (given, n_prints) in [(only_remote, 2), (Sides::default(), 1), (sides, 1)] {
+        let delta = Delta {
+            nodes: vec![(id(0), given)],
+            ..Delta::default()
+        };
+        state.save(&delta).unwrap();
+        let loaded = State::peek(&folder.path()).unwrap().unwrap();
+        assert_eq!(loaded.prints.len(), n_prints);
+    }
 }
 
 #[test]
@@ -298,12 +326,12 @@ fn a_newer_format_is_refused_and_left_alone() {
     let folder = Folder::new();
     folder.open().0.finish().unwrap();
     let connection = Connection::open(folder.path()).unwrap();
-    connection.pragma_update(None, "user_version", 2).unwrap();
+    connection.pragma_update(None, "user_version", 3).unwrap();
     drop(connection);
     let before = fs::read(folder.path()).unwrap();
     assert!(matches!(
         State::open(&folder.path()),
-        Err(StateError::Newer { found: 2, .. })
+        Err(StateError::Newer { found: 3, .. })
     ));
     assert_eq!(fs::read(folder.path()).unwrap(), before);
     assert_eq!(fs::read_dir(folder.dir.path()).unwrap().count(), 1);
@@ -316,7 +344,7 @@ fn a_strangers_trigger_is_never_run() {
     let connection = Connection::open(folder.path()).unwrap();
     connection
         .execute(
-            "CREATE TRIGGER t AFTER INSERT ON local BEGIN DELETE FROM remote; END",
+            "CREATE TRIGGER t AFTER INSERT ON nodes BEGIN DELETE FROM trail; END",
             [],
         )
         .unwrap();
@@ -368,8 +396,16 @@ proptest! {
         for steps in deltas {
             let mut delta = Delta::default();
             for step in steps {
-                apply(step, &mut model, &mut prints, &mut delta);
+                apply(step, &mut model, &mut delta);
             }
+            for (id, print) in &delta.prints {
+                match print {
+                    Some(print) => prints.insert(*id, print.clone()),
+                    None => prints.remove(id),
+                };
+            }
+            // The print of a node goes with it.
+            prints.retain(|id, _| !model.sides(*id).is_empty());
             let (mut state, before) = folder.open();
             prop_assert_ne!(before.lost(), true);
             state.save(&delta).unwrap();
@@ -383,12 +419,7 @@ proptest! {
 }
 
 /// Makes a step in the model, if the trees allow it, and in the delta.
-fn apply(
-    (what, number, parent, value): (u8, u32, u32, u8),
-    model: &mut Trees,
-    prints: &mut BTreeMap<NodeId, Vec<u8>>,
-    delta: &mut Delta,
-) {
+fn apply((what, number, parent, value): (u8, u32, u32, u8), model: &mut Trees, delta: &mut Delta) {
     let id = id(number + 1);
     let parent = if parent == 0 {
         NodeId::ROOT
@@ -404,34 +435,18 @@ fn apply(
     let node = kind.map(|kind| node(parent, &format!("n{number}"), kind));
     let version = Version(u64::from(value) + 1);
     match what {
-        0 => {
-            let item = node.map(|node| Item { node, version });
-            if model.edit_remote(vec![(id, item.clone())]).is_ok() {
-                delta.remote.push((id, item));
-            }
-        }
-        1 => {
-            let base = node.map(|node| Base { node, version });
-            model.set_base(id, base.clone());
-            delta.synced.push((id, base));
-        }
-        2 => {
-            if model.edit_local(vec![(id, node.clone())]).is_ok() {
-                delta.local.push((id, node));
-            }
-        }
+        // What is refused has changed nothing, and may be saved all the same.
+        0 => drop(model.edit_remote(vec![(id, node.map(|node| Item { node, version }))])),
+        1 => model.set_base(id, node.map(|node| Base { node, version })),
+        2 => drop(model.edit_local(vec![(id, node)])),
         3 => {
             let block = node.map(|_| Block::Busy);
             model.set_block(id, block.clone());
             delta.blocked.push((id, block));
         }
-        _ => {
-            let print = node.map(|_| vec![value; 3]);
-            match &print {
-                Some(print) => prints.insert(id, print.clone()),
-                None => prints.remove(&id),
-            };
-            delta.prints.push((id, print));
-        }
+        _ => delta.prints.push((id, node.map(|_| vec![value; 3]))),
+    }
+    if what < 3 {
+        delta.nodes.push((id, model.sides(id)));
     }
 }

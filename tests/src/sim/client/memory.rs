@@ -6,8 +6,7 @@ use crate::noise::Noise;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use sync_engine::tree::Item;
-use sync_engine::{Base, Block, Hash, Node, NodeId, Point, Trail, Tree, Trees, Version};
+use sync_engine::{Block, Hash, NodeId, Point, Sides, Trail, Trees, Version};
 use tui_client::state::{ChunkPlace, ChunkRow, Delta, Facts, Loaded, Origin, StateError, Store};
 
 /// See the module's page. Clones share it.
@@ -36,9 +35,7 @@ type Told = Box<dyn FnOnce() + Send>;
 /// All that is remembered.
 #[derive(Clone, Default)]
 struct Rows {
-    remote: BTreeMap<NodeId, Item>,
-    synced: BTreeMap<NodeId, Base>,
-    local: BTreeMap<NodeId, Arc<Node>>,
+    nodes: BTreeMap<NodeId, Sides>,
     prints: BTreeMap<NodeId, Vec<u8>>,
     blocked: BTreeMap<NodeId, Block>,
     chunks: BTreeMap<NodeId, Vec<ChunkRow>>,
@@ -48,16 +45,15 @@ struct Rows {
 
 impl Rows {
     fn apply(&mut self, delta: &Delta) {
-        if delta.forget_remote {
-            self.remote.clear();
-        }
-        if delta.forget_bases {
-            self.synced.clear();
-        }
-        apply(&mut self.remote, &delta.remote);
-        apply(&mut self.synced, &delta.synced);
-        apply(&mut self.local, &delta.local);
+        self.nodes.extend(delta.nodes.iter().cloned());
         apply(&mut self.prints, &delta.prints);
+        let changed = delta.nodes.iter().map(|(id, _)| id);
+        for id in changed.chain(delta.prints.iter().map(|(id, _)| id)) {
+            if self.nodes.get(id).is_none_or(Sides::is_empty) {
+                self.nodes.remove(id);
+                self.prints.remove(id);
+            }
+        }
         apply(&mut self.blocked, &delta.blocked);
         apply(&mut self.chunks, &delta.chunks);
         apply(&mut self.trail, &delta.trail);
@@ -157,19 +153,24 @@ impl Inner {
 }
 
 fn loaded(rows: Rows, origin: Origin) -> Loaded {
-    let mut remote = Tree::new();
-    let items = rows.remote.into_iter().map(|(id, item)| (id, Some(item)));
-    remote.edit(items).expect("the remote tree that was saved is one");
+    let (mut remote, mut synced, mut local) = (Vec::new(), BTreeMap::new(), Vec::new());
+    for (id, sides) in rows.nodes {
+        remote.extend(sides.remote.map(|item| (id, Some(item))));
+        synced.extend(sides.synced.map(|base| (id, base)));
+        local.extend(sides.local.map(|node| (id, Some(node))));
+    }
     let mut trees = Trees::new();
-    let nodes = rows.local.into_iter().map(|(id, node)| (id, Some(node)));
     trees
-        .edit_local(nodes.collect())
+        .edit_remote(remote)
+        .expect("the remote tree that was saved is one");
+    trees
+        .edit_local(local)
         .expect("the local tree that was saved is one");
-    let local = trees.local().clone();
+    let (remote, local) = (trees.remote().clone(), trees.local().clone());
     let points = rows.trail.into_iter();
     let points = points.map(|(version, chain)| Point { version, chain });
     Loaded {
-        trees: Trees::restore(remote, rows.synced, local, rows.blocked),
+        trees: Trees::restore(remote, synced, local, rows.blocked),
         prints: rows.prints.into_iter().collect(),
         trail: Trail::restore(points),
         facts: rows.facts,
