@@ -200,6 +200,9 @@ pub trait Store: Send {
     /// When it cannot be read.
     fn chunks_of(&self, id: NodeId) -> Result<Vec<ChunkRow>, StateError>;
 
+    /// Gives back the memory that is only of use while there is something to do.
+    fn rest(&self);
+
     /// Closes it in good order.
     ///
     /// # Errors
@@ -222,6 +225,10 @@ impl Store for State {
 
     fn chunks_of(&self, id: NodeId) -> Result<Vec<ChunkRow>, StateError> {
         Self::chunks_of(self, id)
+    }
+
+    fn rest(&self) {
+        Self::rest(self);
     }
 
     fn finish(self: Box<Self>) -> Result<(), StateError> {
@@ -336,6 +343,13 @@ impl State {
                 })
             })
             .optional()
+    }
+
+    /// Gives back the pages that are kept for the next question.
+    pub fn rest(&self) {
+        if let Err(error) = self.connection.execute_batch("PRAGMA shrink_memory") {
+            tracing::debug!(%error, "the database keeps its pages");
+        }
     }
 
     /// Closes the memory in good order, so that the next start need not check the whole file.

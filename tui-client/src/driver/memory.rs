@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sync_engine::{Hash, NodeId};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::state::{ChunkPlace, ChunkRow, Delta, FEED_LEN_MAX, StateError, Store};
 
@@ -23,6 +23,8 @@ const PAUSES: u32 = 8;
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Without orders for so long, the database rests.
+const IDLE: Duration = Duration::from_secs(3);
 
 enum Order {
     Save(Box<Delta>),
@@ -105,16 +107,24 @@ async fn serve(
         n_rows_max: N_ROWS_MIN,
     };
     let mut rested = Instant::now();
+    let mut is_idle = false;
     loop {
         // After a failure it is tried again when there is something new.
-        let next = if unsaved.delta.is_empty() || unsaved.has_failed {
-            orders.recv().await
-        } else {
+        let next = if !unsaved.delta.is_empty() && !unsaved.has_failed {
             match timeout_at(rested, orders.recv()).await {
                 Ok(next) => next,
                 Err(_) => Some(Order::Save(Box::default())),
             }
+        } else if is_idle {
+            orders.recv().await
+        } else if let Ok(next) = timeout(IDLE, orders.recv()).await {
+            next
+        } else {
+            store.rest();
+            is_idle = true;
+            continue;
         };
+        is_idle = false;
         let Some(mut order) = next else { break };
         match &mut order {
             Order::Save(delta) | Order::SaveDurably(delta, _) => {
@@ -260,6 +270,8 @@ mod tests {
         fn chunks_of(&self, _: NodeId) -> Result<Vec<ChunkRow>, StateError> {
             Ok(Vec::new())
         }
+
+        fn rest(&self) {}
 
         fn finish(self: Box<Self>) -> Result<(), StateError> {
             Ok(())

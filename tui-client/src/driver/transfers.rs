@@ -348,6 +348,10 @@ fn next_group(small: &mut VecDeque<(Step, Content)>) -> Vec<(Step, Content)> {
         len = content.size_bytes.saturating_add(len);
         group.push((step, content));
     }
+    if small.is_empty() {
+        // Of a first sync it holds room for everything.
+        small.shrink_to_fit();
+    }
     group
 }
 

@@ -15,7 +15,7 @@ use crate::control::{Answer, State as StateWord};
 use crate::notice::Notice;
 
 /// While the hand has more than this to write, no more small contents are fetched, in bytes.
-const HAND_LEN_MAX: u64 = 16 * 1024 * 1024;
+const HAND_LEN_MAX: u64 = 4 * 1024 * 1024;
 /// How many changes go into one commit.
 const CHANGES_AIM: usize = 512;
 

@@ -241,6 +241,8 @@ impl Store for SimStore {
         Ok(inner.rows.chunks.get(&id).cloned().unwrap_or_default())
     }
 
+    fn rest(&self) {}
+
     fn finish(self: Box<Self>) -> Result<(), StateError> {
         if let Some(mut inner) = self.living() {
             inner.flush();
