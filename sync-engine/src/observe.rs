@@ -151,6 +151,7 @@ pub fn observe(tree: &Tree, identities: &impl Identities, looks: &Looks, moment:
     let is_settled = moment == Moment::Settled || planted(Bug::GoneAtFirstGlance);
     let is_explored = is_settled && strangers.values().all(Option::is_some);
     let mut undecided: BTreeSet<&Place> = unlooked.iter().map(|(at, _)| *at).collect();
+    undecided.extend(scene.circular(&moves, &strangers));
     if !is_explored || !replaced.is_empty() {
         undecided.extend(losses.iter().chain(&replaced));
     }
@@ -205,6 +206,14 @@ type Unlooked<'a> = Vec<(&'a Place, Place)>;
 /// Places where a directory is that is not the one of the tree, with the parent of the places in it if it was looked
 /// into.
 type Strangers<'a> = BTreeMap<&'a Place, Option<NodeId>>;
+
+/// Returns the directories that were looked into, by the parents of the places in them.
+fn insides<'a>(strangers: &Strangers<'a>) -> BTreeMap<NodeId, &'a Place> {
+    let insides = strangers.iter();
+    insides
+        .filter_map(|(place, inside)| Some(((*inside)?, *place)))
+        .collect()
+}
 
 impl<'a, I: Identities> Scene<'a, I> {
     fn occupant(&self, place: &Place) -> Option<NodeId> {
@@ -302,6 +311,29 @@ impl<'a, I: Identities> Scene<'a, I> {
         !same_type || self.tree.is_dir(to) || moves.contains_key(&occupant)
     }
 
+    /// Finds the places of directories that would come to be inside themselves: what they moved into has moved out of them
+    /// first, to somewhere that was not looked at yet.
+    fn circular(&self, moves: &Claims<'a>, strangers: &Strangers<'a>) -> Vec<&'a Place> {
+        let insides = insides(strangers);
+        let parent_of = |id: NodeId| {
+            let moved = moves.get(&id).map(|place| place.parent);
+            moved
+                .or_else(|| self.tree.node(id).map(|node| node.parent))
+                .or_else(|| insides.get(&id).map(|place| place.parent))
+        };
+        let is_circular = |id: NodeId| {
+            let (mut at, mut above) = (Some(id), BTreeSet::new());
+            while let Some(dir) = at.filter(|dir| above.insert(*dir)) {
+                at = parent_of(dir);
+            }
+            at.is_some()
+        };
+        let dirs = moves.iter().filter(|(id, _)| self.tree.is_dir(**id));
+        dirs.filter(|(id, _)| is_circular(**id))
+            .map(|(_, to)| *to)
+            .collect()
+    }
+
     /// Tells whether another directory stands in a directory's place.
     fn is_other(&self, id: NodeId, seen: &Seen) -> bool {
         let has_identity = matches!(
@@ -337,10 +369,7 @@ impl<'a, I: Identities> Scene<'a, I> {
         }
         let own = |id: &NodeId| self.own_place(*id).and_then(|own| self.looks.get_key_value(&own));
         let by_claim = claims.iter().filter_map(|(id, to)| Some((own(id)?.0, *to)));
-        let insides: BTreeMap<NodeId, &Place> = strangers
-            .iter()
-            .filter_map(|(place, inside)| Some(((*inside)?, *place)))
-            .collect();
+        let insides = insides(strangers);
         let by_parent = self
             .looks
             .keys()

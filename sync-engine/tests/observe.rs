@@ -280,16 +280,20 @@ impl Client {
         NodeId(u128::from(self.n_made).to_be_bytes())
     }
 
-    /// Goes the way to a directory; nothing if it does not lead there.
+    /// Goes the way to a directory, by whatever stands at the names; nothing if it does not lead there.
     fn reach(&self, disk: &Disk, id: NodeId) -> Option<u64> {
+        let inode = self.at_path(disk, id)?;
+        (id == NodeId::ROOT || self.inodes.get(&id) == Some(&inode)).then_some(inode)
+    }
+
+    fn at_path(&self, disk: &Disk, id: NodeId) -> Option<u64> {
         if id == NodeId::ROOT {
             return Some(ROOT);
         }
         let node = self.tree.node(id)?;
-        let above = self.reach(disk, node.parent)?;
+        let above = self.at_path(disk, node.parent)?;
         let byte = node.name.as_bytes()[0] - b'a';
-        let inode = *disk.dirs.get(&above)?.get(&byte)?;
-        (self.inodes.get(&id) == Some(&inode)).then_some(inode)
+        disk.dirs.get(&above)?.get(&byte).copied()
     }
 
     fn enter(&mut self, looks: &Looks, observation: Observation) {
@@ -394,6 +398,24 @@ fn deeds(count_max: usize) -> impl Strategy<Value = Vec<Deed>> {
 fn cases() -> u32 {
     let cases = std::env::var("HOLDFAST_CASES").ok();
     cases.and_then(|cases| cases.parse().ok()).unwrap_or(1500)
+}
+
+#[test]
+fn a_directory_moves_into_one_that_was_in_it_and_is_in_what_took_its_place() {
+    let (mut disk, mut client) = (Disk::new(), Client::default());
+    disk.make(ROOT, 0, NodeType::Dir);
+    let outer = disk.dirs[&ROOT][&0];
+    disk.make(outer, 1, NodeType::Dir);
+    let inner = disk.dirs[&outer][&1];
+    client.look(&disk);
+    let ids = [outer, inner].map(|inode| client.owner_of(inode).unwrap());
+    assert!(disk.rename((ROOT, 0), (ROOT, 2)));
+    disk.make(ROOT, 0, NodeType::Dir);
+    let other = disk.dirs[&ROOT][&0];
+    assert!(disk.rename((outer, 1), (other, 1)) && disk.rename((ROOT, 2), (inner, 3)));
+    client.look(&disk);
+    client.assert_equals(&disk);
+    assert_eq!([outer, inner].map(|inode| client.owner_of(inode).unwrap()), ids);
 }
 
 proptest! {

@@ -218,6 +218,9 @@ impl Driver {
             let version = synced.version;
             self.tell(Notice::Synced { version });
             self.clear_stash(false);
+        }
+        // What is blocked may be gone on with later. Without that, a download that was still ending the last time is over.
+        if synced.is_new || self.session.blocked().is_empty() {
             self.drop_begun();
         }
         for waiter in synced.waiters {

@@ -90,6 +90,27 @@ async fn a_file_moves_out_of_a_directory_that_is_replaced_with_what_was_in_it() 
 }
 
 #[tokio::test]
+async fn a_directory_moves_into_one_that_was_in_it_and_is_in_what_took_its_place() {
+    for is_away in [false, true] {
+        let (mut eyes, ids) = eyes().await;
+        std::fs::create_dir(eyes.path("a/inner")).unwrap();
+        eyes.write("a/inner/deep", "deep");
+        eyes.settle().await;
+        let inner = ["a/inner", "a/inner/deep"].map(|path| eyes.id(path));
+        let deeds = ["a > t", "a", "t/inner > a/inner", "t > a/inner/t"];
+        if is_away {
+            eyes.while_away(|folder| script(folder, &deeds)).await;
+        } else {
+            script(eyes.folder.path(), &deeds);
+            eyes.settle().await;
+        }
+        let now = ["a/inner/t", "a/inner/t/in_a"].map(|path| eyes.id(path));
+        assert_eq!(now, ids[..2], "away: {is_away}");
+        assert_eq!(["a/inner", "a/inner/deep"].map(|path| eyes.id(path)), inner);
+    }
+}
+
+#[tokio::test]
 async fn a_directory_that_is_made_anew_with_the_same_names_is_the_same() {
     let (mut eyes, ids) = eyes().await;
     script(eyes.folder.path(), &["-a", "a"]);
