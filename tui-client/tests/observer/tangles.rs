@@ -93,7 +93,7 @@ async fn a_file_moves_out_of_a_directory_that_is_replaced_with_what_was_in_it() 
 async fn a_directory_moves_into_one_that_was_in_it_and_is_in_what_took_its_place() {
     for is_away in [false, true] {
         let (mut eyes, ids) = eyes().await;
-        std::fs::create_dir(eyes.path("a/inner")).unwrap();
+        fs::create_dir(eyes.path("a/inner")).unwrap();
         eyes.write("a/inner/deep", "deep");
         eyes.settle().await;
         let inner = ["a/inner", "a/inner/deep"].map(|path| eyes.id(path));
