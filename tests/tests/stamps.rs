@@ -285,6 +285,23 @@ async fn a_file_that_takes_anothers_place_and_number_in_the_tick_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_file_whose_stamps_are_young_is_doubted_under_another_id_as_well() {
+    let mut eyes = Eyes::on_coarse_disk().await;
+    eyes.tick().await;
+    eyes.disk.write(FILE, "mine").unwrap();
+    while eyes.trees.local().node(ID).is_none() {
+        eyes.step().await;
+    }
+    assert!(eyes.observer.doubts());
+    let (other, node) = (NodeId([0xee; 16]), eyes.trees.local().node(ID).cloned());
+    eyes.trees.edit_local(vec![(ID, None), (other, node)]).unwrap();
+    assert_eq!(eyes.observer.follow(ID, other), eyes.prints.get(&ID).copied());
+    assert!(eyes.observer.doubts());
+    eyes.settle().await;
+    assert!(!eyes.observer.doubts());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_name_whose_case_alone_was_changed_is_a_move_on_a_disk_that_folds() {
     let mut eyes = Eyes::on_disk(Options {
         folds_case: true,

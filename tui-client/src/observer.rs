@@ -160,6 +160,15 @@ impl Observer {
         }
     }
 
+    /// Lets what is known of a node, and what is doubted of it, follow it to another id. Returns its print.
+    pub fn follow(&mut self, from: NodeId, to: NodeId) -> Option<Print> {
+        let print = self.print(from).copied();
+        self.doubted.follow(from, to);
+        self.note(from, None);
+        self.note(to, print);
+        print
+    }
+
     /// Says that a step of the driver's own has taken away what was at a place.
     pub fn note_left(&mut self, place: Place) {
         self.changes.note(Spot::Place(place));

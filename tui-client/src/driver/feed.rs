@@ -250,9 +250,7 @@ impl Driver {
 
     /// Lets what is kept about a local node follow it to its new id.
     pub(super) fn follow(&mut self, from: NodeId, to: NodeId) {
-        let print = self.observer.print(from).copied();
-        self.observer.note(from, None);
-        self.observer.note(to, print);
+        let print = self.observer.follow(from, to);
         self.touched.print(from, None);
         self.touched.print(to, print);
         if let Some(chunked) = self.chunked.remove(&from) {

@@ -102,6 +102,15 @@ impl Doubted {
         self.unread.remove(&id);
     }
 
+    /// Lets what is doubted of a node follow it to another id.
+    pub(super) fn follow(&mut self, from: NodeId, to: NodeId) {
+        for doubted in [&mut self.unread, &mut self.suspects] {
+            if doubted.remove(&from) {
+                doubted.insert(to);
+            }
+        }
+    }
+
     /// Says that a node was seen, and read if it is a file, or is no more.
     pub(super) fn settle(&mut self, id: NodeId) {
         self.unread.remove(&id);
