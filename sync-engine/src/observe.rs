@@ -329,7 +329,7 @@ impl<'a, I: Identities> Scene<'a, I> {
             at.is_some()
         };
         let dirs = moves.iter().filter(|(id, _)| self.tree.is_dir(**id));
-        dirs.filter(|(id, _)| is_circular(**id))
+        dirs.filter(|(id, _)| is_circular(**id) && !planted(Bug::CircleBelieved))
             .map(|(_, to)| *to)
             .collect()
     }

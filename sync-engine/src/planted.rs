@@ -108,6 +108,16 @@ bugs! {
     TornRead,
     /// A print that is younger than the disk's time stamps are fine is believed.
     YoungStampTrusted,
+    /// A print from before the clock was set is judged by the clock as it is now.
+    SetClockBelieved,
+    /// A walk believes the prints of files that were written while it passes.
+    WalkBelievesYoung,
+    /// A file that was written just before the hand moved it is not read.
+    MovedUnread,
+    /// What was doubted of a node is forgotten when the node gets another id.
+    DoubtLeftBehind,
+    /// A directory is found inside itself.
+    CircleBelieved,
     /// What the server sends is not held against its name.
     DownloadUnverified,
     /// Packs are not flushed.

@@ -33,8 +33,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use sync_engine::Place;
-use sync_engine::{Block, NodeId, RelPath};
+use sync_engine::{Block, Bug, NodeId, Place, RelPath, planted};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -155,7 +154,7 @@ impl Observer {
             wall.times(Instant::now())
                 .any(|time| print.is_written_about(time))
         };
-        if is_written_now {
+        if is_written_now && !planted(Bug::MovedUnread) {
             self.reread(id, path);
         }
     }

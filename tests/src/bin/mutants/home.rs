@@ -17,6 +17,7 @@ pub(super) fn home(bug: Bug) -> &'static str {
         | Bug::BaseNotTaken
         | Bug::RewindDeletes
         | Bug::GoneAtFirstGlance
+        | Bug::CircleBelieved
         | Bug::EpochIgnored
         | Bug::NumberIgnored
         | Bug::ChainIgnored
@@ -37,7 +38,11 @@ pub(super) fn home(bug: Bug) -> &'static str {
         | Bug::RemovedForGood
         | Bug::PurgeUnasked
         | Bug::MoveHidesEdit
-        | Bug::YoungStampTrusted => DISK,
+        | Bug::YoungStampTrusted
+        | Bug::SetClockBelieved
+        | Bug::WalkBelievesYoung
+        | Bug::MovedUnread
+        | Bug::DoubtLeftBehind => DISK,
         Bug::WayIgnored | Bug::DownloadUnverified => CLIENT,
         Bug::SurpriseIgnored => WORLDS,
         Bug::UnreadableTakenForGone
