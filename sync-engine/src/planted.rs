@@ -110,8 +110,6 @@ bugs! {
     YoungStampTrusted,
     /// A print from before the clock was set is judged by the clock as it is now.
     SetClockBelieved,
-    /// A walk believes the prints of files that were written while it passes.
-    WalkBelievesYoung,
     /// A file that was written just before the hand moved it is not read.
     MovedUnread,
     /// What was doubted of a node is forgotten when the node gets another id.

@@ -40,7 +40,6 @@ pub(super) fn home(bug: Bug) -> &'static str {
         | Bug::MoveHidesEdit
         | Bug::YoungStampTrusted
         | Bug::SetClockBelieved
-        | Bug::WalkBelievesYoung
         | Bug::MovedUnread
         | Bug::DoubtLeftBehind => DISK,
         Bug::WayIgnored | Bug::DownloadUnverified => CLIENT,
