@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use sync_engine::observe::Identities;
-use sync_engine::{NodeId, Place, RelPath, Tree};
+use sync_engine::{NodeId, Place, RelPath};
 
 use super::Observer;
 use super::known::identity;
@@ -58,8 +58,9 @@ impl Observer {
         else {
             return;
         };
-        let mut parents = BTreeMap::from([(top.clone(), self.parent_of(local, &detail.sight))]);
-        let mut entries = vec![(top_place.clone(), Detail::of(top.clone(), detail.sight.clone()))];
+        let sight = detail.sight.clone();
+        let mut parents = BTreeMap::from([(top.clone(), self.parent_of(scene, top, &sight))]);
+        let mut entries = vec![(top_place.clone(), Detail::of(top.clone(), sight))];
         for (path, sight) in inside {
             let place = path.split_last().and_then(|(dir, name)| {
                 let parent = *parents.get(&dir)?;
@@ -68,7 +69,7 @@ impl Observer {
             });
             let Some(place) = place else { continue };
             if matches!(sight, Sight::Dir(_)) {
-                parents.insert(path.clone(), self.parent_of(local, &sight));
+                parents.insert(path.clone(), self.parent_of(scene, &path, &sight));
             }
             let detail = Detail::of(path, sight);
             if self.put_off(scene, &place, &detail).is_some() {
@@ -83,13 +84,16 @@ impl Observer {
         }
     }
 
-    /// Returns the node that a directory is, or that it becomes if it is new. A file that is known by its number may have
-    /// been removed, and the number given to the directory within one tick of the stamps.
-    fn parent_of(&mut self, local: &Tree, sight: &Sight) -> NodeId {
+    /// Returns the node that a directory is, or that it becomes if it is new: the same one however often it was looked into.
+    /// A file that is known by its number may have been removed, and the number given to the directory within one tick of
+    /// the stamps.
+    fn parent_of(&mut self, scene: &mut Scene<'_>, path: &RelPath, sight: &Sight) -> NodeId {
+        let local = scene.trees.local();
         let owner = sight.print().and_then(|print| self.known.owner(identity(print)));
-        owner
-            .filter(|id| local.is_dir(*id))
-            .unwrap_or_else(|| (self.new_id)())
+        owner.filter(|id| local.is_dir(*id)).unwrap_or_else(|| {
+            let made = scene.made.entry(path.clone());
+            *made.or_insert_with(|| (self.new_id)())
+        })
     }
 
     /// Something inside a directory cannot be judged now, so the directory cannot be either.

@@ -43,6 +43,7 @@ impl Observer {
             looks: BTreeMap::new(),
             details: BTreeMap::new(),
             put_off: BTreeSet::new(),
+            made: BTreeMap::new(),
         };
         let mut draft = Draft::default();
         for finding in findings {

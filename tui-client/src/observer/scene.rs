@@ -60,6 +60,8 @@ pub(super) struct Scene<'a> {
     pub(super) details: BTreeMap<Place, Detail>,
     /// Places that are looked at again later by themselves.
     pub(super) put_off: BTreeSet<Place>,
+    /// What directories that are no nodes yet become, by their paths: one may be inside another that was looked into too.
+    pub(super) made: BTreeMap<RelPath, NodeId>,
 }
 
 /// Whether a path led through the directory that it should.
