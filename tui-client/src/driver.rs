@@ -315,6 +315,7 @@ impl Driver {
     /// Takes in what else has happened already, so that one plan serves it all.
     async fn take_in(&mut self) {
         for _ in 0..EVENTS_A_TURN_MAX {
+            // What the eyes have read by now is sent first; unlike in `eyes_wait`, nothing may be on its way yet.
             if !(self.going.is_full() && self.connection.is_some())
                 && let Ok(event) = self.seen.try_recv()
             {
