@@ -161,6 +161,61 @@ fn a_download_that_is_not_wanted_any_more_leaves_nothing_behind() {
     check(33, &acts);
 }
 
+/// Once a download that ended only after all was synced stayed in staging, since something else was blocked by then.
+#[test]
+fn a_download_that_ends_late_leaves_nothing_behind() {
+    let acts = [
+        Act::Overflow { device: 2 },
+        Act::Pass(14981),
+        edit(1, 61, 23469, 10527),
+        Act::Pass(594),
+        edit(1, 76, 17889, 16367),
+        Act::Settle,
+        line(2, LineWeather::Silent),
+        edit(0, 54, 23307, 33180),
+        line(1, LineWeather::Fair(138)),
+        Act::Pass(1454),
+        Act::Pass(212),
+        Act::Pass(11003),
+        Act::Pass(1275),
+        Act::Pass(15),
+        Act::Backup,
+        Act::Pass(281),
+        line(1, LineWeather::BreaksAfter(162)),
+        edit(0, 54, 26182, 5781),
+        Act::Pass(2),
+        edit(2, 210, 32685, 46117),
+        edit(0, 155, 26358, 48875),
+        edit(1, 160, 28232, 50423),
+        edit(1, 238, 12662, 4183),
+        Act::Pass(2),
+        edit(2, 58, 21457, 31609),
+        line(1, LineWeather::Down),
+        edit(2, 85, 61734, 52003),
+        edit(1, 156, 22757, 34417),
+        line(1, LineWeather::Silent),
+        edit(0, 91, 45267, 45478),
+        Act::Clock {
+            device: 0,
+            hours: -60047,
+        },
+        edit(1, 54, 1003, 28181),
+        Act::CrashServer {
+            is_power_cut: false,
+            after: 15,
+        },
+        edit(0, 57, 15103, 43533),
+        Act::Pass(2),
+        Act::Pass(2),
+        Act::Pass(1901),
+        edit(0, 2, 36542, 19443),
+        edit(0, 190, 50459, 61191),
+        edit(0, 179, 44883, 62997),
+        Act::Settle,
+    ];
+    check(3_109_395, &acts);
+}
+
 /// The line breaks and the computer with it, again and again, while a large file is replaced.
 #[test]
 fn a_large_file_arrives_through_crashes_and_broken_lines() {

@@ -26,6 +26,10 @@ const AGE_MIN_FULL: Duration = Duration::from_secs(60);
 const INTERVAL: Duration = Duration::from_secs(3600);
 /// How often it is looked through when the disk is full.
 const INTERVAL_FULL: Duration = Duration::from_secs(60);
+/// How often it is tried to remove downloads that were begun and are still open.
+const DROPS_MAX: u32 = 10;
+/// The time between two of these tries.
+const DROP_DELAY: Duration = Duration::from_millis(200);
 /// How many names are tried for what is brought back.
 const NAMES_MAX: u32 = 1000;
 
@@ -67,14 +71,30 @@ impl Driver {
         });
     }
 
-    /// Removes downloads that were begun and are not needed any more, when all is synced.
+    /// Removes downloads that were begun and are not needed any more, when all is synced. What is blocked may be gone on
+    /// with later.
     pub(super) fn drop_begun(&self) {
+        let trees = self.trees();
+        let blocked = self.session.blocked();
+        let nodes = blocked.keys().filter_map(|id| trees.remote().node(*id));
+        let wanted: BTreeSet<Hash> = nodes
+            .filter_map(|node| Some(node.kind.file()?.content.hash))
+            .collect();
         let root = self.root.clone();
-        tokio::spawn(offload::run(move || {
-            if let Err(error) = root.drop_begun() {
-                tracing::warn!(%error, "what was begun to be downloaded could not be removed");
+        tokio::spawn(async move {
+            for _ in 0..DROPS_MAX {
+                let (root, wanted) = (root.clone(), wanted.clone());
+                match offload::run(move || root.drop_begun(&|key| wanted.contains(key))).await {
+                    Ok(true) => return,
+                    // A write that was under way when its download was broken off holds the file for a moment.
+                    Ok(false) => tokio::time::sleep(DROP_DELAY).await,
+                    Err(error) => {
+                        tracing::warn!(%error, "what was begun to be downloaded could not be removed");
+                        return;
+                    }
+                }
             }
-        }));
+        });
     }
 
     /// Brings back what was changed after it was taken away.

@@ -111,6 +111,8 @@ pub(super) struct Transfers {
     n_groups: usize,
     n_downloads: usize,
     n_uploads: usize,
+    /// Whether something may be in staging that nobody goes on with.
+    has_begun: bool,
 }
 
 impl Transfers {
@@ -130,6 +132,8 @@ impl Transfers {
             n_groups: 0,
             n_downloads: 0,
             n_uploads: 0,
+            // An earlier run may have left something.
+            has_begun: true,
         };
         (transfers, results)
     }
@@ -232,6 +236,11 @@ impl Transfers {
         }
     }
 
+    /// Tells, once, whether downloads that are over may have left something in staging.
+    pub(super) fn take_begun(&mut self) -> bool {
+        self.n_downloads == 0 && std::mem::take(&mut self.has_begun)
+    }
+
     /// Begins as many transfers as may be under way; small contents only if there is room for what they bring.
     pub(super) fn begin(&mut self, may_fetch_small: bool) {
         let Some((bulk, token, _)) = &self.session else {
@@ -252,6 +261,7 @@ impl Transfers {
             && let Some((step, content)) = self.large.pop_front()
         {
             self.n_downloads += 1;
+            self.has_begun = true;
             let fetching = self.fetch_large(step.clone(), content, bulk.clone());
             spawn(&token, &self.done, vec![(step, content)], fetching);
         }

@@ -219,8 +219,7 @@ impl Driver {
             self.tell(Notice::Synced { version });
             self.clear_stash(false);
         }
-        // What is blocked may be gone on with later. Without that, a download that was still ending the last time is over.
-        if synced.is_new || self.session.blocked().is_empty() {
+        if self.transfers.take_begun() {
             self.drop_begun();
         }
         for waiter in synced.waiters {
