@@ -284,6 +284,37 @@ async fn a_file_that_takes_anothers_place_and_number_in_the_tick_is_read() {
     assert!(0 < n_same, "no file got the number of the one before");
 }
 
+/// Directories that were made anew within one tick, and got each other's numbers, look as if they had changed places.
+#[tokio::test(start_paused = true)]
+async fn directories_that_take_each_others_numbers_in_the_tick_are_looked_at_with_pauses() {
+    for seed in 0..40 {
+        let mut eyes = Eyes::on_disk(Options {
+            granularity_ns: TICK_NS,
+            ..Options::new(seed)
+        })
+        .await;
+        eyes.tick().await;
+        for bytes in ["ours", "mine"] {
+            for dir in ["folder/dir", "folder/dir/b", "folder/dir/b/c"] {
+                eyes.disk.mkdir(dir).unwrap();
+            }
+            eyes.disk.write("folder/dir/b/c/file", bytes).unwrap();
+            let path = RelPath::parse(b"dir/b/c/file").unwrap();
+            if bytes == "ours" {
+                while eyes.trees.local().lookup(&path).is_none() {
+                    eyes.step().await;
+                }
+                eyes.disk.remove_all("folder/dir").unwrap();
+                continue;
+            }
+            eyes.settle().await;
+            let id = eyes.trees.local().lookup(&path).unwrap();
+            let file = eyes.trees.local().node(id).unwrap().kind.file().unwrap();
+            assert_eq!(file.content, content("mine"), "{seed}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_file_whose_stamps_are_young_is_doubted_under_another_id_as_well() {
     let mut eyes = Eyes::on_coarse_disk().await;

@@ -24,6 +24,9 @@ const BUSY_DELAY: Duration = Duration::from_millis(30);
 /// A place that changed while it was looked at is looked at again after this time.
 const RESTLESS_DELAY: Duration = Duration::from_millis(60);
 
+/// A directory that a path did not lead through is looked at after this time, before what was looked for in it.
+const ASTRAY_DELAY: Duration = Duration::from_millis(10);
+
 /// What is known of a place besides what the heart judges by.
 #[derive(Debug)]
 pub(super) struct Detail {
@@ -158,7 +161,8 @@ impl Observer {
                 Some(scene.epoch),
             );
         } else {
-            self.queue.hint(dir, Urgency::Now, Some(scene.epoch));
+            // Not at once: directories that have changed places would be looked at, each for another's sake, without a pause.
+            self.queue.hint(dir, Urgency::After(ASTRAY_DELAY), Some(scene.epoch));
             if let Some(path) = again {
                 self.queue.hint(path, put_off(), Some(scene.epoch));
             }
