@@ -100,6 +100,12 @@ impl Session {
         seen.chain(planned).chain(failing).collect()
     }
 
+    /// Tells whether something failed that is to be tried again.
+    #[must_use]
+    pub fn has_failing(&self) -> bool {
+        self.holds.has_failing()
+    }
+
     /// How many nodes are not settled and not among the blocked ones.
     #[must_use]
     pub fn n_pending(&self, blocked: &BTreeMap<NodeId, Block>) -> u64 {

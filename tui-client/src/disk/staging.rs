@@ -84,16 +84,16 @@ impl Root {
         }
     }
 
-    /// Removes the files in staging that were begun under a key that is not wanted. One that is open stays, since somebody
-    /// may be going on with it; returns whether there was none.
+    /// Removes the files in staging that were begun under a key. One that is open stays, since somebody may be going on with
+    /// it; returns whether there was none.
     ///
     /// # Errors
     /// When staging cannot be listed.
-    pub fn drop_begun(&self, is_wanted: &dyn Fn(&Hash) -> bool) -> Result<bool, DiskError> {
+    pub fn drop_begun(&self) -> Result<bool, DiskError> {
         let names = self.private()?.staging.names().map_err(failed("list"))?;
         let key = |name: Vec<u8>| std::str::from_utf8(&name).ok()?.strip_prefix(NAMED)?.parse().ok();
         let mut all = true;
-        for key in names.into_iter().filter_map(key).filter(|key| !is_wanted(key)) {
+        for key in names.into_iter().filter_map(key) {
             match self.stage_named(&key) {
                 Ok(begun) => begun.discard(),
                 Err(_) => all = false,

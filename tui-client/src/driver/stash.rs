@@ -71,20 +71,13 @@ impl Driver {
         });
     }
 
-    /// Removes downloads that were begun and are not needed any more, when all is synced. What is blocked may be gone on
-    /// with later.
+    /// Removes downloads that were begun and are not needed any more, when all is synced and nothing is to be tried again.
     pub(super) fn drop_begun(&self) {
-        let trees = self.trees();
-        let blocked = self.session.blocked();
-        let nodes = blocked.keys().filter_map(|id| trees.remote().node(*id));
-        let wanted: BTreeSet<Hash> = nodes
-            .filter_map(|node| Some(node.kind.file()?.content.hash))
-            .collect();
         let root = self.root.clone();
         tokio::spawn(async move {
             for _ in 0..DROPS_MAX {
-                let (root, wanted) = (root.clone(), wanted.clone());
-                match offload::run(move || root.drop_begun(&|key| wanted.contains(key))).await {
+                let root = root.clone();
+                match offload::run(move || root.drop_begun()).await {
                     Ok(true) => return,
                     // A write that was under way when its download was broken off holds the file for a moment.
                     Ok(false) => tokio::time::sleep(DROP_DELAY).await,

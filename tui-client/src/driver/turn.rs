@@ -219,7 +219,8 @@ impl Driver {
             self.tell(Notice::Synced { version });
             self.clear_stash(false);
         }
-        if self.transfers.take_begun() {
+        // What failed is gone on with when it is tried again.
+        if !self.session.has_failing() && self.transfers.take_begun() {
             self.drop_begun();
         }
         for waiter in synced.waiters {
