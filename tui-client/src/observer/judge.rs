@@ -118,11 +118,10 @@ impl Observer {
             self.oddities.insert(dir.clone(), Block::Unreadable(reason));
         }
         let names: BTreeSet<Name> = listing.entries.iter().map(|(name, _)| name.clone()).collect();
-        let missing = unlisted(local, id, &names)
-            .into_iter()
-            .map(|place| dir.join(&place.name));
-        self.queue
-            .look_late(missing.collect::<Vec<_>>(), Some(scene.epoch));
+        let unlisted = unlisted(local, id, &names).into_iter().map(|place| place.name);
+        let missing: BTreeSet<Name> = unlisted.chain(self.odd_names(dir, &names)).collect();
+        let missing = missing.iter().map(|name| dir.join(name));
+        self.queue.look_late(missing, Some(scene.epoch));
         for (name, sight) in listing.entries {
             let detail = Detail {
                 doubt: if doubted.contains(&name) {
@@ -135,6 +134,14 @@ impl Observer {
             };
             self.enter(scene, detail, Through::Checked);
         }
+    }
+
+    /// Returns the names in a directory under which there was something odd, and that are not listed.
+    fn odd_names(&self, dir: &RelPath, listed: &BTreeSet<Name>) -> BTreeSet<Name> {
+        let odd = self.oddities.range(dir..).map(|(path, _)| path);
+        let inside = odd.take_while(|path| path.starts_with(dir));
+        let names = inside.filter_map(|path| path.0.get(dir.0.len()));
+        names.filter(|name| !listed.contains(*name)).cloned().collect()
     }
 
     /// A file could not be read.

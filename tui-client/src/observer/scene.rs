@@ -137,9 +137,9 @@ impl Observer {
             self.seen(&detail.sight, None)
         };
         if !self.oddities.is_empty() && !matches!(seen, Seen::Unknown(_)) {
-            let is_absent = seen == Seen::Absent;
+            let is_dir = matches!(detail.sight, Sight::Dir(_));
             self.oddities
-                .retain(|path, _| !(*path == detail.path || is_absent && path.starts_with(&detail.path)));
+                .retain(|path, _| !(*path == detail.path || !is_dir && path.starts_with(&detail.path)));
         }
         scene.looks.insert(place.clone(), seen);
         scene.details.insert(place, detail);
@@ -162,7 +162,8 @@ impl Observer {
             );
         } else {
             // Not at once: directories that have changed places would be looked at, each for another's sake, without a pause.
-            self.queue.hint(dir, Urgency::After(ASTRAY_DELAY), Some(scene.epoch));
+            self.queue
+                .hint(dir, Urgency::After(ASTRAY_DELAY), Some(scene.epoch));
             if let Some(path) = again {
                 self.queue.hint(path, put_off(), Some(scene.epoch));
             }

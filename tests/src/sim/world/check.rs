@@ -8,9 +8,10 @@ use crate::sim::person;
 use anyhow::{Result, bail, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use sync_engine::Hash;
+use sync_engine::{Block, Hash, RelPath};
 use tokio::time::sleep;
 use tui_client::control::{Ask, Status};
+use tui_client::words::block_in_words;
 
 /// So many rounds of waiting are enough for all to have seen what the others sent.
 const ROUNDS_MAX: usize = 8;
@@ -65,7 +66,15 @@ impl World {
             self.clients[n].ask(Ask::Rescan).await;
             let before = person::tree(&self.clients[n].disk);
             match self.clients[n].wait_synced(REST_MAX).await {
-                Ok(status) => self.acknowledge(n, before, &status),
+                Ok(status) => {
+                    if let Some(path) = unreadable(&status) {
+                        // The disk is mended, and it is tried again after a while.
+                        let name = self.clients[n].name();
+                        self.restless = Some(format!("{name}: {path} still cannot be read or written"));
+                        sleep(PATIENCE).await;
+                    }
+                    self.acknowledge(n, before, &status);
+                }
                 // A crash that was to come has come.
                 Err(_) if !self.server.is_running() => self.server.start()?,
                 Err(_) if !self.clients[n].is_running() => self.start(u8::try_from(n)?)?,
@@ -192,6 +201,14 @@ impl World {
         }
         Ok(everything)
     }
+}
+
+/// Returns a path that could not be read or written when it was last tried.
+fn unreadable(status: &Status) -> Option<&RelPath> {
+    let words = block_in_words(&Block::Unreadable(String::new()));
+    let mut blocked = status.blocked.iter();
+    let found = blocked.find(|(_, reason)| reason.starts_with(&words));
+    found.map(|(path, _)| path)
 }
 
 /// The paths at which all trees show the same.

@@ -122,6 +122,24 @@ async fn what_cannot_be_looked_into_is_blocked_and_nothing_in_it_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_could_not_be_looked_at_and_is_not_there_is_not_listed_for_ever() {
+    let mut observed = Observed::new(Options::new(3), WatchOptions::default());
+    let disk = observed.disk.clone();
+    disk.mkdir("folder/dir").unwrap();
+    observed.settle().await;
+    disk.write("folder/dir/file", "x").unwrap();
+    disk.remove_all("folder/dir/file").unwrap();
+    disk.deny("folder/dir", true).unwrap();
+    observed.settle().await;
+    let file = RelPath::parse(b"dir/file").unwrap();
+    assert!(observed.observer.oddities().contains_key(&file));
+    disk.deny("folder/dir", false).unwrap();
+    observed.observer.rescan();
+    observed.settle().await;
+    assert!(observed.observer.oddities().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_file_that_is_written_while_it_is_read_is_never_seen_as_a_mix() {
     let options = Options {
         is_choppy: true,
