@@ -321,12 +321,18 @@ impl<'a, I: Identities> Scene<'a, I> {
                 .or_else(|| self.tree.node(id).map(|node| node.parent))
                 .or_else(|| insides.get(&id).map(|place| place.parent))
         };
-        let is_circular = |id: NodeId| {
+        // The directories that are known to lead to the top, so that each is gone through once.
+        let mut sound = BTreeSet::new();
+        let mut is_circular = |id: NodeId| {
             let (mut at, mut above) = (Some(id), BTreeSet::new());
-            while let Some(dir) = at.filter(|dir| above.insert(*dir)) {
+            while let Some(dir) = at.filter(|dir| !sound.contains(dir)) {
+                if !above.insert(dir) {
+                    return true;
+                }
                 at = parent_of(dir);
             }
-            at.is_some()
+            sound.append(&mut above);
+            false
         };
         let dirs = moves.iter().filter(|(id, _)| self.tree.is_dir(**id));
         dirs.filter(|(id, _)| is_circular(**id) && !planted(Bug::CircleBelieved))
