@@ -110,6 +110,12 @@ bugs! {
     YoungStampTrusted,
     /// A print from before the clock was set is judged by the clock as it is now.
     SetClockBelieved,
+    /// A print is proven while its stamps are young.
+    ProvenYoung,
+    /// What a disk finds by a name that is not its own counts as there.
+    OtherNameTaken,
+    /// A new directory gets an id each time it is looked into.
+    MadeTwice,
     /// A file that was written just before the hand moved it is not read.
     MovedUnread,
     /// What was doubted of a node is forgotten when the node gets another id.

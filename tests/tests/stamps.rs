@@ -284,6 +284,31 @@ async fn a_file_that_takes_anothers_place_and_number_in_the_tick_is_read() {
     assert!(0 < n_same, "no file got the number of the one before");
 }
 
+/// Only the walk through a directory that was just made meets what was written in it before it was watched.
+#[tokio::test(start_paused = true)]
+async fn a_file_in_a_new_directory_that_gets_the_number_of_what_the_hand_put_there_is_read() {
+    let mut n_same = 0;
+    for seed in 0..40 {
+        let mut eyes = Eyes::on_disk(Options {
+            granularity_ns: TICK_NS,
+            ..Options::new(seed)
+        })
+        .await;
+        eyes.tick().await;
+        eyes.install("ours");
+        eyes.settle().await;
+        eyes.disk.mkdir("folder/dir").unwrap();
+        eyes.disk.remove_all(FILE).unwrap();
+        eyes.disk.write("folder/dir/file", "mine").unwrap();
+        n_same += usize::from(eyes.looks_the_same_at("dir/file"));
+        eyes.settle().await;
+        let id = eyes.trees.local().lookup(&RelPath::parse(b"dir/file").unwrap());
+        let file = eyes.trees.local().node(id.unwrap()).unwrap().kind.file().unwrap();
+        assert_eq!(file.content, content("mine"), "{seed}");
+    }
+    assert!(0 < n_same, "no file got the number of the one before");
+}
+
 /// Directories that were made anew within one tick, and got each other's numbers, look as if they had changed places.
 #[tokio::test(start_paused = true)]
 async fn directories_that_take_each_others_numbers_in_the_tick_are_looked_at_with_pauses() {

@@ -7,7 +7,7 @@ use super::sight::{FileType, Listing, Print, Seen, Sight};
 use super::volume::{Dir, File};
 use std::collections::BTreeMap;
 use std::io;
-use sync_engine::{Block, Name, NameError, RelPath, Target};
+use sync_engine::{Block, Bug, Name, NameError, RelPath, Target, planted};
 
 /// How often a directory that changes while it is read is read anew.
 const LIST_TRIES_MAX: usize = 4;
@@ -78,8 +78,8 @@ impl Root {
         match path.0.split_last() {
             Some((name, parents)) if self.folds_names() && sight != Sight::Absent => {
                 match self.has_name(parents, name) {
-                    Ok(true) => sight,
-                    Ok(false) => Sight::Absent,
+                    Ok(is_its) if is_its || planted(Bug::OtherNameTaken) => sight,
+                    Ok(_) => Sight::Absent,
                     Err(error) => self.sight_of(&error),
                 }
             }

@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use common::offload;
-use sync_engine::NodeId;
+use sync_engine::{Bug, NodeId, planted};
 use tokio::time::Instant;
 
 use super::Driver;
@@ -135,7 +135,8 @@ impl Firmness {
     /// Notes that no file is doubted. Returns whether that proves prints that were not proven before.
     pub(super) fn prove(&mut self) -> bool {
         let (now, before) = (Instant::now(), self.proven);
-        while let Some((number, _)) = self.unproven.front().filter(|(_, until)| *until <= now) {
+        let is_old = |until: Instant| until <= now || planted(Bug::ProvenYoung);
+        while let Some((number, _)) = self.unproven.front().filter(|(_, until)| is_old(*until)) {
             self.proven = *number;
             self.unproven.pop_front();
         }
@@ -254,5 +255,18 @@ mod tests {
             let (mut firmness, _) = Firmness::begin(&[], &facts, None, true);
             assert!(9 < firmness.take_number());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_print_is_proven_only_when_its_stamps_have_ceased_to_be_young() {
+        let (mut firmness, _) = Firmness::begin(&[], &Facts::default(), None, true);
+        firmness.prove();
+        let young = Duration::from_secs(2);
+        firmness.noted_young(young);
+        firmness.take_number();
+        assert!(!firmness.prove());
+        assert_eq!(firmness.proof_due(), Some(Instant::now() + young));
+        tokio::time::advance(young).await;
+        assert!(firmness.prove());
     }
 }

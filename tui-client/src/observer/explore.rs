@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use sync_engine::observe::Identities;
-use sync_engine::{NodeId, Place, RelPath};
+use sync_engine::{Bug, NodeId, Place, RelPath, planted};
 
 use super::Observer;
 use super::known::identity;
@@ -92,7 +92,11 @@ impl Observer {
         let owner = sight.print().and_then(|print| self.known.owner(identity(print)));
         owner.filter(|id| local.is_dir(*id)).unwrap_or_else(|| {
             let made = scene.made.entry(path.clone());
-            *made.or_insert_with(|| (self.new_id)())
+            let id = made.or_insert_with(|| (self.new_id)());
+            if planted(Bug::MadeTwice) {
+                *id = (self.new_id)();
+            }
+            *id
         })
     }
 
@@ -103,5 +107,97 @@ impl Observer {
             self.queue.hint(detail.path, put_off(), Some(scene.epoch));
         }
         scene.put_off.insert(top);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::{Event, Finding, Look};
+    use super::super::{HintSink, Start, Watch, WatchTrouble};
+    use super::*;
+    use crate::observer::doubt::Doubt;
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+    use std::time::Duration;
+    use sync_engine::observe::Moment;
+    use sync_engine::{Kind, Node, Trees};
+
+    struct NoWatch;
+
+    impl Watch for NoWatch {
+        fn start(&mut self, _: HintSink) -> Result<(), WatchTrouble> {
+            Ok(())
+        }
+
+        fn include(&mut self, _: &RelPath) {}
+
+        fn barrier(&mut self) {}
+    }
+
+    fn rel(path: &str) -> RelPath {
+        RelPath::parse(path.as_bytes()).unwrap()
+    }
+
+    /// A directory may be looked into by itself, and with one that it is in, which had been in doubt until then.
+    #[test]
+    fn a_new_directory_that_is_looked_into_twice_at_once_is_one_node() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("old/new/inner")).unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        let (old, mut last) = (NodeId([1; 16]), 1);
+        let mut trees = Trees::new();
+        let node = Node {
+            parent: NodeId::ROOT,
+            name: "old".try_into().unwrap(),
+            kind: Kind::Dir,
+            mark: None,
+        };
+        trees.edit_local(vec![(old, Some(Arc::new(node)))]).unwrap();
+        let start = Start {
+            root: root.clone(),
+            rules: Rules::default(),
+            prints: vec![(old, *root.look(&rel("old")).print().unwrap())],
+            unsure: BTreeSet::new(),
+            suspects: BTreeSet::new(),
+            new_id: Box::new(move || {
+                last += 1;
+                NodeId([last; 16])
+            }),
+            rescan_interval: Duration::from_secs(3600),
+        };
+        let (mut observer, _events, _workers) = Observer::with_workers(start, Box::new(NoWatch));
+        let look = |path: &str| {
+            let (path, sight) = (rel(path), root.look(&rel(path)));
+            let inside = explore(&root, &Rules::default(), &path, sight.print().unwrap());
+            let parent = path.split_last().unwrap().0;
+            Finding::Look(Look {
+                parent: root
+                    .look(&parent)
+                    .print()
+                    .copied()
+                    .filter(|_| !parent.0.is_empty()),
+                path,
+                sight,
+                doubt: Doubt::None,
+                is_walked: false,
+                inside,
+            })
+        };
+        let event = Event {
+            findings: vec![look("old"), look("old/new")],
+            glance: observer.changes.clock().begin(),
+            epochs: Vec::new(),
+            from_looker: false,
+            moment: Moment::Settled,
+        };
+        let update = observer.handle(event, &trees, &BTreeSet::new());
+        trees.edit_local(update.edits).unwrap();
+        let ids = trees.local().descendants(NodeId::ROOT);
+        let mut shown: Vec<_> = ids
+            .iter()
+            .map(|id| trees.local().path(*id).unwrap().to_string())
+            .collect();
+        shown.sort();
+        assert_eq!(shown, ["old", "old/new", "old/new/inner"]);
     }
 }

@@ -40,9 +40,10 @@ pub(super) fn home(bug: Bug) -> &'static str {
         | Bug::MoveHidesEdit
         | Bug::YoungStampTrusted
         | Bug::SetClockBelieved
+        | Bug::OtherNameTaken
         | Bug::MovedUnread
         | Bug::DoubtLeftBehind => DISK,
-        Bug::WayIgnored | Bug::DownloadUnverified => CLIENT,
+        Bug::WayIgnored | Bug::MadeTwice | Bug::ProvenYoung | Bug::DownloadUnverified => CLIENT,
         Bug::SurpriseIgnored => WORLDS,
         Bug::UnreadableTakenForGone
         | Bug::TornRead
