@@ -76,8 +76,14 @@ impl World {
                     self.acknowledge(n, before, &status);
                 }
                 // A crash that was to come has come.
-                Err(_) if !self.server.is_running() => self.server.start()?,
-                Err(_) if !self.clients[n].is_running() => self.start(u8::try_from(n)?)?,
+                Err(_) if !self.server.is_running() => {
+                    self.restless = Some("the server has crashed".into());
+                    self.server.start()?;
+                }
+                Err(_) if !self.clients[n].is_running() => {
+                    self.restless = Some(format!("{} has crashed", self.clients[n].name()));
+                    self.start(u8::try_from(n)?)?;
+                }
                 // Whoever emptied a folder means it.
                 Err(Some(status)) if status.brake.is_some() => {
                     self.restless = Some(format!("{} brakes", self.clients[n].name()));
