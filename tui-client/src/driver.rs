@@ -302,7 +302,7 @@ impl Driver {
                 () = tokio::time::sleep_until(wake) => self.on_time(),
                 Some(applied) = self.applied.recv() => self.on_applied(applied),
                 Some(done) = self.transferred.recv() => self.on_transferred(done),
-                Some(event) = self.control.events.recv() => self.on_control(event).await,
+                Some(event) = self.control.events.recv(), if !self.server_waits() => self.on_control(event).await,
                 Some(event) = self.seen.recv(), if !self.eyes_wait() => self.on_seen(event),
             }
             self.take_in().await;
@@ -320,7 +320,9 @@ impl Driver {
                 && let Ok(event) = self.seen.try_recv()
             {
                 self.on_seen(event);
-            } else if let Ok(event) = self.control.events.try_recv() {
+            } else if !self.server_waits()
+                && let Ok(event) = self.control.events.try_recv()
+            {
                 self.on_control(event).await;
             } else if let Ok(applied) = self.applied.try_recv() {
                 self.on_applied(applied);
@@ -336,6 +338,13 @@ impl Driver {
     /// would only take memory.
     fn eyes_wait(&self) -> bool {
         self.going.is_full() && self.session.awaits_answer()
+    }
+
+    /// Tells whether the server waits until more of what it has sent is planned for and written: the rest would only take
+    /// memory meanwhile.
+    fn server_waits(&self) -> bool {
+        let is_needed = self.session.will_plan() || 0 < self.hand_len;
+        self.hand_is_full() || self.come.is_full() && is_needed
     }
 
     /// When something is due although nothing happens.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use common::limits::held_at_most;
 use sync_engine::Hash;
 
 /// How much one cache holds, in bytes.
@@ -28,7 +29,7 @@ impl<T> Default for Contents<T> {
 impl<T: Clone> Contents<T> {
     /// Keeps a content of this length in bytes if there is room for it; the oldest are needed first.
     pub(super) fn put(&mut self, hash: Hash, content: T, len: usize) {
-        if self.len + len <= CACHE_LEN_MAX {
+        if self.len + len <= held_at_most(CACHE_LEN_MAX) {
             self.keep(hash, content, len);
         }
     }
@@ -43,7 +44,7 @@ impl<T: Clone> Contents<T> {
     /// Tells whether it is better to wait than to put more into it.
     #[must_use]
     pub(super) fn is_full(&self) -> bool {
-        CACHE_LEN_AIM <= self.len
+        held_at_most(CACHE_LEN_AIM) <= self.len
     }
 
     /// Returns a content.

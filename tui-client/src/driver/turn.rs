@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use common::limits::{CHANGES_MAX, FRAME_LEN_AIM, INLINE_LEN_MAX};
+use common::limits::{CHANGES_MAX, FRAME_LEN_AIM, INLINE_LEN_MAX, held_at_most};
 use common::message::Request;
 use sync_engine::plan::{NameRules, Policy, Removals};
 use sync_engine::session::{Limits, Orders, Synced};
@@ -14,8 +14,8 @@ use crate::chunker::Chunked;
 use crate::control::{Answer, State as StateWord};
 use crate::notice::Notice;
 
-/// While the hand has more than this to write, no more small contents are fetched, in bytes.
-const HAND_LEN_MAX: u64 = 4 * 1024 * 1024;
+/// While the hand has more than this to write, no more small contents are fetched or taken from the server, in bytes.
+const HAND_LEN_MAX: usize = 4 * 1024 * 1024;
 /// How many changes go into one commit.
 const CHANGES_AIM: usize = 512;
 
@@ -39,12 +39,17 @@ impl Driver {
             self.ask_early();
         }
         self.plan();
-        self.transfers.begin(self.hand_len < HAND_LEN_MAX);
+        self.transfers.begin(!self.hand_is_full());
         self.feed_hand();
         self.send_ordered();
         self.send_commits();
         self.save().await;
         self.tell_state();
+    }
+
+    /// Tells whether the hand has enough to write.
+    pub(super) fn hand_is_full(&self) -> bool {
+        held_at_most(HAND_LEN_MAX) as u64 <= self.hand_len
     }
 
     /// Plans if it is time to, and gives orders.
@@ -215,6 +220,7 @@ impl Driver {
             self.facts_changed = true;
             self.chunked.clear();
             self.going.clear();
+            self.come.clear();
             let version = synced.version;
             self.tell(Notice::Synced { version });
             self.clear_stash(false);

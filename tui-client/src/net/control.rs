@@ -14,7 +14,7 @@ use super::connect::{ConnectError, Endpoint, Introduction, connect};
 use super::line::Outgoing;
 
 /// How many events wait for the driver at most.
-const EVENTS_WAITING_MAX: usize = 64;
+const EVENTS_WAITING_MAX: usize = 2;
 
 /// What the task tells the driver, in order.
 pub enum ControlEvent {

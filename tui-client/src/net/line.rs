@@ -14,8 +14,10 @@ use tokio_stream::StreamExt;
 use tokio_util::codec::FramedRead;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// How many frames wait in each direction at most.
-const FRAMES_WAITING_MAX: usize = 32;
+/// How many frames wait to be sent at most.
+const SENDING_MAX: usize = 32;
+/// How many frames that have come wait at most; a large one has a mebibyte and more.
+const COME_MAX: usize = 2;
 /// How long one write may take.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(90);
 /// The number of a `Ping` that only shows that this side lives; its answer tells nobody anything.
@@ -40,8 +42,8 @@ impl Line {
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
         let token = CancellationToken::new();
-        let (outgoing, to_send) = mpsc::channel(FRAMES_WAITING_MAX);
-        let (received, incoming) = mpsc::channel(FRAMES_WAITING_MAX);
+        let (outgoing, to_send) = mpsc::channel(SENDING_MAX);
+        let (received, incoming) = mpsc::channel(COME_MAX);
         let (reading, writing) = (token.clone(), token.clone());
         tokio::spawn(async move {
             tokio::select! {
