@@ -216,6 +216,17 @@ fn a_download_that_ends_late_leaves_nothing_behind() {
     check(3_109_395, &acts);
 }
 
+/// Once what could not be sent over a lost line was planned for anew without a pause, so that nobody heard of the loss.
+#[test]
+fn a_line_that_is_lost_while_something_is_to_be_sent_is_seen_to_be_lost() {
+    let found = try_seed(5_211_639, true).1;
+    assert!(
+        found.is_none(),
+        "{}",
+        found.map_or_else(String::new, |found| found.to_string())
+    );
+}
+
 /// The line breaks and the computer with it, again and again, while a large file is replaced.
 #[test]
 fn a_large_file_arrives_through_crashes_and_broken_lines() {

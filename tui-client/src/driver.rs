@@ -320,7 +320,7 @@ impl Driver {
                 && let Ok(event) = self.seen.try_recv()
             {
                 self.on_seen(event);
-            } else if !self.server_waits()
+            } else if !(self.hand_is_full() || self.come.is_full())
                 && let Ok(event) = self.control.events.try_recv()
             {
                 self.on_control(event).await;
@@ -340,11 +340,10 @@ impl Driver {
         self.going.is_full() && self.session.awaits_answer()
     }
 
-    /// Tells whether the server waits until more of what it has sent is planned for and written: the rest would only take
-    /// memory meanwhile.
+    /// Tells whether the server waits until more of what it has sent is written: the rest would only take memory meanwhile.
+    /// The hand ends without it, whatever the server does.
     fn server_waits(&self) -> bool {
-        let is_needed = self.session.will_plan() || 0 < self.hand_len;
-        self.hand_is_full() || self.come.is_full() && is_needed
+        self.hand_is_full() || self.come.is_full() && 0 < self.hand_len
     }
 
     /// When something is due although nothing happens.

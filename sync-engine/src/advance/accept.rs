@@ -48,13 +48,10 @@ pub fn accept(trees: &mut Trees, entry: &Entry, origin: Origin) -> Result<Delta,
 fn effects(trees: &Trees, entry: &Entry) -> Option<Vec<Edit>> {
     let version = entry.number;
     let edit = |id: NodeId, node: Node| {
-        (
-            id,
-            Some(Item {
-                node: Arc::new(node),
-                version,
-            }),
-        )
+        // What this device has made itself is kept once for both trees.
+        let own = trees.local().node(id).filter(|own| ***own == node);
+        let node = own.cloned().unwrap_or_else(|| Arc::new(node));
+        (id, Some(Item { node, version }))
     };
     let current = |id: NodeId, base: Version| {
         let item = trees.remote().item(id).filter(|item| item.version == base)?;

@@ -69,12 +69,6 @@ impl Session {
         !self.is_halted && self.is_pulled()
     }
 
-    /// Tells whether a plan is due, now or after a pause.
-    #[must_use]
-    pub fn will_plan(&self) -> bool {
-        self.works() && self.pace.next_due().is_some()
-    }
-
     /// The nodes that a step is being taken with.
     #[must_use]
     pub fn in_hand(&self) -> &BTreeSet<NodeId> {

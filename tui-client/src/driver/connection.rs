@@ -34,6 +34,11 @@ impl Connection {
         self.last_request
     }
 
+    /// Tells whether a request can be sent: the line is not lost, and not full of others.
+    pub(super) fn takes_more(&self) -> bool {
+        !self.outgoing.is_closed() && 0 < self.outgoing.capacity()
+    }
+
     /// Sends a request if there is room; the driver never waits for the wire.
     pub(super) fn send(&self, request: Request, attachments: Vec<Attachment>) -> bool {
         self.outgoing.try_send((request, attachments)).is_ok()

@@ -96,7 +96,8 @@ impl Driver {
 
     fn send_commits(&mut self) {
         loop {
-            let Some(connection) = &mut self.connection else {
+            // What is not sent now goes with what the server's next answer brings about, or over the next line.
+            let Some(connection) = self.connection.as_mut().filter(|line| line.takes_more()) else {
                 return;
             };
             let (going, mut attachments) = (&self.going, Vec::new());
