@@ -15,6 +15,9 @@ use crate::transfer::compress::detach;
 use crate::transfer::download::DownloadError;
 use crate::transfer::upload::UploadError;
 
+/// For so many jobs room is kept when none waits.
+const JOBS_KEPT: usize = 256;
+
 /// The content that a step puts on disk, of a file.
 #[must_use]
 pub(super) fn file_of(step: &Step) -> Option<&FileState> {
@@ -191,6 +194,8 @@ impl Driver {
                 return;
             }
         }
+        // Of a first sync it holds room for everything.
+        self.jobs_waiting.shrink_to(JOBS_KEPT);
     }
 
     pub(super) fn on_applied(&mut self, applied: Vec<Applied>) {
