@@ -110,6 +110,8 @@ bugs! {
     YoungStampTrusted,
     /// A print from before the clock was set is judged by the clock as it is now.
     SetClockBelieved,
+    /// A print that a walk meets in the tick in which it was written is believed.
+    YoungWalkBelieved,
     /// A print is proven while its stamps are young.
     ProvenYoung,
     /// What a disk finds by a name that is not its own counts as there.

@@ -46,7 +46,7 @@ impl Doubt {
     /// Returns how far the print of a file is believed that a walk has met at these times. What was written just then may
     /// have been written again: the file, or another that took its place and number.
     pub(super) fn at_walk(print: &Print, mut times: impl Iterator<Item = SystemTime>) -> Self {
-        match times.any(|time| print.is_of(time)) {
+        match times.any(|time| print.is_of(time)) && !planted(Bug::YoungWalkBelieved) {
             true => Self::Full,
             false => Self::None,
         }

@@ -40,6 +40,7 @@ pub(super) fn home(bug: Bug) -> &'static str {
         | Bug::MoveHidesEdit
         | Bug::YoungStampTrusted
         | Bug::SetClockBelieved
+        | Bug::YoungWalkBelieved
         | Bug::OtherNameTaken
         | Bug::MovedUnread
         | Bug::DoubtLeftBehind => DISK,
