@@ -11,7 +11,7 @@ use sync_engine::{Block, Content, FileState, Kind, Node, NodeId, RelPath, Trees}
 use tests::sim::disk::{Options, SimClock, SimDisk, SimWatch, WatchOptions};
 use tokio::sync::mpsc;
 use tui_client::chunker::Chunker;
-use tui_client::disk::{Print, Root};
+use tui_client::disk::{HandError, Print, Root};
 use tui_client::observer::{Event, Observer, Start};
 use tui_client::rules::Rules;
 
@@ -395,6 +395,33 @@ async fn a_name_whose_case_alone_was_changed_is_a_move_on_a_disk_that_folds() {
         let node = eyes.trees.local().node(before[0]).unwrap();
         assert_eq!(node.name.as_bytes(), name.as_bytes());
         eyes.disk.rename(format!("folder/{name}"), FILE).unwrap();
+    }
+}
+
+/// A file may have a second name elsewhere: the stash keeps one of what was to be replaced when the client ended.
+#[tokio::test(start_paused = true)]
+async fn the_hand_changes_the_case_alone_of_a_file_that_has_a_second_name() {
+    let eyes = Eyes::on_disk(Options {
+        folds_case: true,
+        folds_form: true,
+        ..Options::new(1)
+    })
+    .await;
+    let path = |name: &str| RelPath::parse(name.as_bytes()).unwrap();
+    eyes.disk.mkdir("folder/dir").unwrap();
+    eyes.disk.write(FILE, "mine").unwrap();
+    eyes.disk.link(FILE, "folder/dir/file").unwrap();
+    let print = *eyes.root.look(&path("file")).print().unwrap();
+    eyes.root.rename(&path("file"), &print, &path("FILE")).unwrap();
+    assert!(eyes.root.look_exactly(&path("FILE")).print().is_some());
+    assert!(eyes.root.look_exactly(&path("file")).print().is_none());
+    // Of two names in one directory the other one is in the way, and so is one in another directory.
+    eyes.disk.link("folder/FILE", "folder/other").unwrap();
+    let print = *eyes.root.look(&path("FILE")).print().unwrap();
+    for (from, to) in [("other", "file"), ("FILE", "dir/FILE")] {
+        let refused = eyes.root.rename(&path(from), &print, &path(to));
+        assert!(matches!(refused, Err(HandError::Taken)), "{refused:?}");
+        assert!(eyes.root.look_exactly(&path(from)).print().is_some());
     }
 }
 

@@ -252,7 +252,10 @@ impl Root {
         let before = source.expect_identity(expect)?;
         match target.dir.rename_new(&source.dir, source.name, target.name) {
             Ok(()) => (),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_same_entry(&target, expect) => {
+            Err(error)
+                if error.kind() == io::ErrorKind::AlreadyExists
+                    && self.is_same_entry((from, to), &target, expect) =>
+            {
                 target
                     .dir
                     .rename_over(&source.dir, source.name, target.name)
@@ -261,6 +264,37 @@ impl Root {
             Err(error) => return Err(failed("rename it")(error)),
         }
         target.expect_moved(expect, &before)
+    }
+
+    /// Tells whether the taken name is another spelling of the very name that is to be changed, as on a disk that takes
+    /// `a` and `A` for one.
+    fn is_same_entry(&self, (from, to): (&RelPath, &RelPath), target: &Place<'_>, expect: &Print) -> bool {
+        match target.look() {
+            Ok(Sight::File(print) | Sight::Symlink(print, _)) if print.identity() == expect.identity() => {
+                // A file of several names may have the other one here.
+                print.links == 1 || self.is_only_name(from, to, expect).unwrap_or(false)
+            }
+            Ok(Sight::Dir(print)) => print.identity() == expect.identity(),
+            Ok(Sight::File(_) | Sight::Symlink(..) | Sight::Other(_) | Sight::Absent | Sight::Unknown(_))
+            | Err(_) => false,
+        }
+    }
+
+    /// Tells whether two paths lead to one directory, in which the first is the only name of a file.
+    fn is_only_name(&self, from: &RelPath, to: &RelPath, expect: &Print) -> io::Result<bool> {
+        let (Some((dir, name)), Some((to_dir, _))) = (from.split_last(), to.split_last()) else {
+            return Ok(false);
+        };
+        if dir != to_dir {
+            return Ok(false);
+        }
+        let dir = self.dir().descend_to_read(&dir.0)?;
+        let mut names = dir.names()?;
+        names.retain(|name| {
+            let seen = dir.stat(name);
+            seen.is_ok_and(|seen| seen.print.identity() == expect.identity())
+        });
+        Ok(names == [name.as_bytes()])
     }
 
     /// Removes a directory, which must be empty.
@@ -337,16 +371,4 @@ fn refuse_into_itself(from: &RelPath, to: &RelPath) -> Result<(), HandError> {
         return Err(HandError::Refused(Block::Refused(reason)));
     }
     Ok(())
-}
-
-/// Tells whether the taken name is another spelling of the very name that is to be changed, as on a disk that takes
-/// `a` and `A` for one. Two names of one file would count more than one link.
-fn is_same_entry(target: &Place<'_>, expect: &Print) -> bool {
-    match target.look() {
-        Ok(Sight::File(print) | Sight::Symlink(print, _)) => {
-            print.identity() == expect.identity() && print.links == 1
-        }
-        Ok(Sight::Dir(print)) => print.identity() == expect.identity(),
-        Ok(Sight::Other(_) | Sight::Absent | Sight::Unknown(_)) | Err(_) => false,
-    }
 }
