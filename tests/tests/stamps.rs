@@ -30,6 +30,21 @@ struct Eyes {
     prints: BTreeMap<NodeId, Print>,
 }
 
+fn coarse(seed: u64) -> Options {
+    Options {
+        granularity_ns: TICK_NS,
+        ..Options::new(seed)
+    }
+}
+
+fn folding() -> Options {
+    Options {
+        folds_case: true,
+        folds_form: true,
+        ..Options::new(1)
+    }
+}
+
 fn content(bytes: &str) -> Content {
     Chunker::new().chunk(bytes.as_bytes(), |_, _| ()).unwrap().content
 }
@@ -40,11 +55,7 @@ fn path() -> RelPath {
 
 impl Eyes {
     async fn on_coarse_disk() -> Self {
-        Self::on_disk(Options {
-            granularity_ns: TICK_NS,
-            ..Options::new(1)
-        })
-        .await
+        Self::on_disk(coarse(1)).await
     }
 
     async fn on_disk(options: Options) -> Self {
@@ -121,11 +132,16 @@ impl Eyes {
     }
 
     fn install_with_time(&mut self, bytes: &str, mtime_ns: i64) {
+        let print = self.put(bytes, mtime_ns, &path());
+        self.know(bytes, mtime_ns, print);
+    }
+
+    /// Puts a file there as the hand does, and says nothing of it.
+    fn put(&self, bytes: &str, mtime_ns: i64, path: &RelPath) -> Print {
         let mut staged = self.root.stage().unwrap();
         std::io::Write::write_all(staged.file(), bytes.as_bytes()).unwrap();
         let sealed = staged.seal(false, mtime_ns).unwrap();
-        let print = self.root.install(sealed, &path()).unwrap();
-        self.know(bytes, mtime_ns, print);
+        self.root.install(sealed, path).unwrap()
     }
 
     fn know(&mut self, bytes: &str, mtime_ns: i64, print: Print) {
@@ -255,11 +271,7 @@ async fn a_write_in_the_tick_is_seen_although_the_clock_was_set() {
 async fn a_file_that_takes_anothers_place_and_number_in_the_tick_is_read() {
     let mut n_same = 0;
     for seed in 0..40 {
-        let mut eyes = Eyes::on_disk(Options {
-            granularity_ns: TICK_NS,
-            ..Options::new(seed)
-        })
-        .await;
+        let mut eyes = Eyes::on_disk(coarse(seed)).await;
         eyes.tick().await;
         eyes.disk.mkdir("folder/dir").unwrap();
         eyes.disk.write("folder/dir/file", "ours").unwrap();
@@ -291,12 +303,8 @@ async fn a_write_in_a_directory_that_the_hand_has_just_made_is_seen() {
     eyes.tick().await;
     let (dir, dir_id) = (RelPath::parse(b"dir").unwrap(), NodeId([0xdd; 16]));
     let made = eyes.root.make_dir(&dir).unwrap();
-    let mut staged = eyes.root.stage().unwrap();
-    std::io::Write::write_all(staged.file(), b"ours").unwrap();
     let mtime_ns = eyes.disk.clock().now_ns();
-    let sealed = staged.seal(false, mtime_ns).unwrap();
-    let path = RelPath::parse(b"dir/file").unwrap();
-    let print = eyes.root.install(sealed, &path).unwrap();
+    let print = eyes.put("ours", mtime_ns, &RelPath::parse(b"dir/file").unwrap());
     let node = |parent, name: &str, kind| Node {
         parent,
         name: name.try_into().unwrap(),
@@ -326,11 +334,7 @@ async fn a_write_in_a_directory_that_the_hand_has_just_made_is_seen() {
 #[tokio::test(start_paused = true)]
 async fn directories_that_take_each_others_numbers_in_the_tick_are_looked_at_with_pauses() {
     for seed in 0..40 {
-        let mut eyes = Eyes::on_disk(Options {
-            granularity_ns: TICK_NS,
-            ..Options::new(seed)
-        })
-        .await;
+        let mut eyes = Eyes::on_disk(coarse(seed)).await;
         eyes.tick().await;
         for bytes in ["ours", "mine"] {
             for dir in ["folder/dir", "folder/dir/b", "folder/dir/b/c"] {
@@ -372,12 +376,7 @@ async fn a_file_whose_stamps_are_young_is_doubted_under_another_id_as_well() {
 
 #[tokio::test(start_paused = true)]
 async fn a_name_whose_case_alone_was_changed_is_a_move_on_a_disk_that_folds() {
-    let mut eyes = Eyes::on_disk(Options {
-        folds_case: true,
-        folds_form: true,
-        ..Options::new(1)
-    })
-    .await;
+    let mut eyes = Eyes::on_disk(folding()).await;
     for name in ["FILE", "File", "f\u{ed}le", "fi\u{301}le"] {
         eyes.disk.write(FILE, "mine").unwrap();
         eyes.settle().await;
@@ -401,12 +400,7 @@ async fn a_name_whose_case_alone_was_changed_is_a_move_on_a_disk_that_folds() {
 /// A file may have a second name elsewhere: the stash keeps one of what was to be replaced when the client ended.
 #[tokio::test(start_paused = true)]
 async fn the_hand_changes_the_case_alone_of_a_file_that_has_a_second_name() {
-    let eyes = Eyes::on_disk(Options {
-        folds_case: true,
-        folds_form: true,
-        ..Options::new(1)
-    })
-    .await;
+    let eyes = Eyes::on_disk(folding()).await;
     let path = |name: &str| RelPath::parse(name.as_bytes()).unwrap();
     eyes.disk.mkdir("folder/dir").unwrap();
     eyes.disk.write(FILE, "mine").unwrap();
