@@ -493,3 +493,6 @@ impl State {
         self.hints.next_due().into_iter().chain(late).min()
     }
 }
+
+#[cfg(test)]
+mod tests;
