@@ -194,6 +194,9 @@ fn bytes_that_are_not_what_was_said_and_sizes_that_cannot_be_hold_nothing_else_u
     )?;
     rogue.wait_heard("the long one, twice", 2, asked_for(Hash::of(&long)))?;
     is_alive(&device)?;
+    device.wait_for("the one that is fine", |event| {
+        event.is("change") && event.text("path") == "fine"
+    })?;
     assert_eq!(device.read("fine")?, "fine");
     let tree: Vec<_> = device
         .tree()?
