@@ -8,7 +8,8 @@ use sync_engine::chain::{CHAIN_START, chain_next};
 use sync_engine::plan::{Folding, NameRules, Policy, Removals, plan};
 use sync_engine::tree::Item;
 use sync_engine::{
-    Base, Change, Content, DeviceId, Entry, FileState, Hash, Kind, Name, Node, NodeId, Tree, Trees, Version,
+    Base, Change, Content, DeviceId, Entry, FileState, Hash, Kind, Name, Node, NodeId, PackedMap, Tree,
+    Trees, Version,
 };
 
 /// Files in a folder.
@@ -33,6 +34,7 @@ fn policy() -> Policy {
         has_exec_bits: true,
         cursor: Version(1),
         removals: Removals::default(),
+        arrivals_max: usize::MAX,
     }
 }
 
@@ -111,7 +113,7 @@ fn edited(n_files: u32) -> Trees {
 fn unknown(n_files: u32) -> Trees {
     Trees::restore(
         Tree::new(),
-        BTreeMap::new(),
+        PackedMap::default(),
         tree(&nodes(n_files)),
         BTreeMap::new(),
     )
@@ -121,7 +123,7 @@ fn unknown(n_files: u32) -> Trees {
 fn to_come(n_files: u32) -> Trees {
     Trees::restore(
         tree(&nodes(n_files)),
-        BTreeMap::new(),
+        PackedMap::default(),
         Tree::new(),
         BTreeMap::new(),
     )
@@ -136,12 +138,7 @@ fn a_plan_of_100_edits(bencher: Bencher<'_, '_>, n_files: u32) {
 #[divan::bench(args = SIZES, sample_count = 10, sample_size = 1)]
 fn a_plan_of_100_files_while_all_others_are_under_way(bencher: Bencher<'_, '_>, n_files: u32) {
     let (trees, policy) = (unknown(n_files), policy());
-    let busy = trees
-        .unsettled()
-        .iter()
-        .copied()
-        .skip(N_CHANGED as usize)
-        .collect();
+    let busy = trees.unsettled().skip(N_CHANGED as usize).collect();
     bencher.bench_local(|| black_box_drop(plan(black_box(&trees), &policy, &busy)));
 }
 

@@ -37,7 +37,8 @@ macro_rules! bytes_id {
 }
 
 bytes_id! {
-    /// Names a node for life: a rename or a move keeps it. 128 random bits; zero is the root directory.
+    /// Names a node for life: a rename or a move keeps it. No two nodes of an account ever have the same; zero is the root
+    /// directory.
     NodeId, 16
 }
 bytes_id! {

@@ -14,6 +14,7 @@ pub mod id;
 pub mod name;
 pub mod node;
 pub mod observe;
+pub mod packed;
 pub mod parts;
 pub mod plan;
 pub mod planted;
@@ -31,6 +32,7 @@ pub use change::{Change, Entry, MoveTo, Rejection};
 pub use id::{DeviceId, Epoch, Hash, NodeId, Version};
 pub use name::{Name, NameError, RelPath};
 pub use node::{ConflictMark, Content, FileState, Kind, Node, Target, TargetError};
+pub use packed::PackedMap;
 pub use parts::{Parts, PartsError};
 pub use plan::{
     Brake, Folding, MoveCause, NameRules, Place, Plan, Policy, Record, Remark, Removals, Step, plan,

@@ -16,6 +16,7 @@
 //!   is dropped without harm, and so is every step after it that then finds something else than it expects.
 //! - After a step is taken, call [`crate::advance::complete`] before planning again.
 
+mod arrivals;
 mod brake;
 mod clash;
 mod commits;
@@ -37,6 +38,10 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use arrivals::Arrivals;
+
+/// Where nothing could be begun with the arrivals of a plan, the next sees to so many times as many.
+const ARRIVALS_GROWTH: usize = 16;
 
 /// What the planner has to know of the device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -59,6 +64,9 @@ pub struct Policy {
     pub cursor: Version,
     /// Whether a person has confirmed that much may be removed: the brake is off.
     pub removals: Removals,
+    /// How many arrivals a plan sees to, about, if there is something to do with one of them. The others are put off: they
+    /// count as busy.
+    pub arrivals_max: usize,
 }
 
 /// Where a node is: its directory and its name there.
@@ -279,6 +287,8 @@ pub struct Plan {
     pub remarks: Vec<Remark>,
     /// Set when removals wait for a person; they are left out, all else is in the plan.
     pub brake: Option<Brake>,
+    /// Whether arrivals were put off. Then there is a step for one that was not.
+    pub is_partial: bool,
 }
 
 impl Plan {
@@ -298,10 +308,28 @@ impl Plan {
 }
 
 /// Plans. `busy` are the nodes that are in flight to the server or are being written on disk.
+///
+/// What comes from the server is planned for bit by bit, so that neither the time nor the memory that a plan takes depends
+/// on how much there is of it.
 #[must_use]
 pub fn plan(trees: &Trees, policy: &Policy, busy: &BTreeSet<NodeId>) -> Plan {
+    let mut arrivals_max = policy.arrivals_max;
+    loop {
+        let arrivals = Arrivals::choose(trees, busy, arrivals_max);
+        let plan = plan_with(trees, policy, busy, &arrivals);
+        let has_begun = |step: &Step| step.ids().any(|id| trees.arrivals().contains(&id));
+        if !plan.is_partial || !plan.records.is_empty() || plan.batches.iter().flatten().any(has_begun) {
+            return plan;
+        }
+        // Something holds up all that were chosen, and may do so for ever; it must not hold up the others.
+        arrivals_max = arrivals_max.saturating_mul(ARRIVALS_GROWTH);
+    }
+}
+
+/// Plans for the chosen arrivals and for all else.
+fn plan_with(trees: &Trees, policy: &Policy, busy: &BTreeSet<NodeId>, arrivals: &Arrivals<'_>) -> Plan {
     let mut records = unify::unify(trees, policy, busy);
-    let mut wanted = wanted::Wanted::new(trees, policy, busy);
+    let mut wanted = wanted::Wanted::new(trees, policy, busy, arrivals);
     wanted.merge_all(&mut records);
     if records.is_empty() {
         wanted.repair(&mut records);
@@ -312,6 +340,7 @@ pub fn plan(trees: &Trees, policy: &Policy, busy: &BTreeSet<NodeId>) -> Plan {
         return Plan {
             records,
             remarks,
+            is_partial: arrivals.is_any_put_off(),
             ..Plan::default()
         };
     }
@@ -325,5 +354,6 @@ pub fn plan(trees: &Trees, policy: &Policy, busy: &BTreeSet<NodeId>) -> Plan {
         blocked,
         remarks: wanted.remarks.into_iter().collect(),
         brake,
+        is_partial: arrivals.is_any_put_off(),
     }
 }

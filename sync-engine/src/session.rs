@@ -255,7 +255,7 @@ impl Session {
     /// Plans, if it is time to, until the trees need no correction. The plan has to come back with [`Session::order`], or
     /// to be dropped. `policy` need not know the cursor and the removals. [`Session::rest`] ends the planning in any case.
     pub fn plan(&mut self, now: Instant, policy: &Policy) -> Option<Plan> {
-        self.holds.forget_settled(self.trees.unsettled());
+        self.holds.forget_settled(|id| self.trees.is_unsettled(id));
         if !self.works() || !self.pace.is_time(now, self.holds.n_busy() == 0) {
             return None;
         }
@@ -265,7 +265,7 @@ impl Session {
             ..self.complete_policy(policy)
         };
         for _ in 0..ROUNDS_MAX {
-            self.holds.forget_settled(self.trees.unsettled());
+            self.holds.forget_settled(|id| self.trees.is_unsettled(id));
             let plan = plan(&self.trees, &policy, self.holds.held());
             self.tells.extend(plan.remarks.iter().copied().map(Tell::Remark));
             if plan.records.is_empty() {
@@ -293,7 +293,7 @@ impl Session {
         } else {
             self.proof.retry();
         }
-        self.unplaceable = plan.blocked;
+        self.set_unplaceable(plan.blocked, plan.is_partial);
         self.set_brake(plan.brake);
         let mut orders = Orders::default();
         for change in plan.commits {
@@ -307,7 +307,7 @@ impl Session {
         if self.has_looked {
             let (batches, questions) = self.look_back(plan.batches);
             let is_all = self.begin_steps(batches, &mut orders.steps);
-            self.has_more_steps = !is_all || !questions.is_empty();
+            self.has_more_steps = !is_all || !questions.is_empty() || plan.is_partial;
             orders.questions = questions;
         }
         orders
@@ -340,6 +340,17 @@ impl Session {
         let reidentified = delta.reidentified.into_iter();
         self.tells
             .extend(reidentified.map(|(from, to)| Tell::Reidentified { from, to }));
+    }
+
+    /// Notes what a plan could not place. One that is partial says nothing of the arrivals that it has put off.
+    fn set_unplaceable(&mut self, blocked: Vec<(NodeId, Block)>, is_partial: bool) {
+        let before = core::mem::replace(&mut self.unplaceable, blocked);
+        if is_partial {
+            let found: BTreeSet<NodeId> = self.unplaceable.iter().map(|(id, _)| *id).collect();
+            let is_still = |id: &NodeId| !found.contains(id) && self.trees.arrivals().contains(id);
+            let stays = before.into_iter().filter(|(id, _)| is_still(id));
+            self.unplaceable.extend(stays);
+        }
     }
 
     fn set_brake(&mut self, brake: Option<Brake>) {

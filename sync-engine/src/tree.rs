@@ -4,7 +4,7 @@
 
 mod build;
 
-use crate::{Name, Node, NodeId, RelPath, Version};
+use crate::{Name, Node, NodeId, PackedMap, RelPath, Version};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -21,8 +21,8 @@ pub struct Item {
 /// See the module's page.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Tree {
-    items: BTreeMap<NodeId, Item>,
-    children: BTreeMap<NodeId, BTreeMap<Name, NodeId>>,
+    items: PackedMap<NodeId, Item>,
+    children: BTreeMap<NodeId, PackedMap<Name, NodeId>>,
 }
 
 /// Says why an edit was refused. The tree is as it was before.
@@ -93,10 +93,10 @@ impl Tree {
 
     /// Iterates over a directory in the order of the names' bytes.
     pub fn children(&self, parent: NodeId) -> impl Iterator<Item = (&Name, NodeId)> {
-        self.children
-            .get(&parent)
+        let names = self.children.get(&parent);
+        names
             .into_iter()
-            .flatten()
+            .flat_map(PackedMap::iter)
             .map(|(name, id)| (name, *id))
     }
 
@@ -109,7 +109,7 @@ impl Tree {
     /// Returns how many nodes are in a directory.
     #[must_use]
     pub fn n_children(&self, parent: NodeId) -> usize {
-        self.children.get(&parent).map_or(0, BTreeMap::len)
+        self.children.get(&parent).map_or(0, PackedMap::len)
     }
 
     /// Iterates over all nodes in the order of their ids.

@@ -4,7 +4,7 @@
 //! the same in all three, so that planning costs what has changed and not what there is.
 
 use crate::tree::{Edit, Item};
-use crate::{Name, Node, NodeId, Tree, TreeError, Version};
+use crate::{Name, Node, NodeId, PackedMap, Tree, TreeError, Version};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -74,10 +74,11 @@ pub enum Block {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Trees {
     remote: Tree,
-    synced: BTreeMap<NodeId, Base>,
+    synced: PackedMap<NodeId, Base>,
     local: Tree,
     blocked: BTreeMap<NodeId, Block>,
-    unsettled: BTreeSet<NodeId>,
+    arrivals: BTreeSet<NodeId>,
+    altered: BTreeSet<NodeId>,
     marked: BTreeSet<NodeId>,
 }
 
@@ -92,11 +93,11 @@ impl Trees {
     #[must_use]
     pub fn restore(
         remote: Tree,
-        synced: BTreeMap<NodeId, Base>,
+        synced: PackedMap<NodeId, Base>,
         local: Tree,
         blocked: BTreeMap<NodeId, Block>,
     ) -> Self {
-        let mut unsettled = Vec::new();
+        let (mut arrivals, mut altered) = (Vec::new(), Vec::new());
         {
             // All three are in the order of the ids, so one walk side by side sees each node once.
             let mut remotes = remote.iter().map(|(id, item)| (id, &item.node)).peekable();
@@ -112,16 +113,19 @@ impl Trees {
             .min()
             {
                 let at = |head: &(NodeId, &Arc<Node>)| head.0 == id;
-                let remote = remotes.next_if(at);
-                if remote != bases.next_if(at) || remote != locals.next_if(at) {
-                    unsettled.push(id);
+                let (remote, base, local) = (remotes.next_if(at), bases.next_if(at), locals.next_if(at));
+                if base.is_none() && local.is_none() {
+                    arrivals.push(id);
+                } else if remote != base || remote != local {
+                    altered.push(id);
                 }
             }
         }
         let marks = |(id, item): (NodeId, &Item)| item.node.mark.is_some().then_some(id);
         let marked = remote.iter().chain(local.iter()).filter_map(marks).collect();
         Self {
-            unsettled: unsettled.into_iter().collect(),
+            arrivals: arrivals.into_iter().collect(),
+            altered: altered.into_iter().collect(),
             marked,
             remote,
             synced,
@@ -176,9 +180,32 @@ impl Trees {
     }
 
     /// The nodes that are not the same in all three trees, in the order of their ids.
+    pub fn unsettled(&self) -> impl Iterator<Item = NodeId> {
+        self.arrivals.union(&self.altered).copied()
+    }
+
+    /// Returns how many nodes are not the same in all three trees.
     #[must_use]
-    pub fn unsettled(&self) -> &BTreeSet<NodeId> {
-        &self.unsettled
+    pub fn n_unsettled(&self) -> usize {
+        self.arrivals.len() + self.altered.len()
+    }
+
+    /// Tells whether a node is not the same in all three trees.
+    #[must_use]
+    pub fn is_unsettled(&self, id: NodeId) -> bool {
+        self.altered.contains(&id) || self.arrivals.contains(&id)
+    }
+
+    /// The nodes that the server has and that were never here.
+    #[must_use]
+    pub fn arrivals(&self) -> &BTreeSet<NodeId> {
+        &self.arrivals
+    }
+
+    /// The nodes that are not the same in all three trees, but for the arrivals.
+    #[must_use]
+    pub fn altered(&self) -> &BTreeSet<NodeId> {
+        &self.altered
     }
 
     /// The nodes that bear a conflict mark here or on the server, in the order of their ids.
@@ -235,7 +262,10 @@ impl Trees {
 
     /// Forgets all bases: the next plan is a union of both sides, which deletes nothing.
     pub fn forget_bases(&mut self) {
-        let ids: Vec<NodeId> = core::mem::take(&mut self.synced).into_keys().collect();
+        let ids: Vec<NodeId> = core::mem::take(&mut self.synced)
+            .iter()
+            .map(|(id, _)| *id)
+            .collect();
         ids.into_iter().for_each(|id| self.settle(id));
     }
 
@@ -260,10 +290,14 @@ impl Trees {
         } else {
             self.marked.remove(&id);
         }
-        if remote == local && remote == base {
-            self.unsettled.remove(&id);
-        } else {
-            self.unsettled.insert(id);
+        let is_arrival = remote.is_some() && local.is_none() && base.is_none();
+        let is_altered = !is_arrival && (remote != local || remote != base);
+        for (ids, is_in) in [(&mut self.arrivals, is_arrival), (&mut self.altered, is_altered)] {
+            if is_in {
+                ids.insert(id);
+            } else {
+                ids.remove(&id);
+            }
         }
     }
 }

@@ -31,6 +31,7 @@ fn policy() -> Policy {
         has_exec_bits: true,
         cursor: Version::ZERO,
         removals: Removals::default(),
+        arrivals_max: usize::MAX,
     }
 }
 

@@ -4,7 +4,6 @@
 pub(crate) mod known;
 mod work;
 
-pub(crate) use work::random_id;
 pub use work::{Ground, Running, begin};
 
 use std::path::{Path, PathBuf};

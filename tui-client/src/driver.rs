@@ -320,7 +320,7 @@ impl Driver {
                 && let Ok(event) = self.seen.try_recv()
             {
                 self.on_seen(event);
-            } else if !(self.hand_is_full() || self.come.is_full())
+            } else if !(self.server_waits() || self.come.is_full())
                 && let Ok(event) = self.control.events.try_recv()
             {
                 self.on_control(event).await;
@@ -340,10 +340,10 @@ impl Driver {
         self.going.is_full() && self.session.awaits_answer()
     }
 
-    /// Tells whether the server waits until more of what it has sent is written: the rest would only take memory meanwhile.
-    /// The hand ends without it, whatever the server does.
+    /// Tells whether the server waits until more of what it has sent is fetched and written: the rest would only take memory
+    /// meanwhile. The fetches and the hand end without it, whatever the server does.
     fn server_waits(&self) -> bool {
-        self.hand_is_full() || self.come.is_full() && 0 < self.hand_len
+        self.hand_is_full() || self.transfers.are_many() || self.come.is_full() && 0 < self.hand_len
     }
 
     /// When something is due although nothing happens.

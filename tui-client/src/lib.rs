@@ -10,6 +10,7 @@ pub mod driver;
 pub mod fault;
 pub mod fuzzing;
 pub mod headless;
+pub(crate) mod ids;
 pub mod net;
 pub mod notice;
 pub mod observer;

@@ -21,6 +21,7 @@ mod file;
 mod former;
 mod load;
 mod pieces;
+mod prints;
 pub(crate) mod row;
 mod save;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use sync_engine::{Block, Hash, NodeId, Sides, Trail, Trees, Version};
 
 use crate::control::LogItem;
 pub use error::StateError;
+pub use prints::Prints;
 
 /// The name of the database inside `.holdfast`.
 pub const STATE_NAME: &str = "state.db";
@@ -54,7 +56,7 @@ pub struct Loaded {
     /// The three trees and the blocks. Nodes that are the same in several trees share one allocation.
     pub trees: Trees,
     /// The prints, in the order of the ids.
-    pub prints: Vec<(NodeId, Vec<u8>)>,
+    pub prints: Prints,
     /// The points of the journal that were passed.
     pub trail: Trail,
     /// The single values.
@@ -75,7 +77,7 @@ impl Loaded {
     fn nothing(origin: Origin) -> Self {
         Self {
             trees: Trees::new(),
-            prints: Vec::new(),
+            prints: Prints::default(),
             trail: Trail::default(),
             facts: Facts::default(),
             feed: Vec::new(),

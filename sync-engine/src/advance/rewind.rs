@@ -115,7 +115,7 @@ mod tests {
         let put_back = [item(1, 1, "a"), item(2, 2, "old"), item(3, 3, "c")];
         rewind(&mut trees, put_back.into(), Version(3)).unwrap();
         assert_eq!(base(&trees, 2), Some(&item(2, 2, "old").1.node));
-        assert_eq!(trees.unsettled().len(), 1);
+        assert_eq!(trees.n_unsettled(), 1);
     }
 
     #[test]

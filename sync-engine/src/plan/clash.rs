@@ -52,11 +52,11 @@ fn places<'a>(wanted: &'a Wanted<'_>) -> Vec<(NodeId, &'a Name, NodeId)> {
 }
 
 fn clashes(wanted: &Wanted<'_>, places: &[(NodeId, &Name, NodeId)]) -> Vec<Clash> {
-    let (remote, unsettled) = (wanted.trees.remote(), wanted.trees.unsettled());
+    let remote = wanted.trees.remote();
     let at_one_place = places.chunk_by(|one, next| (one.0, one.1) == (next.0, next.1));
     let clashes = at_one_place.filter_map(|at| {
         let there = remote.child(at[0].0, at[0].1);
-        let settled = there.filter(|there| !unsettled.contains(there));
+        let settled = there.filter(|there| !wanted.trees.is_unsettled(*there));
         let ids: Vec<NodeId> = at.iter().map(|(_, _, id)| *id).chain(settled).collect();
         let keeper = there.filter(|there| ids.contains(there)).unwrap_or(ids[0]);
         (2 <= ids.len()).then_some(Clash { keeper, ids })

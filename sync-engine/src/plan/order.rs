@@ -118,7 +118,7 @@ impl<'a> Order<'a> {
         let ground = match way {
             Way::Up => Ground::new(tree, folding),
             // What is being made on disk right now will have its name before it is in the local tree.
-            Way::Down => Ground::with_coming(tree, folding, wanted.trees.remote(), wanted.busy),
+            Way::Down => Ground::with_coming(wanted),
         };
         Self {
             wanted,

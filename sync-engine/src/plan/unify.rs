@@ -3,16 +3,13 @@
 //! looked at. This is how two folders that hold the same are joined without any transfer.
 
 use super::{Policy, Record};
-use crate::{Kind, Node, NodeId, Tree, Trees};
+use crate::{Kind, Node, NodeId, Trees};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 /// Returns a record for each local node that is to be known by its remote id.
 pub(super) fn unify(trees: &Trees, policy: &Policy, busy: &BTreeSet<NodeId>) -> Vec<Record> {
-    let has = |tree: &Tree, id: NodeId| tree.item(id).is_some();
-    let is_only_remote =
-        |id: &NodeId| has(trees.remote(), *id) && !has(trees.local(), *id) && trees.base(*id).is_none();
-    if !trees.unsettled().iter().any(is_only_remote) {
+    if trees.arrivals().is_empty() {
         return Vec::new();
     }
     let mut unifier = Unifier {
@@ -22,7 +19,7 @@ pub(super) fn unify(trees: &Trees, policy: &Policy, busy: &BTreeSet<NodeId>) -> 
         known: BTreeMap::new(),
     };
     let mut records = Vec::new();
-    for &id in trees.unsettled().difference(busy) {
+    for &id in trees.altered().difference(busy) {
         if let Some(to) = unifier.remote_id(id) {
             records.push(Record::Reidentify { from: id, to });
         }
@@ -96,7 +93,7 @@ impl Unifier<'_> {
             None => local.parent,
         };
         let twin = self.trees.remote().child(parent, &local.name)?;
-        let is_only_remote = self.trees.local().node(twin).is_none() && self.trees.base(twin).is_none();
+        let is_only_remote = self.trees.arrivals().contains(&twin);
         let is_free = !self.busy.contains(&twin) && may_reidentify(self.trees, self.busy, id);
         let remote = self.trees.remote().node(twin)?;
         (is_only_remote && is_free && is_one_thing(local, remote, self.policy)).then_some(twin)

@@ -2,6 +2,7 @@
 //! wanted in it lives, and no directory is inside itself. Nodes that are not unsettled are wanted as they are, and so is
 //! what something is being done with already: that is not gone over again, however much it is.
 
+use super::arrivals::Arrivals;
 use super::merge::{Merged, merge};
 use super::unify::may_reidentify;
 use super::{Place, Policy, Record, Remark};
@@ -59,17 +60,24 @@ pub(super) struct Wanted<'a> {
     pub(super) trees: &'a Trees,
     pub(super) policy: &'a Policy,
     pub(super) busy: &'a BTreeSet<NodeId>,
-    /// The unsettled nodes that are not busy.
+    arrivals: &'a Arrivals<'a>,
+    /// The unsettled nodes that are neither busy nor put off.
     pub(super) map: BTreeMap<NodeId, Want>,
     pub(super) remarks: BTreeSet<Remark>,
 }
 
 impl<'a> Wanted<'a> {
-    pub(super) fn new(trees: &'a Trees, policy: &'a Policy, busy: &'a BTreeSet<NodeId>) -> Self {
+    pub(super) fn new(
+        trees: &'a Trees,
+        policy: &'a Policy,
+        busy: &'a BTreeSet<NodeId>,
+        arrivals: &'a Arrivals<'a>,
+    ) -> Self {
         Self {
             trees,
             policy,
             busy,
+            arrivals,
             map: BTreeMap::new(),
             remarks: BTreeSet::new(),
         }
@@ -87,9 +95,14 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// Tells whether a node is unsettled, and something is being done with it.
+    /// Tells whether a node is unsettled, and something is being done with it, or will be.
     pub(super) fn is_under_way(&self, id: NodeId) -> bool {
-        self.busy.contains(&id) && self.trees.unsettled().contains(&id)
+        self.is_busy(id) && self.trees.is_unsettled(id)
+    }
+
+    /// Tells whether a node is busy, or put off.
+    pub(super) fn is_busy(&self, id: NodeId) -> bool {
+        self.busy.contains(&id) || self.arrivals.is_put_off(id)
     }
 
     /// Tells whether a node, or a directory that it is in on disk, is blocked.
@@ -106,8 +119,9 @@ impl<'a> Wanted<'a> {
 
     /// Merges every unsettled node that nothing is being done with.
     pub(super) fn merge_all(&mut self, records: &mut Vec<Record>) {
-        let due = self.trees.unsettled().difference(self.busy);
-        self.map = due.map(|id| (*id, self.merge_one(*id, records))).collect();
+        let altered = self.trees.altered().difference(self.busy).copied();
+        let due = altered.chain(self.arrivals.iter(self.busy));
+        self.map = due.map(|id| (id, self.merge_one(id, records))).collect();
     }
 
     fn merge_one(&mut self, id: NodeId, records: &mut Vec<Record>) -> Want {

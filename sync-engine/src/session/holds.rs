@@ -267,12 +267,12 @@ impl Holds {
     }
 
     /// Forgets failures of nodes that are settled by now: nothing will be tried with them that could succeed.
-    pub(super) fn forget_settled(&mut self, unsettled: &BTreeSet<NodeId>) {
+    pub(super) fn forget_settled(&mut self, is_unsettled: impl Fn(NodeId) -> bool) {
         let Self {
             busy, failing, held, ..
         } = self;
         failing.retain(|id, _| {
-            let keep = unsettled.contains(id) || busy.contains_key(id);
+            let keep = is_unsettled(*id) || busy.contains_key(id);
             if !keep {
                 held.remove(id);
             }
@@ -318,9 +318,9 @@ mod tests {
         let (mut holds, id, now) = (Holds::default(), NodeId([1; 16]), Instant::default());
         holds.fail(id, now, None);
         assert!(!holds.all_hopeless());
-        holds.forget_settled(&BTreeSet::from([id]));
+        holds.forget_settled(|other| other == id);
         assert!(!holds.all_hopeless());
-        holds.forget_settled(&BTreeSet::new());
+        holds.forget_settled(|_| false);
         assert!(holds.all_hopeless() && holds.held().is_empty());
     }
 

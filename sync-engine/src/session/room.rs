@@ -143,7 +143,7 @@ mod tests {
         let (mut holds, now) = (Holds::default(), Instant::default());
         holds.fail_for_room(NODES[0], 10, Block::NoSpace, now);
         assert!(holds.next_due().is_some());
-        holds.forget_settled(&[].into());
+        holds.forget_settled(|_| false);
         assert_eq!(holds.next_due(), None);
         holds.wake_all();
         assert!(holds.may_have_room(NODES[0], 10));

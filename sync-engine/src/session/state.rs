@@ -109,9 +109,8 @@ impl Session {
     /// How many nodes are not settled and not among the blocked ones.
     #[must_use]
     pub fn n_pending(&self, blocked: &BTreeMap<NodeId, Block>) -> u64 {
-        let unsettled = self.trees.unsettled();
-        let n_blocked = blocked.keys().filter(|id| unsettled.contains(id)).count();
-        (unsettled.len() - n_blocked) as u64
+        let n_blocked = blocked.keys().filter(|id| self.trees.is_unsettled(**id)).count();
+        (self.trees.n_unsettled() - n_blocked) as u64
     }
 
     /// When something is due although nothing happens.

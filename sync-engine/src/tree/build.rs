@@ -2,7 +2,7 @@
 //! ids would each time be looked for in another corner of the memory.
 
 use super::{Edit, Tree};
-use crate::{Name, Node, NodeId};
+use crate::{Name, Node, NodeId, PackedMap};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
@@ -28,7 +28,7 @@ pub(super) fn build(mut edits: Vec<Edit>) -> Result<Tree, Vec<Edit>> {
 }
 
 /// Returns the names in each directory, or nothing if this is no valid tree.
-fn children(edits: &[Edit]) -> Option<BTreeMap<NodeId, BTreeMap<Name, NodeId>>> {
+fn children(edits: &[Edit]) -> Option<BTreeMap<NodeId, PackedMap<Name, NodeId>>> {
     if edits.first().is_some_and(|(id, _)| *id == NodeId::ROOT) {
         return None;
     }

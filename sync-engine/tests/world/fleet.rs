@@ -280,7 +280,8 @@ impl Fleet {
     fn check_agreed(&self) {
         for member in &self.members {
             let trees = member.session.trees();
-            assert!(trees.unsettled().is_empty(), "unsettled: {:?}", trees.unsettled());
+            let unsettled: Vec<_> = trees.unsettled().collect();
+            assert!(unsettled.is_empty(), "unsettled: {unsettled:?}");
             assert_eq!(*trees.remote(), self.ledger.tree);
             assert!(is_same(&member.disk, &self.ledger.tree), "the disk is another");
         }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
 mod admission;
+mod arrivals;
 mod cases;
 mod device;
 mod event;

@@ -152,7 +152,7 @@ impl World {
             let remote = device.trees.remote();
             assert_eq!(*remote, self.ledger.tree);
             let blocked: BTreeSet<_> = device.plan().blocked.into_iter().map(|(id, _)| id).collect();
-            for &id in device.trees.unsettled() {
+            for id in device.trees.unsettled() {
                 let is_blocked =
                     blocked.contains(&id) || remote.ancestors(id).any(|at| blocked.contains(&at));
                 assert!(
@@ -169,7 +169,8 @@ impl World {
         for device in &self.devices {
             let trees = &device.trees;
             assert_eq!(*trees.remote(), self.ledger.tree);
-            assert!(trees.unsettled().is_empty(), "unsettled: {:?}", trees.unsettled());
+            let unsettled: Vec<_> = trees.unsettled().collect();
+            assert!(unsettled.is_empty(), "unsettled: {unsettled:?}");
             for (id, item) in self.ledger.tree.iter() {
                 assert_eq!(trees.local().node(id), Some(&item.node));
                 assert!(

@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::message::Auth;
 use common::offload;
 use sync_engine::plan::Folding;
-use sync_engine::{Hash, NodeId, Trees};
+use sync_engine::{Hash, Trees};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,7 @@ use crate::driver::memory::Memory;
 use crate::driver::touched::print_of_bytes;
 use crate::driver::{Asked, Driver, Setup, applier};
 use crate::fault::{Exit, Fault};
+use crate::ids::NewIds;
 use crate::net::control::Patience;
 use crate::net::{Control, Endpoint, Presence};
 use crate::notice::{Notice, Trouble};
@@ -210,14 +211,9 @@ fn recover(root: &Root, trees: &Trees) -> Result<bool, Fault> {
 fn remember(root: &Root, loaded: &Loaded, is_flushed: bool) -> (Firmness, Remembered) {
     let numbered = loaded.prints.iter().filter_map(|(id, bytes)| {
         let (print, number) = print_of_bytes(bytes)?;
-        Some((*id, print, number))
+        Some((id, print, number))
     });
-    Firmness::begin(
-        &numbered.collect::<Vec<_>>(),
-        &loaded.facts,
-        root.boot(),
-        is_flushed,
-    )
+    Firmness::begin(numbered, &loaded.facts, root.boot(), is_flushed)
 }
 
 /// Lets the driver run. Returns what is told how it ended: in good order, or by a fault of its own.
@@ -268,13 +264,14 @@ fn observe(
         unsure,
         suspects,
     } = remembered;
+    let mut ids = NewIds::default();
     let look = Look {
         root: root.clone(),
         rules,
         prints,
         unsure,
         suspects,
-        new_id: Box::new(random_id),
+        new_id: Box::new(move || ids.make()),
         rescan_interval,
     };
     Ok(Observer::with_workers(look, watch))
@@ -282,13 +279,6 @@ fn observe(
 
 /// The contents whose transfer may have been cut off.
 fn wanted_contents(trees: &Trees) -> BTreeSet<Hash> {
-    let content = |id: &NodeId| Some(trees.remote().node(*id)?.kind.file()?.content.hash);
-    trees.unsettled().iter().filter_map(content).collect()
-}
-
-/// Makes the id of a new node; random, so that no two devices ever make the same.
-pub(crate) fn random_id() -> NodeId {
-    let mut id = [0; 16];
-    common::entropy::fill(&mut id).expect("the system has random numbers");
-    NodeId(id)
+    let content = |id| Some(trees.remote().node(id)?.kind.file()?.content.hash);
+    trees.unsettled().filter_map(content).collect()
 }

@@ -86,7 +86,7 @@ fn status(loaded: &Loaded, account: &Account) -> Status {
             .cursor
             .map(|cursor| cursor.version)
             .unwrap_or_default(),
-        pending: trees.unsettled().len() as u64,
+        pending: trees.n_unsettled() as u64,
         blocked,
         conflicts: trees.marked().len() as u64,
         nodes: trees.local().len() as u64,

@@ -178,7 +178,7 @@ impl Driver {
         if let Some((_, trouble)) = &self.trouble {
             lines.push(trouble.to_string());
         }
-        let sound = !blocked.contains_key(&id) && !self.trees().unsettled().contains(&id);
+        let sound = !blocked.contains_key(&id) && !self.trees().is_unsettled(id);
         Answer::Report { sound, lines }
     }
 

@@ -71,26 +71,27 @@ impl Firmness {
     /// flushed since this run began.
     #[must_use]
     pub fn begin(
-        numbered: &[(NodeId, Print, u64)],
+        numbered: impl Iterator<Item = (NodeId, Print, u64)>,
         facts: &Facts,
         boot: Option<String>,
         is_flushed: bool,
     ) -> (Self, Remembered) {
-        let last = numbered.iter().map(|(_, _, number)| *number).max();
-        // The prints with the last numbers may be gone; no other may get those, and count as firm or proven by that.
-        let last = last.unwrap_or(0).max(facts.firm).max(facts.proven);
         let is_same_start = boot.is_some() && boot == facts.boot;
         let was_restarted = boot.is_some() && facts.boot.is_some() && !is_same_start;
         let is_soft = |number: u64| !is_same_start && facts.firm < number;
-        let those = |is_such: &dyn Fn(u64) -> bool| -> BTreeSet<NodeId> {
-            let found = numbered.iter().filter(|(_, _, number)| is_such(*number));
-            found.map(|(id, _, _)| *id).collect()
-        };
-        let remembered = Remembered {
-            prints: numbered.iter().map(|(id, print, _)| (*id, *print)).collect(),
-            unsure: those(&|number| is_soft(number) || facts.proven < number),
-            suspects: those(&|number| was_restarted && is_soft(number)),
-        };
+        // The prints with the last numbers may be gone; no other may get those, and count as firm or proven by that.
+        let mut last = facts.firm.max(facts.proven);
+        let mut remembered = Remembered::default();
+        for (id, print, number) in numbered {
+            last = last.max(number);
+            if is_soft(number) || facts.proven < number {
+                remembered.unsure.insert(id);
+            }
+            if was_restarted && is_soft(number) {
+                remembered.suspects.insert(id);
+            }
+            remembered.prints.push((id, print));
+        }
         let firm = if is_flushed { last } else { facts.firm };
         let firmness = Self {
             number: last + 1,
@@ -252,14 +253,14 @@ mod tests {
                 proven,
                 ..Facts::default()
             };
-            let (mut firmness, _) = Firmness::begin(&[], &facts, None, true);
+            let (mut firmness, _) = Firmness::begin(std::iter::empty(), &facts, None, true);
             assert!(9 < firmness.take_number());
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_print_is_proven_only_when_its_stamps_have_ceased_to_be_young() {
-        let (mut firmness, _) = Firmness::begin(&[], &Facts::default(), None, true);
+        let (mut firmness, _) = Firmness::begin(std::iter::empty(), &Facts::default(), None, true);
         firmness.prove();
         let young = Duration::from_secs(2);
         firmness.noted_young(young);

@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 use super::Driver;
 use super::questions::{Question, give, no_tree};
 use super::turn::LIMITS;
-use crate::client::random_id;
 use crate::control::Answer;
+use crate::ids::NewIds;
 use crate::notice::Trouble;
 
 /// A restore that waits for the tree as it was.
@@ -82,9 +82,10 @@ impl Driver {
                 }),
             )
         });
+        let mut ids = NewIds::default();
         let answer = match past.edit(items) {
             Err(error) => return give(reply, no_tree(&error)),
-            Ok(()) => changes(self.trees().remote(), &past, &path, &to, &mut random_id),
+            Ok(()) => changes(self.trees().remote(), &past, &path, &to, &mut || ids.make()),
         };
         match answer {
             Ok(changes) if changes.len() > 64 * CHANGES_MAX => {

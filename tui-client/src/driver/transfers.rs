@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::limits::CHUNK_LEN_MAX;
+use common::limits::{CHUNK_LEN_MAX, held_at_most};
 use common::message::{Attachment, Form};
 use common::offload;
 use sync_engine::plan::Step;
@@ -35,6 +35,10 @@ const GROUPS_UNDER_WAY: usize = 6;
 const GROUP_LEN_AIM: u64 = 1024 * 1024;
 /// How many contents a group has at most.
 const GROUP_MAX: usize = 512;
+/// While more small contents than fill this wait to be fetched, the server waits, in bytes.
+const SMALL_WAITING_MAX: usize = 4 * 1024 * 1024;
+/// What a step whose content is to be fetched takes up, about, with what is told of it, in bytes.
+const SMALL_WAITING_LEN: usize = 1024;
 /// How many large contents are fetched at once.
 const DOWNLOADS_UNDER_WAY: usize = 2;
 /// How many contents are sent at once.
@@ -219,6 +223,12 @@ impl Transfers {
             // The driver may have ended; then nobody wants it.
             let _ = done.send(Transferred::Loaded(offload::run(read).await)).await;
         });
+    }
+
+    /// Tells whether so many small contents wait to be fetched that the server should wait. Each of them ends, by itself or
+    /// with the session.
+    pub(super) fn are_many(&self) -> bool {
+        self.session.is_some() && held_at_most(SMALL_WAITING_MAX) < self.small.len() * SMALL_WAITING_LEN
     }
 
     /// Notes that results came, so that others can begin.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use common::limits::{CHANGES_MAX, FRAME_LEN_AIM, INLINE_LEN_MAX, held_at_most};
+use common::limits::{CHANGES_MAX, FRAME_LEN_AIM, INLINE_LEN_MAX, held_at_most, unless_simulated};
 use common::message::Request;
 use sync_engine::plan::{NameRules, Policy, Removals};
 use sync_engine::session::{Limits, Orders, Synced};
@@ -16,6 +16,10 @@ use crate::notice::Notice;
 
 /// While the hand has more than this to write, no more small contents are fetched or taken from the server, in bytes.
 const HAND_LEN_MAX: usize = 4 * 1024 * 1024;
+/// How many of the nodes that come from the server a plan sees to, about: enough that the next is made before these are
+/// here.
+const ARRIVALS_MAX: usize = 10_000;
+const ARRIVALS_MAX_SIMULATED: usize = 3;
 /// How many changes go into one commit.
 const CHANGES_AIM: usize = 512;
 
@@ -150,6 +154,7 @@ impl Driver {
             has_exec_bits: !cfg!(windows),
             cursor: Version::ZERO,
             removals: Removals::default(),
+            arrivals_max: unless_simulated(ARRIVALS_MAX, ARRIVALS_MAX_SIMULATED),
         }
     }
 

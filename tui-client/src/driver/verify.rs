@@ -39,12 +39,11 @@ impl Driver {
         let lines = self
             .trees()
             .unsettled()
-            .iter()
             .filter(|id| !blocked.contains_key(id))
             .filter_map(|id| {
                 Some(format!(
                     "'{}' is not the same here and on the server",
-                    path_of(self.trees(), *id)?
+                    path_of(self.trees(), id)?
                 ))
             })
             .collect();

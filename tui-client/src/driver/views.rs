@@ -47,7 +47,7 @@ fn own_state(trees: &Trees, facts: &Facts<'_>, id: NodeId) -> ItemState {
         ItemState::Uploading
     } else if facts.downloading.contains(&id) {
         ItemState::Downloading
-    } else if trees.unsettled().contains(&id) {
+    } else if trees.is_unsettled(id) {
         ItemState::Waiting
     } else {
         ItemState::Synced
@@ -60,10 +60,8 @@ fn rolled_up(trees: &Trees, facts: &Facts<'_>) -> BTreeMap<NodeId, (u64, ItemSta
     let marked = conflict_nodes(trees);
     let ids: BTreeSet<NodeId> = trees
         .unsettled()
-        .iter()
-        .chain(facts.blocked.keys())
-        .chain(&marked)
-        .copied()
+        .chain(facts.blocked.keys().copied())
+        .chain(marked.iter().copied())
         .collect();
     for id in ids {
         let tree = if trees.local().node(id).is_some() {
@@ -72,7 +70,7 @@ fn rolled_up(trees: &Trees, facts: &Facts<'_>) -> BTreeMap<NodeId, (u64, ItemSta
             trees.remote()
         };
         let state = own_state(trees, facts, id);
-        let counts = u64::from(trees.unsettled().contains(&id));
+        let counts = u64::from(trees.is_unsettled(id));
         for dir in tree.ancestors(id) {
             let (count, worst) = above.entry(dir).or_insert((0, ItemState::Synced));
             *count += counts;

@@ -1,30 +1,32 @@
 //! What is known of the disk besides the local tree: each node's print, and which node an inode belongs to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use sync_engine::NodeId;
 use sync_engine::observe::{Identities, Identity};
+use sync_engine::{NodeId, PackedMap};
 
 use crate::disk::Print;
 
 /// See the module's page. About a hundred bytes a node.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    prints: BTreeMap<NodeId, Print>,
+    prints: PackedMap<NodeId, Print>,
     /// Only the number, since a folder has one file system; the time of birth is compared with the print's.
-    owners: BTreeMap<u64, NodeId>,
+    owners: PackedMap<u64, NodeId>,
     /// The nodes of inodes with several names, which change together though the system speaks of one name only.
     linked: BTreeSet<(u64, NodeId)>,
 }
 
 impl Known {
     /// Takes over what was known before.
-    pub(super) fn new(prints: impl IntoIterator<Item = (NodeId, Print)>) -> Self {
-        let mut known = Self::default();
-        for (id, print) in prints {
-            known.set(id, Some(print));
+    pub(super) fn new(prints: Vec<(NodeId, Print)>) -> Self {
+        let linked = prints.iter().filter(|(_, print)| print.links > 1);
+        let owners = prints.iter().filter(|(_, print)| print.inode != 0);
+        Self {
+            linked: linked.map(|(id, print)| (print.inode, *id)).collect(),
+            owners: owners.map(|(id, print)| (print.inode, *id)).collect(),
+            prints: prints.into_iter().collect(),
         }
-        known
     }
 
     /// Returns a node's print.

@@ -38,7 +38,7 @@ const ALL: &str = "SELECT id, remote.row, synced.row, local.row, print \
 /// Reads all nodes that a tree has, with their prints.
 pub(super) fn read_nodes(
     connection: &Connection,
-    mut each: impl FnMut(NodeId, Sides, Option<Vec<u8>>) -> Result<(), Fault>,
+    mut each: impl FnMut(NodeId, Sides, Option<&[u8]>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let mut statement = connection.prepare(ALL)?;
     let mut rows = statement.query([])?;
@@ -52,7 +52,8 @@ pub(super) fn read_nodes(
             synced,
             local,
         };
-        each(id, sides, row.get(4)?)?;
+        let print = row.get_ref(4)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
+        each(id, sides, print)?;
     }
     Ok(())
 }

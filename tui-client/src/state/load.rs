@@ -9,7 +9,7 @@ use sync_engine::tree::Item;
 use sync_engine::{Base, Block, Hash, NodeId, Point, Sides, Trail, Tree, Trees, Version};
 
 use super::error::Fault;
-use super::{Facts, Loaded, Origin, file, former, row};
+use super::{Facts, Loaded, Origin, Prints, file, former, row};
 use crate::control::LogItem;
 
 /// The key under which the facts are kept and sealed.
@@ -35,9 +35,6 @@ pub(super) fn load(connection: &Connection, path: &Path, origin: Origin) -> Resu
     Ok(loaded)
 }
 
-/// Nodes with their prints.
-type Prints = Vec<(NodeId, Vec<u8>)>;
-
 /// What the pass has gathered.
 #[derive(Default)]
 struct Gathered {
@@ -48,7 +45,7 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn add(&mut self, id: NodeId, sides: Sides, print: Option<Vec<u8>>) {
+    fn add(&mut self, id: NodeId, sides: Sides, print: Option<&[u8]>) {
         let Sides {
             remote,
             synced,
@@ -65,14 +62,14 @@ impl Gathered {
             self.local.push((id, Some(Item { node, version })));
         }
         if let Some(print) = print {
-            self.prints.push((id, print));
+            self.prints.push(id, print);
         }
     }
 }
 
 fn load_nodes(connection: &Connection) -> Result<(Trees, Prints), Fault> {
     let mut gathered = Gathered::default();
-    let add = |id, sides, print| {
+    let add = |id, sides, print: Option<&[u8]>| {
         gathered.add(id, sides, print);
         Ok(())
     };
@@ -93,7 +90,7 @@ fn load_nodes(connection: &Connection) -> Result<(Trees, Prints), Fault> {
         made.map_err(|error| Fault::Damaged(error.to_string()))
     };
     let (remote, local) = (tree(remote)?, tree(local)?);
-    prints.sort_unstable_by_key(|(id, _)| *id);
+    prints.sort();
     let synced = synced.into_iter().collect();
     let trees = Trees::restore(remote, synced, local, load_blocked(connection)?);
     Ok((trees, prints))
@@ -102,7 +99,7 @@ fn load_nodes(connection: &Connection) -> Result<(Trees, Prints), Fault> {
 /// Reads all nodes, with their prints.
 fn read_nodes(
     connection: &Connection,
-    mut each: impl FnMut(NodeId, Sides, Option<Vec<u8>>) -> Result<(), Fault>,
+    mut each: impl FnMut(NodeId, Sides, Option<&[u8]>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let mut statement = connection.prepare("SELECT rowid, id, row, print FROM nodes NOT INDEXED")?;
     let mut rows = statement.query([])?;
@@ -113,7 +110,8 @@ fn read_nodes(
         let sides = row::decode(id, bytes)
             .ok_or_else(|| Fault::Damaged(format!("the row of node {id} is broken")))?;
         places.push((id, row.get(0)?));
-        each(id, sides, row.get(3)?)?;
+        let print = row.get_ref(3)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
+        each(id, sides, print)?;
     }
     places.sort_unstable();
     check_index(connection, &places)

@@ -1,6 +1,7 @@
 //! A picture of a tree in which nodes can be placed and taken away, without touching the tree. Names are compared as the
 //! disk does.
 
+use crate::plan::wanted::Wanted;
 use crate::plan::{Folding, Place};
 use crate::{Name, NodeId, Tree};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -14,8 +15,8 @@ pub(super) type Key = Arc<[u8]>;
 pub(super) struct Ground<'a> {
     tree: &'a Tree,
     folding: Folding,
-    /// The tree that nodes come from that are being made in this one, and which of its nodes these may be.
-    coming: Option<(&'a Tree, &'a BTreeSet<NodeId>)>,
+    /// Tells which nodes are being made here, or will be.
+    coming: Option<&'a Wanted<'a>>,
     /// Where nodes are now that were placed or taken away.
     places: BTreeMap<NodeId, Option<Place>>,
     /// What has changed in directories.
@@ -47,17 +48,12 @@ impl<'a> Ground<'a> {
         }
     }
 
-    /// Returns a picture in which those of `busy` that `tree` does not have yet, have their names in `from` already, as
-    /// far as these are free.
-    pub(super) fn with_coming(
-        tree: &'a Tree,
-        folding: Folding,
-        from: &'a Tree,
-        busy: &'a BTreeSet<NodeId>,
-    ) -> Self {
+    /// Returns a picture of the local tree in which those that are busy, and that it does not have yet, have their names of
+    /// the remote tree already, as far as these are free.
+    pub(super) fn with_coming(wanted: &'a Wanted<'a>) -> Self {
         Self {
-            coming: Some((from, busy)),
-            ..Self::new(tree, folding)
+            coming: Some(wanted),
+            ..Self::new(wanted.trees.local(), wanted.policy.folding)
         }
     }
 
@@ -108,7 +104,7 @@ impl<'a> Ground<'a> {
         if self.folding == Folding::None {
             let there = self.tree.child(place.parent, &place.name);
             return there.or_else(|| {
-                let (from, _) = self.coming?;
+                let from = self.coming?.trees.remote();
                 let coming = from.child(place.parent, &place.name)?;
                 self.is_coming(coming).then_some(coming)
             });
@@ -122,13 +118,14 @@ impl<'a> Ground<'a> {
 
     /// Tells whether a node is being made here.
     fn is_coming(&self, id: NodeId) -> bool {
-        let is_busy = self.coming.is_some_and(|(_, busy)| busy.contains(&id));
+        let is_busy = self.coming.is_some_and(|wanted| wanted.is_busy(id));
         is_busy && self.tree.node(id).is_none()
     }
 
     /// Returns what is in a directory by the keys of the names, with what is coming where a name is free.
     fn folded_children(&self, dir: NodeId) -> BTreeMap<Key, NodeId> {
-        let from = self.coming.into_iter().flat_map(|(from, _)| from.children(dir));
+        let from = self.coming.map(|wanted| wanted.trees.remote());
+        let from = from.into_iter().flat_map(|remote| remote.children(dir));
         let coming = from.filter(|(_, id)| self.is_coming(*id));
         let all = coming.chain(self.tree.children(dir));
         all.map(|(name, id)| (self.key(name), id)).collect()

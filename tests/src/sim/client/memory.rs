@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sync_engine::{Block, Hash, NodeId, Point, Sides, Trail, Trees, Version};
-use tui_client::state::{ChunkPlace, ChunkRow, Delta, Facts, Loaded, Origin, StateError, Store};
+use tui_client::state::{ChunkPlace, ChunkRow, Delta, Facts, Loaded, Origin, Prints, StateError, Store};
 
 /// See the module's page. Clones share it.
 #[derive(Clone, Default)]
@@ -153,7 +153,7 @@ impl Inner {
 }
 
 fn loaded(rows: Rows, origin: Origin) -> Loaded {
-    let (mut remote, mut synced, mut local) = (Vec::new(), BTreeMap::new(), Vec::new());
+    let (mut remote, mut synced, mut local) = (Vec::new(), Vec::new(), Vec::new());
     for (id, sides) in rows.nodes {
         remote.extend(sides.remote.map(|item| (id, Some(item))));
         synced.extend(sides.synced.map(|base| (id, base)));
@@ -169,9 +169,13 @@ fn loaded(rows: Rows, origin: Origin) -> Loaded {
     let (remote, local) = (trees.remote().clone(), trees.local().clone());
     let points = rows.trail.into_iter();
     let points = points.map(|(version, chain)| Point { version, chain });
+    let mut prints = Prints::default();
+    for (id, print) in &rows.prints {
+        prints.push(*id, print);
+    }
     Loaded {
-        trees: Trees::restore(remote, synced, local, rows.blocked),
-        prints: rows.prints.into_iter().collect(),
+        trees: Trees::restore(remote, synced.into_iter().collect(), local, rows.blocked),
+        prints,
         trail: Trail::restore(points),
         facts: rows.facts,
         feed: Vec::new(),

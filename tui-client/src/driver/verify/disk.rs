@@ -40,7 +40,7 @@ impl Driver {
     /// Returns what is to be found on the disk: the local tree, but for what is known not to agree.
     pub(super) fn expected_on_disk(&self) -> OnDisk {
         let (local, blocked) = (self.trees().local(), self.session.blocked());
-        let is_left_out = |id: NodeId| blocked.contains_key(&id) || self.trees().unsettled().contains(&id);
+        let is_left_out = |id: NodeId| blocked.contains_key(&id) || self.trees().is_unsettled(id);
         let mut dirs = Vec::new();
         let mut pending = vec![(NodeId::ROOT, RelPath::root())];
         while let Some((dir, path)) = pending.pop() {

@@ -1,0 +1,279 @@
+//! An ordered map for what there may be millions of. Its entries lie side by side in leaves, as in a B+ tree of two
+//! levels. Compared with `BTreeMap`, whose nodes of eleven stay about half full when keys come in their order, it takes
+//! little more than the entries themselves, and most of a search is within one leaf.
+//!
+//! Keys that come one after the other, or nearly so, fill their leaves, wherever they come; others split them in halves.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::mem::replace;
+
+/// The most entries of a leaf: so many are moved at most to make room for one, and a map of a million has some thousand
+/// leaves.
+const LEAF_LEN_MAX: usize = 256;
+
+type Leaf<K, V> = Vec<(K, V)>;
+
+/// See the module's page. It is what its entries are: equal entries make equal maps, however they lie.
+#[derive(Clone)]
+pub struct PackedMap<K, V, const LEAF: usize = LEAF_LEN_MAX> {
+    /// None is empty, and each key is greater than all before it.
+    leaves: Vec<Leaf<K, V>>,
+    len: usize,
+    /// The place behind the last entry that was added: where a key comes that follows it.
+    next: (usize, usize),
+}
+
+impl<K, V, const LEAF: usize> Default for PackedMap<K, V, LEAF> {
+    fn default() -> Self {
+        Self {
+            leaves: Vec::new(),
+            len: 0,
+            next: (0, 0),
+        }
+    }
+}
+
+impl<K: Ord, V, const LEAF: usize> PackedMap<K, V, LEAF> {
+    /// Returns the number of entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Tells whether there are no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Returns the value of a key.
+    #[must_use]
+    pub fn get(&self, key: &K) -> Option<&V> {
+        let (at, place) = self.find(key);
+        let there = place.ok()?;
+        Some(&self.leaves[at][there].1)
+    }
+
+    /// Sets the value of a key and returns the one that it had.
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        let (at, place) = self.find(&key);
+        match place {
+            Ok(there) => Some(replace(&mut self.leaves[at][there].1, value)),
+            Err(there) => {
+                self.add(at, there, (key, value));
+                self.len += 1;
+                None
+            }
+        }
+    }
+
+    /// Removes a key and returns the value that it had.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        let (at, place) = self.find(key);
+        let there = place.ok()?;
+        let (_, value) = self.leaves[at].remove(there);
+        self.len -= 1;
+        self.tighten(at);
+        Some(value)
+    }
+
+    /// Iterates in the order of the keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.leaves.iter().flatten().map(|(key, value)| (key, value))
+    }
+
+    /// Returns the leaf in which a key is or would be, and its place there; leaf zero also when there is none.
+    fn find(&self, key: &K) -> (usize, Result<usize, usize>) {
+        let at = self
+            .leaves
+            .partition_point(|leaf| leaf[0].0 <= *key)
+            .saturating_sub(1);
+        let place = match self.leaves.get(at) {
+            Some(leaf) => leaf.binary_search_by(|(other, _)| other.cmp(key)),
+            None => Err(0),
+        };
+        (at, place)
+    }
+
+    /// Enters what is not there yet.
+    fn add(&mut self, at: usize, there: usize, entry: (K, V)) {
+        let is_next = self.next == (at, there);
+        self.next = (at, there + 1);
+        let Some(leaf) = self.leaves.get_mut(at) else {
+            self.leaves.push(vec![entry]);
+            return;
+        };
+        if leaf.len() < LEAF {
+            leaf.insert(there, entry);
+        } else if there == LEAF {
+            self.next = (at + 1, 1);
+            match self.leaves.get_mut(at + 1).filter(|next| next.len() < LEAF) {
+                Some(next) => next.insert(0, entry),
+                None => self.leaves.insert(at + 1, vec![entry]),
+            }
+        } else if is_next || 3 * LEAF <= 4 * there {
+            // More may follow there: this leaf is left full, and theirs begins.
+            let behind = leaf.split_off(there);
+            leaf.push(entry);
+            self.leaves.insert(at + 1, behind);
+            self.merge(at + 1);
+        } else {
+            let mut behind = leaf.split_off(LEAF / 2);
+            match there.checked_sub(LEAF / 2) {
+                Some(there) => {
+                    behind.insert(there, entry);
+                    self.next = (at + 1, there + 1);
+                }
+                None => leaf.insert(there, entry),
+            }
+            self.leaves.insert(at + 1, behind);
+        }
+    }
+
+    /// Gives back what a leaf does not need any more, of which an entry was taken away.
+    fn tighten(&mut self, at: usize) {
+        let len = self.leaves[at].len();
+        if len == 0 {
+            self.leaves.remove(at);
+        } else if !self.merge(at) && !at.checked_sub(1).is_some_and(|before| self.merge(before)) {
+            let leaf = &mut self.leaves[at];
+            if len <= leaf.capacity() / 4 {
+                leaf.shrink_to(2 * len);
+            }
+        }
+    }
+
+    /// Makes one leaf of this one and the next, if they fit into a half.
+    fn merge(&mut self, at: usize) -> bool {
+        let is_small = |pair: &[Leaf<K, V>]| pair[0].len() + pair[1].len() <= LEAF / 2;
+        let can = self.leaves.get(at..at + 2).is_some_and(is_small);
+        if can {
+            let next = self.leaves.remove(at + 1);
+            self.leaves[at].extend(next);
+        }
+        can
+    }
+}
+
+impl<K: Ord, V, const LEAF: usize> FromIterator<(K, V)> for PackedMap<K, V, LEAF> {
+    /// Makes a map without a gap. Of several entries with one key the last counts.
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        let mut entries: Vec<(K, V)> = entries.into_iter().collect();
+        if !entries.is_sorted_by(|(one, _), (next, _)| one < next) {
+            entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+            entries.dedup_by(|later, earlier| {
+                let is_same = later.0 == earlier.0;
+                if is_same {
+                    core::mem::swap(later, earlier);
+                }
+                is_same
+            });
+        }
+        let len = entries.len();
+        let mut leaves = Vec::with_capacity(len.div_ceil(LEAF));
+        if len <= LEAF {
+            entries.shrink_to_fit();
+            leaves.extend((len > 0).then_some(entries));
+        } else {
+            let mut entries = entries.into_iter();
+            while entries.len() > 0 {
+                let mut leaf = Vec::with_capacity(entries.len().min(LEAF));
+                leaf.extend(entries.by_ref().take(LEAF));
+                leaves.push(leaf);
+            }
+        }
+        let next = (0, 0);
+        Self { leaves, len, next }
+    }
+}
+
+impl<K: Ord + PartialEq, V: PartialEq, const LEAF: usize> PartialEq for PackedMap<K, V, LEAF> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len == other.len && self.iter().eq(other.iter())
+    }
+}
+
+impl<K: Ord, V: Eq, const LEAF: usize> Eq for PackedMap<K, V, LEAF> {}
+
+impl<K: Ord + Hash, V: Hash, const LEAF: usize> Hash for PackedMap<K, V, LEAF> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.len.hash(state);
+        self.iter().for_each(|entry| entry.hash(state));
+    }
+}
+
+impl<K: Ord + fmt::Debug, V: fmt::Debug, const LEAF: usize> fmt::Debug for PackedMap<K, V, LEAF> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeMap;
+    use proptest::prelude::*;
+
+    type Small = PackedMap<u8, u16, 4>;
+
+    fn check(map: &Small, model: &BTreeMap<u8, u16>) {
+        assert!(map.iter().eq(model.iter()));
+        assert_eq!(map.len(), model.len());
+        assert_eq!(map.is_empty(), model.is_empty());
+        assert!(map.leaves.iter().all(|leaf| (1..=4).contains(&leaf.len())));
+        for pair in map.leaves.windows(2) {
+            assert!(
+                pair[0].len() + pair[1].len() > 2,
+                "two that are one fit into a half"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_packed_map_is_a_map(
+            begin in proptest::collection::vec((0..64u8, any::<u16>()), 0..60),
+            edits in proptest::collection::vec((0..64u8, proptest::option::weighted(0.6, any::<u16>())), 0..200),
+        ) {
+            let mut map: Small = begin.iter().copied().collect();
+            let mut model: BTreeMap<u8, u16> = begin.into_iter().collect();
+            check(&map, &model);
+            for (key, value) in edits {
+                prop_assert_eq!(map.get(&key), model.get(&key));
+                match value {
+                    Some(value) => prop_assert_eq!(map.insert(key, value), model.insert(key, value)),
+                    None => prop_assert_eq!(map.remove(&key), model.remove(&key)),
+                }
+                check(&map, &model);
+            }
+            prop_assert_eq!(&map, &model.into_iter().collect());
+        }
+    }
+
+    #[test]
+    fn keys_that_come_in_their_order_leave_no_gap() {
+        let mut map: Small = [(0, 0), (200, 0)].into_iter().collect();
+        for key in 1..=40 {
+            map.insert(key, 0);
+        }
+        assert!(map.leaves.len() <= 42 / 4 + 2, "{:?}", map.leaves);
+        let mut nearly: PackedMap<u32, u32, 16> = PackedMap::default();
+        for key in 0..1000_u32 {
+            // Four by four, each four in some other order.
+            nearly.insert(key ^ (key / 4 % 4), 0);
+        }
+        assert!(
+            nearly.leaves.len() <= 1000 / 16 * 5 / 4,
+            "{}",
+            nearly.leaves.len()
+        );
+        let mut back = Small::default();
+        for key in (1..=40).rev() {
+            back.insert(key, 0);
+        }
+        assert!(back.leaves.len() <= 40 / 2 + 1, "{:?}", back.leaves);
+    }
+}
