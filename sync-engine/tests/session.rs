@@ -9,7 +9,7 @@ use sync_engine::session::{Limits, Tell};
 use sync_engine::time::Instant;
 use sync_engine::{
     CHAIN_START, Change, Cursor, DeviceId, Entry, Epoch, Hash, Kind, Name, Node, NodeId, Point, Session,
-    Trail, Trees, Version, chain_next,
+    Target, Trail, Trees, Version, chain_next,
 };
 
 const NOW: Instant = Instant(Duration::ZERO);
@@ -208,4 +208,39 @@ fn synced_is_not_said_while_the_server_has_something_newer() {
     session.caught_up(7);
     session.pong(probe, START.version.next());
     assert_eq!(session.synced(NOW, true), None);
+}
+
+/// A link of the name that [`entry`] gives to a directory.
+fn link_of_the_same_name(target: &[u8]) -> Node {
+    Node {
+        parent: NodeId::ROOT,
+        name: Name::try_from("d").unwrap(),
+        kind: Kind::Symlink(Target::new(target).unwrap()),
+        mark: None,
+    }
+}
+
+#[test]
+fn a_question_that_cannot_be_sent_waits_and_is_asked_again() {
+    let mut session = session();
+    assert!(session.follow(&entry(5), Origin::Foreign));
+    let seen = [(NodeId([7; 16]), Some(link_of_the_same_name(b"x").into()))].into();
+    session.observed(seen, Vec::new(), NOW).unwrap();
+    let mut now = NOW;
+    for _ in 0..3 {
+        let plan = session.plan(now, &policy()).unwrap();
+        let mut orders = session.order(plan, now);
+        session.rest(now);
+        let question = orders.questions.pop().unwrap();
+        session.question_refused(&question, now);
+        // What can be done without an answer is done; then there is a pause.
+        while let Some(plan) = session.plan(now, &policy()) {
+            assert!(session.order(plan, now).questions.is_empty());
+            session.rest(now);
+        }
+        let due = session.next_due().unwrap();
+        assert!(now < due);
+        session.wake(due);
+        now = due;
+    }
 }

@@ -341,9 +341,12 @@ impl Driver {
     }
 
     /// Tells whether the server waits until more of what it has sent is fetched and written: the rest would only take memory
-    /// meanwhile. The fetches and the hand end without it, whatever the server does.
+    /// meanwhile. The hand ends without it, whatever the server does, and so do the fetches, but maybe late: who has lost the
+    /// line hears so at once.
     fn server_waits(&self) -> bool {
-        self.hand_is_full() || self.transfers.are_many() || self.come.is_full() && 0 < self.hand_len
+        let is_there = || self.connection.as_ref().is_some_and(|line| !line.is_lost());
+        let is_enough = || self.transfers.are_many() && is_there();
+        self.hand_is_full() || self.come.is_full() && 0 < self.hand_len || is_enough()
     }
 
     /// When something is due although nothing happens.

@@ -5,6 +5,7 @@
 
 use super::Session;
 use crate::plan::{MoveCause, Record, Step};
+use crate::time::Instant;
 use crate::{Change, Entry, Kind, NodeId, Version};
 use alloc::vec::Vec;
 
@@ -12,7 +13,7 @@ use alloc::vec::Vec;
 const PAGES_MAX: u32 = 16;
 
 /// Local bytes that seem to be in conflict: a question for the history. It has to come back with
-/// [`Session::looked_back`], [`Session::not_answered`] or [`Session::not_asked`].
+/// [`Session::looked_back`], [`Session::not_answered`], [`Session::question_refused`] or [`Session::not_asked`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Suspect {
     /// The local node.
@@ -141,7 +142,12 @@ impl Session {
         self.pace.want();
     }
 
-    /// The question could not be asked; the same is planned again.
+    /// The question could not be sent; after a pause the same is planned again.
+    pub fn question_refused(&mut self, suspect: &Suspect, now: Instant) {
+        self.holds.fail(suspect.local, now, None);
+    }
+
+    /// The question was lost with the line, or has become another; the same is planned again.
     pub fn not_asked(&mut self, suspect: &Suspect) {
         self.holds.release(suspect.local);
         self.pace.want();

@@ -36,7 +36,12 @@ impl Connection {
 
     /// Tells whether a request can be sent: the line is not lost, and not full of others.
     pub(super) fn takes_more(&self) -> bool {
-        !self.outgoing.is_closed() && 0 < self.outgoing.capacity()
+        !self.is_lost() && 0 < self.outgoing.capacity()
+    }
+
+    /// Tells whether the line is lost, which may not have been heard yet.
+    pub(super) fn is_lost(&self) -> bool {
+        self.outgoing.is_closed()
     }
 
     /// Sends a request if there is room; the driver never waits for the wire.
@@ -333,8 +338,9 @@ impl Driver {
         if let Err(question) = refused
             && let Question::LookBack(suspect) = *question
         {
-            // The line is full; when it is not any more, the same is planned again.
-            self.session.not_asked(&suspect);
+            // The line is lost or full; after a pause the same is planned again.
+            let now = self.now();
+            self.session.question_refused(&suspect, now);
         }
     }
 }
