@@ -14,12 +14,20 @@ use core::mem::replace;
 /// leaves.
 const LEAF_LEN_MAX: usize = 256;
 
-type Leaf<K, V> = Vec<(K, V)>;
+/// Some entries, in the order of their keys.
+#[derive(Clone)]
+struct Leaf<K, V> {
+    /// No key in the leaf is less, and all before the leaf are. It stands beside those of the other leaves, so that a search
+    /// for the leaf stays in the caches.
+    bound: K,
+    /// Not empty.
+    entries: Vec<(K, V)>,
+}
 
 /// See the module's page. It is what its entries are: equal entries make equal maps, however they lie.
 #[derive(Clone)]
 pub struct PackedMap<K, V, const LEAF: usize = LEAF_LEN_MAX> {
-    /// None is empty, and each key is greater than all before it.
+    /// Each key is greater than all before it.
     leaves: Vec<Leaf<K, V>>,
     len: usize,
     /// The place behind the last entry that was added: where a key comes that follows it.
@@ -36,7 +44,14 @@ impl<K, V, const LEAF: usize> Default for PackedMap<K, V, LEAF> {
     }
 }
 
-impl<K: Ord, V, const LEAF: usize> PackedMap<K, V, LEAF> {
+impl<K: Clone, V> Leaf<K, V> {
+    fn new(entries: Vec<(K, V)>) -> Self {
+        let bound = entries[0].0.clone();
+        Self { bound, entries }
+    }
+}
+
+impl<K: Ord + Clone, V, const LEAF: usize> PackedMap<K, V, LEAF> {
     /// Returns the number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -54,14 +69,14 @@ impl<K: Ord, V, const LEAF: usize> PackedMap<K, V, LEAF> {
     pub fn get(&self, key: &K) -> Option<&V> {
         let (at, place) = self.find(key);
         let there = place.ok()?;
-        Some(&self.leaves[at][there].1)
+        Some(&self.leaves[at].entries[there].1)
     }
 
     /// Sets the value of a key and returns the one that it had.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         let (at, place) = self.find(&key);
         match place {
-            Ok(there) => Some(replace(&mut self.leaves[at][there].1, value)),
+            Ok(there) => Some(replace(&mut self.leaves[at].entries[there].1, value)),
             Err(there) => {
                 self.add(at, there, (key, value));
                 self.len += 1;
@@ -74,7 +89,7 @@ impl<K: Ord, V, const LEAF: usize> PackedMap<K, V, LEAF> {
     pub fn remove(&mut self, key: &K) -> Option<V> {
         let (at, place) = self.find(key);
         let there = place.ok()?;
-        let (_, value) = self.leaves[at].remove(there);
+        let (_, value) = self.leaves[at].entries.remove(there);
         self.len -= 1;
         self.tighten(at);
         Some(value)
@@ -82,17 +97,18 @@ impl<K: Ord, V, const LEAF: usize> PackedMap<K, V, LEAF> {
 
     /// Iterates in the order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.leaves.iter().flatten().map(|(key, value)| (key, value))
+        let entries = self.leaves.iter().flat_map(|leaf| &leaf.entries);
+        entries.map(|(key, value)| (key, value))
     }
 
     /// Returns the leaf in which a key is or would be, and its place there; leaf zero also when there is none.
     fn find(&self, key: &K) -> (usize, Result<usize, usize>) {
         let at = self
             .leaves
-            .partition_point(|leaf| leaf[0].0 <= *key)
+            .partition_point(|leaf| leaf.bound <= *key)
             .saturating_sub(1);
         let place = match self.leaves.get(at) {
-            Some(leaf) => leaf.binary_search_by(|(other, _)| other.cmp(key)),
+            Some(leaf) => leaf.entries.binary_search_by(|(other, _)| other.cmp(key)),
             None => Err(0),
         };
         (at, place)
@@ -103,62 +119,70 @@ impl<K: Ord, V, const LEAF: usize> PackedMap<K, V, LEAF> {
         let is_next = self.next == (at, there);
         self.next = (at, there + 1);
         let Some(leaf) = self.leaves.get_mut(at) else {
-            self.leaves.push(vec![entry]);
+            self.leaves.push(Leaf::new(vec![entry]));
             return;
         };
-        if leaf.len() < LEAF {
-            leaf.insert(there, entry);
+        let entries = &mut leaf.entries;
+        if entries.len() < LEAF {
+            entries.insert(there, entry);
         } else if there == LEAF {
             self.next = (at + 1, 1);
-            match self.leaves.get_mut(at + 1).filter(|next| next.len() < LEAF) {
-                Some(next) => next.insert(0, entry),
-                None => self.leaves.insert(at + 1, vec![entry]),
+            match self
+                .leaves
+                .get_mut(at + 1)
+                .filter(|next| next.entries.len() < LEAF)
+            {
+                Some(next) => {
+                    next.bound = entry.0.clone();
+                    next.entries.insert(0, entry);
+                }
+                None => self.leaves.insert(at + 1, Leaf::new(vec![entry])),
             }
         } else if is_next || 3 * LEAF <= 4 * there {
             // More may follow there: this leaf is left full, and theirs begins.
-            let behind = leaf.split_off(there);
-            leaf.push(entry);
-            self.leaves.insert(at + 1, behind);
+            let behind = entries.split_off(there);
+            entries.push(entry);
+            self.leaves.insert(at + 1, Leaf::new(behind));
             self.merge(at + 1);
         } else {
-            let mut behind = leaf.split_off(LEAF / 2);
+            let mut behind = entries.split_off(LEAF / 2);
             match there.checked_sub(LEAF / 2) {
                 Some(there) => {
                     behind.insert(there, entry);
                     self.next = (at + 1, there + 1);
                 }
-                None => leaf.insert(there, entry),
+                None => entries.insert(there, entry),
             }
-            self.leaves.insert(at + 1, behind);
+            self.leaves.insert(at + 1, Leaf::new(behind));
         }
     }
 
     /// Gives back what a leaf does not need any more, of which an entry was taken away.
     fn tighten(&mut self, at: usize) {
-        let len = self.leaves[at].len();
+        let len = self.leaves[at].entries.len();
         if len == 0 {
             self.leaves.remove(at);
         } else if !self.merge(at) && !at.checked_sub(1).is_some_and(|before| self.merge(before)) {
-            let leaf = &mut self.leaves[at];
-            if len <= leaf.capacity() / 4 {
-                leaf.shrink_to(2 * len);
+            let entries = &mut self.leaves[at].entries;
+            if len <= entries.capacity() / 4 {
+                entries.shrink_to(2 * len);
             }
         }
     }
 
     /// Makes one leaf of this one and the next, if they fit into a half.
     fn merge(&mut self, at: usize) -> bool {
-        let is_small = |pair: &[Leaf<K, V>]| pair[0].len() + pair[1].len() <= LEAF / 2;
+        let is_small = |pair: &[Leaf<K, V>]| pair[0].entries.len() + pair[1].entries.len() <= LEAF / 2;
         let can = self.leaves.get(at..at + 2).is_some_and(is_small);
         if can {
             let next = self.leaves.remove(at + 1);
-            self.leaves[at].extend(next);
+            self.leaves[at].entries.extend(next.entries);
         }
         can
     }
 }
 
-impl<K: Ord, V, const LEAF: usize> FromIterator<(K, V)> for PackedMap<K, V, LEAF> {
+impl<K: Ord + Clone, V, const LEAF: usize> FromIterator<(K, V)> for PackedMap<K, V, LEAF> {
     /// Makes a map without a gap. Of several entries with one key the last counts.
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let mut entries: Vec<(K, V)> = entries.into_iter().collect();
@@ -176,13 +200,13 @@ impl<K: Ord, V, const LEAF: usize> FromIterator<(K, V)> for PackedMap<K, V, LEAF
         let mut leaves = Vec::with_capacity(len.div_ceil(LEAF));
         if len <= LEAF {
             entries.shrink_to_fit();
-            leaves.extend((len > 0).then_some(entries));
+            leaves.extend((len > 0).then(|| Leaf::new(entries)));
         } else {
             let mut entries = entries.into_iter();
             while entries.len() > 0 {
                 let mut leaf = Vec::with_capacity(entries.len().min(LEAF));
                 leaf.extend(entries.by_ref().take(LEAF));
-                leaves.push(leaf);
+                leaves.push(Leaf::new(leaf));
             }
         }
         let next = (0, 0);
@@ -190,22 +214,22 @@ impl<K: Ord, V, const LEAF: usize> FromIterator<(K, V)> for PackedMap<K, V, LEAF
     }
 }
 
-impl<K: Ord + PartialEq, V: PartialEq, const LEAF: usize> PartialEq for PackedMap<K, V, LEAF> {
+impl<K: Ord + Clone, V: PartialEq, const LEAF: usize> PartialEq for PackedMap<K, V, LEAF> {
     fn eq(&self, other: &Self) -> bool {
         self.len == other.len && self.iter().eq(other.iter())
     }
 }
 
-impl<K: Ord, V: Eq, const LEAF: usize> Eq for PackedMap<K, V, LEAF> {}
+impl<K: Ord + Clone, V: Eq, const LEAF: usize> Eq for PackedMap<K, V, LEAF> {}
 
-impl<K: Ord + Hash, V: Hash, const LEAF: usize> Hash for PackedMap<K, V, LEAF> {
+impl<K: Ord + Clone + Hash, V: Hash, const LEAF: usize> Hash for PackedMap<K, V, LEAF> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.len.hash(state);
         self.iter().for_each(|entry| entry.hash(state));
     }
 }
 
-impl<K: Ord + fmt::Debug, V: fmt::Debug, const LEAF: usize> fmt::Debug for PackedMap<K, V, LEAF> {
+impl<K: Ord + Clone + fmt::Debug, V: fmt::Debug, const LEAF: usize> fmt::Debug for PackedMap<K, V, LEAF> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter()).finish()
     }
@@ -223,10 +247,16 @@ mod tests {
         assert!(map.iter().eq(model.iter()));
         assert_eq!(map.len(), model.len());
         assert_eq!(map.is_empty(), model.is_empty());
-        assert!(map.leaves.iter().all(|leaf| (1..=4).contains(&leaf.len())));
+        assert!(
+            map.leaves
+                .iter()
+                .all(|leaf| (1..=4).contains(&leaf.entries.len()))
+        );
         for pair in map.leaves.windows(2) {
+            assert!(pair[0].entries.last().unwrap().0 < pair[1].bound);
+            assert!(pair[1].bound <= pair[1].entries[0].0);
             assert!(
-                pair[0].len() + pair[1].len() > 2,
+                pair[0].entries.len() + pair[1].entries.len() > 2,
                 "two that are one fit into a half"
             );
         }
@@ -259,7 +289,7 @@ mod tests {
         for key in 1..=40 {
             map.insert(key, 0);
         }
-        assert!(map.leaves.len() <= 42 / 4 + 2, "{:?}", map.leaves);
+        assert!(map.leaves.len() <= 42 / 4 + 2, "{map:?}");
         let mut nearly: PackedMap<u32, u32, 16> = PackedMap::default();
         for key in 0..1000_u32 {
             // Four by four, each four in some other order.
@@ -274,6 +304,6 @@ mod tests {
         for key in (1..=40).rev() {
             back.insert(key, 0);
         }
-        assert!(back.leaves.len() <= 40 / 2 + 1, "{:?}", back.leaves);
+        assert!(back.leaves.len() <= 40 / 2 + 1, "{back:?}");
     }
 }
