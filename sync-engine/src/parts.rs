@@ -1,5 +1,6 @@
 //! A tree that a server sends in parts: however many it sends, no more is kept of them than a limit allows.
 
+use crate::tree::Item;
 use crate::{Kind, Node, NodeId, Version};
 use alloc::vec::Vec;
 
@@ -23,7 +24,8 @@ pub enum PartsError {
 /// See the module's page.
 #[derive(Debug, Clone, Default, Hash)]
 pub struct Parts {
-    nodes: Vec<(NodeId, Version, Node)>,
+    /// As they will lie in a tree, so that they need not be copied.
+    items: Vec<(NodeId, Item)>,
     len: usize,
 }
 
@@ -48,14 +50,17 @@ impl Parts {
             return Err(PartsError::TooLarge { len_max });
         }
         self.len = len;
-        self.nodes.extend(nodes);
+        self.items.extend(nodes.into_iter().map(|(id, version, node)| {
+            let node = node.into();
+            (id, Item { node, version })
+        }));
         Ok(())
     }
 
     /// Returns all nodes that have come.
     #[must_use]
-    pub fn into_nodes(self) -> Vec<(NodeId, Version, Node)> {
-        self.nodes
+    pub fn into_items(self) -> Vec<(NodeId, Item)> {
+        self.items
     }
 }
 
@@ -93,6 +98,11 @@ mod tests {
         parts.add(vec![node(5)], false, len_max).unwrap();
         assert_eq!(parts.add(Vec::new(), false, len_max), Err(PartsError::Empty));
         parts.add(Vec::new(), true, len_max).unwrap();
-        assert_eq!(parts.into_nodes(), [node(1), node(2), node(5)]);
+        let items = [1, 2, 5].map(|n| {
+            let (id, version, node) = node(n);
+            let node = node.into();
+            (id, Item { node, version })
+        });
+        assert_eq!(parts.into_items(), items);
     }
 }

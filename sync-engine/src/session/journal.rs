@@ -70,14 +70,10 @@ impl Session {
         if !is_last {
             return Ok(());
         }
-        let nodes = core::mem::take(&mut link.snapshot).into_nodes();
+        let items = core::mem::take(&mut link.snapshot).into_items();
         link.is_pulled = true;
         link.head = link.head.max(cursor.version);
-        let items = nodes.into_iter().map(|(id, version, node)| {
-            let node = node.into();
-            (id, Item { node, version })
-        });
-        self.enter_tree(items.collect())?;
+        self.enter_tree(items)?;
         self.is_doubted = false;
         self.pass(cursor);
         self.disturb();

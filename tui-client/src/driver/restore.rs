@@ -2,7 +2,6 @@
 //! differs gets its old bytes back, and what came later stays: a restore removes nothing.
 
 use common::limits::CHANGES_MAX;
-use sync_engine::tree::Item;
 use sync_engine::{Change, Kind, Name, Node, NodeId, Parts, RelPath, Tree, Version};
 use tokio::sync::oneshot;
 
@@ -73,15 +72,7 @@ impl Driver {
             reply,
         } = *restore;
         let mut past = Tree::new();
-        let items = nodes.into_nodes().into_iter().map(|(id, version, node)| {
-            (
-                id,
-                Some(Item {
-                    node: node.into(),
-                    version,
-                }),
-            )
-        });
+        let items = nodes.into_items().into_iter().map(|(id, item)| (id, Some(item)));
         let mut ids = NewIds::default();
         let answer = match past.edit(items) {
             Err(error) => return give(reply, no_tree(&error)),
@@ -235,6 +226,7 @@ fn restore_node(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sync_engine::tree::Item;
 
     fn tree(nodes: &[(u8, u8, &str)]) -> Tree {
         let mut tree = Tree::new();

@@ -5,7 +5,6 @@ mod disk;
 
 use common::message::{At, Request};
 use common::offload;
-use sync_engine::tree::Item;
 use sync_engine::{Node, NodeId, Parts, Version};
 use tokio::sync::oneshot;
 
@@ -87,16 +86,10 @@ impl Driver {
                 "the server moved on to {version} while this was checked; check again"
             ));
         }
-        let nodes = nodes.into_nodes();
-        let n_nodes = nodes.len();
-        for (id, version, node) in nodes {
-            let here = self.trees().remote().item(id);
-            if here
-                != Some(&Item {
-                    node: node.into(),
-                    version,
-                })
-            {
+        let items = nodes.into_items();
+        let n_nodes = items.len();
+        for (id, item) in items {
+            if self.trees().remote().item(id) != Some(&item) {
                 lines.push(format!(
                     "'{}' is not on the server as this device knows it",
                     self.shown_path(id)
