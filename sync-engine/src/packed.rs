@@ -17,8 +17,8 @@ const LEAF_LEN_MAX: usize = 256;
 /// Some entries, in the order of their keys.
 #[derive(Clone)]
 struct Leaf<K, V> {
-    /// No key in the leaf is less, and all before the leaf are. It stands beside those of the other leaves, so that a search
-    /// for the leaf stays in the caches.
+    /// No key in the leaf is less, and all before the leaf are; that of the first leaf is not looked at. It stands beside
+    /// those of the other leaves, so that a search for the leaf stays in the caches.
     bound: K,
     /// Not empty.
     entries: Vec<(K, V)>,
@@ -103,10 +103,9 @@ impl<K: Ord + Clone, V, const LEAF: usize> PackedMap<K, V, LEAF> {
 
     /// Returns the leaf in which a key is or would be, and its place there; leaf zero also when there is none.
     fn find(&self, key: &K) -> (usize, Result<usize, usize>) {
-        let at = self
-            .leaves
-            .partition_point(|leaf| leaf.bound <= *key)
-            .saturating_sub(1);
+        // Whatever is less than all other bounds belongs into the first leaf.
+        let others = self.leaves.get(1..).unwrap_or_default();
+        let at = others.partition_point(|leaf| leaf.bound <= *key);
         let place = match self.leaves.get(at) {
             Some(leaf) => leaf.entries.binary_search_by(|(other, _)| other.cmp(key)),
             None => Err(0),
@@ -182,19 +181,24 @@ impl<K: Ord + Clone, V, const LEAF: usize> PackedMap<K, V, LEAF> {
     }
 }
 
+/// Of several entries with one key, which follow each other, leaves the last.
+pub(crate) fn keep_last<K: PartialEq, V>(entries: &mut Vec<(K, V)>) {
+    entries.dedup_by(|later, earlier| {
+        let is_same = later.0 == earlier.0;
+        if is_same {
+            core::mem::swap(later, earlier);
+        }
+        is_same
+    });
+}
+
 impl<K: Ord + Clone, V, const LEAF: usize> FromIterator<(K, V)> for PackedMap<K, V, LEAF> {
     /// Makes a map without a gap. Of several entries with one key the last counts.
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let mut entries: Vec<(K, V)> = entries.into_iter().collect();
         if !entries.is_sorted_by(|(one, _), (next, _)| one < next) {
             entries.sort_by(|(one, _), (other, _)| one.cmp(other));
-            entries.dedup_by(|later, earlier| {
-                let is_same = later.0 == earlier.0;
-                if is_same {
-                    core::mem::swap(later, earlier);
-                }
-                is_same
-            });
+            keep_last(&mut entries);
         }
         let len = entries.len();
         let mut leaves = Vec::with_capacity(len.div_ceil(LEAF));

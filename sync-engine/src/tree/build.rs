@@ -2,6 +2,7 @@
 //! ids would each time be looked for in another corner of the memory.
 
 use super::{Edit, Tree};
+use crate::packed::keep_last;
 use crate::{Name, Node, NodeId, PackedMap};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -12,13 +13,7 @@ type Link<'a> = (NodeId, &'a Name, NodeId);
 /// Builds a tree of edits to an empty one, which are in the order of their ids. Of several edits to one node the last
 /// counts. Edits that do not make a valid tree are given back, without those that do not count.
 pub(super) fn build(mut edits: Vec<Edit>) -> Result<Tree, Vec<Edit>> {
-    edits.dedup_by(|later, earlier| {
-        let is_same = later.0 == earlier.0;
-        if is_same {
-            core::mem::swap(later, earlier);
-        }
-        is_same
-    });
+    keep_last(&mut edits);
     let Some(children) = children(&edits) else {
         return Err(edits);
     };
