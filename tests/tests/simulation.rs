@@ -311,3 +311,41 @@ fn a_client_starts_on_a_full_disk() {
     ];
     check(11205, &acts);
 }
+
+/// Once a file that was written again within one tick of the stamps passed for flushed with what was written first, and
+/// nobody saw that a power cut had undone the second.
+#[test]
+fn what_was_written_twice_in_one_tick_and_undone_by_a_power_cut_comes_back() {
+    let acts = [
+        Act::Pass(8609),
+        edit(1, 175, 64855, 63530),
+        Act::CrashServer {
+            is_power_cut: true,
+            after: 2,
+        },
+        edit(2, 173, 9170, 12542),
+        Act::Pass(8969),
+        edit(1, 241, 21236, 52328),
+        Act::Pass(19187),
+        edit(0, 190, 22512, 11221),
+        edit(1, 222, 53786, 20145),
+        edit(0, 226, 53934, 9823),
+        edit(1, 127, 7012, 37448),
+        edit(0, 65, 15971, 14439),
+        edit(0, 212, 8102, 34629),
+        Act::Crash {
+            device: 2,
+            is_power_cut: true,
+            after: 16,
+        },
+        Act::Pass(502),
+        edit(2, 165, 56430, 43656),
+        Act::Pass(883),
+        edit(2, 198, 27763, 19749),
+        Act::Pass(1439),
+        edit(1, 183, 8741, 29875),
+        edit(2, 62, 41281, 56973),
+        Act::Settle,
+    ];
+    check(5608175, &acts);
+}

@@ -43,7 +43,8 @@ impl Observer {
             }
             draft.seen.push(id);
             draft.young.extend(reading.is_young.then_some(id));
-            draft.note(id, before, &print);
+            // An equal print is noted too: its file may have been written since, and not yet flushed when the one before was.
+            draft.prints.insert(id, Some(print));
             if state.content != old.content {
                 draft.content(id, reading);
                 self.look_at_other_names(scene, id, &print);
