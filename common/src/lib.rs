@@ -9,6 +9,7 @@ pub mod codec;
 pub mod entropy;
 pub mod file;
 pub mod fingerprint;
+pub mod frames;
 pub mod identity;
 pub mod limits;
 pub mod link;

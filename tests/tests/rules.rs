@@ -179,6 +179,14 @@ fn only_the_codec_names_its_encoding() -> Result<()> {
 }
 
 #[test]
+fn only_the_settings_of_the_allocator_are_not_safe() -> Result<()> {
+    let word = ["unsa", "fe {"].concat();
+    let places = places_of(&[&word], |text| text.path != "tui-client/src/allocator.rs")?;
+    nothing_breaks("what is not safe stands in one file", &places);
+    Ok(())
+}
+
+#[test]
 fn only_one_file_reads_pem() -> Result<()> {
     let word = ["rustls", "_pemfile"].concat();
     let places = places_of(&[&word], |_| true)?;

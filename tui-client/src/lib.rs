@@ -1,5 +1,6 @@
 //! The client of Holdfast, as a library: the screen and the headless mode are two listeners of it.
 
+pub mod allocator;
 pub mod chunker;
 pub mod client;
 pub mod commands;

@@ -9,9 +9,10 @@ use tui_client::commands::{self, Surroundings};
 use tui_client::config::Config;
 use tui_client::fault::{Exit, Fault};
 use tui_client::options::{self, Invocation, Listener};
-use tui_client::{headless, shown};
+use tui_client::{allocator, headless, shown};
 
 fn main() -> ExitCode {
+    allocator::be_frugal();
     let now = Zoned::now();
     let invocation = match options::parse(std::env::args_os(), &now) {
         Ok(invocation) => invocation,

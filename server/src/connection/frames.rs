@@ -1,20 +1,14 @@
 //! The two halves of a connection: one reads requests, the other writes replies, each with its own buffer.
 
 use bytes::BytesMut;
-use common::codec::{CodecError, Frame, FrameCodec, encode};
+use common::codec::{CodecError, encode};
+use common::frames::BUFFER_LEN_KEPT;
 use common::message::{Attachment, Reply, Request};
-use std::io;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
-use tokio_util::codec::Decoder;
 
 use super::ConnectionError;
-
-/// A buffer that has grown beyond this is given back when it is empty, in bytes.
-const BUFFER_LEN_KEPT: usize = 64 * 1024;
-/// Room made for what comes next, in bytes.
-const READ_LEN: usize = 4 * 1024;
 
 /// What requests are read from.
 type Incoming = Box<dyn AsyncRead + Send + Sync + Unpin>;
@@ -33,48 +27,7 @@ pub(super) fn divide(
 }
 
 /// Reads requests.
-pub(super) struct FrameReader {
-    stream: Incoming,
-    codec: FrameCodec<Request, Reply>,
-    bytes: BytesMut,
-}
-
-impl FrameReader {
-    /// Reads what a stranger sends.
-    fn new(stream: Incoming) -> Self {
-        Self {
-            stream,
-            codec: FrameCodec::new(),
-            bytes: BytesMut::new(),
-        }
-    }
-
-    /// Takes frames of full length from now on.
-    pub(super) fn admit(&mut self) {
-        self.codec.admit();
-    }
-
-    /// Returns the next frame, or nothing when the other side has ended. Nothing is lost if this is broken off.
-    pub(super) async fn next(&mut self) -> Result<Option<Frame<Request>>, CodecError> {
-        loop {
-            if let Some(frame) = self.codec.decode(&mut self.bytes)? {
-                if self.bytes.is_empty() && BUFFER_LEN_KEPT < self.bytes.capacity() {
-                    self.bytes = BytesMut::new();
-                }
-                return Ok(Some(frame));
-            }
-            if self.bytes.capacity() == self.bytes.len() {
-                self.bytes.reserve(READ_LEN);
-            }
-            if self.stream.read_buf(&mut self.bytes).await? == 0 {
-                return match self.bytes.len() {
-                    0 => Ok(None),
-                    _ => Err(CodecError::Io(io::ErrorKind::UnexpectedEof.into())),
-                };
-            }
-        }
-    }
-}
+pub(super) type FrameReader = common::frames::FrameReader<Incoming, Request, Reply>;
 
 /// Writes replies. Each has to be taken within a time, so that a peer that does not read holds nothing for long.
 pub(super) struct FrameWriter {

@@ -30,7 +30,7 @@ use crate::transfer::space::Space;
 use crate::transfer::upload::{UploadError, upload};
 
 /// How many groups of small contents are fetched at once.
-const GROUPS_UNDER_WAY: usize = 6;
+const GROUPS_UNDER_WAY: usize = 3;
 /// How many bytes a group of small contents has, about.
 const GROUP_LEN_AIM: u64 = 1024 * 1024;
 /// How many contents a group has at most.

@@ -15,7 +15,7 @@ use crate::control::{Answer, State as StateWord};
 use crate::notice::Notice;
 
 /// While the hand has more than this to write, no more small contents are fetched or taken from the server, in bytes.
-const HAND_LEN_MAX: usize = 4 * 1024 * 1024;
+const HAND_LEN_MAX: usize = 2 * 1024 * 1024;
 /// How many of the nodes that come from the server a plan sees to, about: enough that the next is made before these are
 /// here.
 const ARRIVALS_MAX: usize = 10_000;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use common::certificate::Certificate;
-use common::codec::{FrameCodec, encode};
+use common::codec::encode;
 use common::fingerprint::Fingerprint;
 use common::limits::{HANDSHAKE_TIMEOUT, HELLO_TIMEOUT, PROTOCOL_VERSION};
 use common::link::ServerAddress;
@@ -18,10 +18,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_stream::StreamExt;
-use tokio_util::codec::FramedRead;
 
-use super::line::Line;
+use super::line::{FrameReader, Line};
 
 /// How long a TCP connection may take to come about.
 const TCP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -124,7 +122,7 @@ pub async fn connect(
 ) -> Result<(Line, Admitted), ConnectError> {
     let (stream, fingerprint) = endpoint.dial.dial(endpoint).await?;
     let (read, mut write) = tokio::io::split(stream);
-    let mut frames = FramedRead::new(read, FrameCodec::<Reply, Request>::new());
+    let mut frames = FrameReader::new(read);
     let hello = Request::Hello(Hello {
         protocol: PROTOCOL_VERSION,
         agent: AGENT.into(),
@@ -142,14 +140,14 @@ pub async fn connect(
             .map_err(|error| explain(&error))?;
         write.flush().await.map_err(|error| explain(&error))?;
         match frames.next().await {
-            Some(Ok(frame)) => Ok(frame.message),
-            Some(Err(error)) => Err(ConnectError::Broken(error.to_string())),
-            None => Err(ConnectError::Broken("the server hung up".into())),
+            Ok(Some(frame)) => Ok(frame.message),
+            Err(error) => Err(ConnectError::Broken(error.to_string())),
+            Ok(None) => Err(ConnectError::Broken("the server hung up".into())),
         }
     });
     match answer.await.map_err(|_| ConnectError::TimedOut)?? {
         Reply::Welcome(welcome) => {
-            frames.decoder_mut().admit();
+            frames.admit();
             Ok((Line::start(frames, write), Admitted { welcome, fingerprint }))
         }
         Reply::Refused(refusal) => Err(ConnectError::Refused(refusal)),

@@ -4,14 +4,13 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use common::codec::{Frame, FrameCodec, encode};
+use common::codec::{Frame, encode};
+use common::frames::{self, BUFFER_LEN_KEPT};
 use common::limits::{FRAME_LEN_AIM, IDLE_TIMEOUT, PING_INTERVAL};
 use common::message::{Attachment, Reply, Request};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_stream::StreamExt;
-use tokio_util::codec::FramedRead;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How many frames wait to be sent at most.
@@ -23,6 +22,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(90);
 /// The number of a `Ping` that only shows that this side lives; its answer tells nobody anything.
 pub const PING_UNASKED: u64 = u64::MAX;
 
+/// Reads the server's replies.
+pub(super) type FrameReader<S> = frames::FrameReader<ReadHalf<S>, Reply, Request>;
 /// A message to the server with its chunks.
 pub type Outgoing = (Request, Vec<Attachment>);
 
@@ -37,7 +38,7 @@ pub struct Line {
 
 impl Line {
     /// Starts both tasks on an admitted connection.
-    pub fn start<S>(read: FramedRead<ReadHalf<S>, FrameCodec<Reply, Request>>, write: WriteHalf<S>) -> Self
+    pub fn start<S>(read: FrameReader<S>, write: WriteHalf<S>) -> Self
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
@@ -67,22 +68,19 @@ impl Line {
     }
 }
 
-async fn read_all<S: AsyncRead>(
-    mut frames: FramedRead<ReadHalf<S>, FrameCodec<Reply, Request>>,
-    received: mpsc::Sender<Frame<Reply>>,
-) {
+async fn read_all<S: AsyncRead>(mut frames: FrameReader<S>, received: mpsc::Sender<Frame<Reply>>) {
     loop {
         match timeout(IDLE_TIMEOUT, frames.next()).await {
-            Ok(Some(Ok(frame))) => {
+            Ok(Ok(Some(frame))) => {
                 if received.send(frame).await.is_err() {
                     return;
                 }
             }
-            Ok(Some(Err(error))) => {
+            Ok(Err(error)) => {
                 tracing::info!(%error, "the connection ends");
                 return;
             }
-            Ok(None) => return,
+            Ok(Ok(None)) => return,
             Err(_) => {
                 tracing::info!("the server has been silent for too long");
                 return;
@@ -117,10 +115,13 @@ async fn write_all<S: AsyncWrite>(mut write: WriteHalf<S>, mut to_send: mpsc::Re
             };
         }
         let sent = timeout(WRITE_TIMEOUT, async {
-            write.write_all_buf(&mut buffer).await?;
+            write.write_all(&buffer).await?;
             write.flush().await
         });
         match sent.await {
+            Ok(Ok(())) if BUFFER_LEN_KEPT < buffer.capacity() && to_send.is_empty() => {
+                buffer = BytesMut::new();
+            }
             Ok(Ok(())) => buffer.clear(),
             Ok(Err(error)) => {
                 tracing::info!(%error, "the connection ends");

@@ -1,0 +1,71 @@
+//! Frames read from a stream, with a buffer that is given back while nothing comes.
+
+use std::io;
+
+use bytes::BytesMut;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio_util::codec::Decoder as _;
+
+use crate::check::Checked;
+use crate::codec::{CodecError, Frame, FrameCodec};
+
+/// A buffer that has grown beyond this is given back when it is empty, in bytes.
+pub const BUFFER_LEN_KEPT: usize = 64 * 1024;
+/// Room made for what comes next, in bytes.
+const READ_LEN: usize = 4 * 1024;
+
+/// Reads the frames of one direction of a connection.
+#[derive(Debug)]
+pub struct FrameReader<S, In, Out> {
+    stream: S,
+    codec: FrameCodec<In, Out>,
+    bytes: BytesMut,
+}
+
+impl<S, In, Out> FrameReader<S, In, Out>
+where
+    S: AsyncRead + Unpin,
+    In: DeserializeOwned + Checked,
+    Out: Serialize + Checked,
+{
+    /// Reads what a stranger sends.
+    #[must_use]
+    pub fn new(stream: S) -> Self {
+        Self {
+            stream,
+            codec: FrameCodec::new(),
+            bytes: BytesMut::new(),
+        }
+    }
+
+    /// Takes frames of full length from now on.
+    pub fn admit(&mut self) {
+        self.codec.admit();
+    }
+
+    /// Returns the next frame, or nothing when the other side has ended. Nothing is lost if this is broken off.
+    ///
+    /// # Errors
+    /// When what comes is no frame, and when the stream fails or ends within one.
+    pub async fn next(&mut self) -> Result<Option<Frame<In>>, CodecError> {
+        loop {
+            if let Some(frame) = self.codec.decode(&mut self.bytes)? {
+                if self.bytes.is_empty() && BUFFER_LEN_KEPT < self.bytes.capacity() {
+                    self.bytes = BytesMut::new();
+                }
+                return Ok(Some(frame));
+            }
+            if self.bytes.capacity() == self.bytes.len() {
+                self.bytes.reserve(READ_LEN);
+            }
+            if self.stream.read_buf(&mut self.bytes).await? == 0 {
+                return match self.bytes.len() {
+                    0 => Ok(None),
+                    _ => Err(CodecError::Io(io::ErrorKind::UnexpectedEof.into())),
+                };
+            }
+        }
+    }
+}
