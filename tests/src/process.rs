@@ -168,6 +168,12 @@ impl Process {
         })
     }
 
+    /// Its number in the system.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.running.child().id()
+    }
+
     /// Starts a process that has the terminal of this one.
     ///
     /// # Errors

@@ -116,6 +116,12 @@ impl ServerProcess {
         self.lives.now().is_some_and(Process::is_running)
     }
 
+    /// The number of its process, if it was started.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.lives.now().map(Process::id)
+    }
+
     /// Where it listens; the same after each start.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
