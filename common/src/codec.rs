@@ -26,7 +26,7 @@ use tokio_util::codec::{Decoder, Encoder};
 
 /// The length of a length, in bytes.
 const LEN_LEN: usize = size_of::<u32>();
-/// The decoder makes room for no more than this at a time, whatever length a frame declares, in bytes.
+/// Before so much of a frame is here, the decoder makes no more room than this, whatever length it declares, in bytes.
 const RESERVE_LEN_MAX: usize = 64 * 1024;
 /// bincode counts an integer by its width in memory, while it may take one byte on the wire.
 const WIDTH_MAX: usize = 8;
@@ -355,7 +355,12 @@ impl<In: DeserializeOwned + Checked, Out> Decoder for FrameCodec<In, Out> {
         }
         let missing = (LEN_LEN + len).saturating_sub(src.len());
         if missing > 0 {
-            src.reserve(missing.min(RESERVE_LEN_MAX));
+            // Once that much is here, what is declared is believed, and is not moved as it grows.
+            src.reserve(if src.len() < RESERVE_LEN_MAX {
+                missing.min(RESERVE_LEN_MAX)
+            } else {
+                missing
+            });
             return Ok(None);
         }
         src.advance(LEN_LEN);

@@ -17,6 +17,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 const SENDING_MAX: usize = 32;
 /// How many frames that have come wait at most; a large one has a mebibyte and more.
 const COME_MAX: usize = 2;
+/// How long a buffer that has grown is kept while nothing is sent.
+const BUFFER_KEPT: Duration = Duration::from_secs(1);
 /// How long one write may take.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(90);
 /// The number of a `Ping` that only shows that this side lives; its answer tells nobody anything.
@@ -92,15 +94,19 @@ async fn read_all<S: AsyncRead>(mut frames: FrameReader<S>, received: mpsc::Send
 async fn write_all<S: AsyncWrite>(mut write: WriteHalf<S>, mut to_send: mpsc::Receiver<Outgoing>) {
     let mut buffer = BytesMut::new();
     loop {
-        let next = match timeout(PING_INTERVAL, to_send.recv()).await {
+        let has_grown = BUFFER_LEN_KEPT < buffer.capacity();
+        let patience = if has_grown { BUFFER_KEPT } else { PING_INTERVAL };
+        let next = match timeout(patience, to_send.recv()).await {
             Ok(Some(next)) => next,
             Ok(None) => return,
-            Err(_) => (
-                Request::Ping {
-                    request: PING_UNASKED,
-                },
-                Vec::new(),
-            ),
+            Err(_) if has_grown => {
+                buffer = BytesMut::new();
+                continue;
+            }
+            Err(_) => {
+                let request = PING_UNASKED;
+                (Request::Ping { request }, Vec::new())
+            }
         };
         let mut next = Some(next);
         while let Some((message, attachments)) = next {
@@ -119,9 +125,6 @@ async fn write_all<S: AsyncWrite>(mut write: WriteHalf<S>, mut to_send: mpsc::Re
             write.flush().await
         });
         match sent.await {
-            Ok(Ok(())) if BUFFER_LEN_KEPT < buffer.capacity() && to_send.is_empty() => {
-                buffer = BytesMut::new();
-            }
             Ok(Ok(())) => buffer.clear(),
             Ok(Err(error)) => {
                 tracing::info!(%error, "the connection ends");
