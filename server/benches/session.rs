@@ -2,8 +2,9 @@
 //! network and TLS. `cargo bench -p server` runs it; the store lies where `TMPDIR` says.
 
 use bytes::BytesMut;
-use common::codec::{FrameCodec, encode};
+use common::codec::encode;
 use common::fingerprint::Fingerprint;
+use common::frames::FrameReader;
 use common::limits::PROTOCOL_VERSION;
 use common::message::{Attachment, Auth, Hello, Outcome, Reply, Request, Role};
 use common::squeeze;
@@ -13,9 +14,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
 use sync_engine::{Change, Content, FileState, Hash, Kind, Name, Node, NodeId};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split};
+use tokio::io::{AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split};
 use tokio::runtime::Runtime;
-use tokio_util::codec::Decoder;
 
 /// Files that a device brings, or fetches.
 const N_FILES: u32 = 20_000;
@@ -124,23 +124,14 @@ struct Session {
 }
 
 /// What the server answers.
-struct Replies {
-    stream: ReadHalf<DuplexStream>,
-    codec: FrameCodec<Reply, Request>,
-    bytes: BytesMut,
-}
+struct Replies(FrameReader<ReadHalf<DuplexStream>, Reply, Request>);
 
 impl Replies {
     /// Returns the next reply and how many chunks came with it.
     async fn next(&mut self) -> (Reply, usize) {
-        loop {
-            let frame = self.codec.decode(&mut self.bytes);
-            if let Some(frame) = frame.expect("the server sends frames") {
-                return (frame.message, frame.attachments.len());
-            }
-            let read = self.stream.read_buf(&mut self.bytes).await;
-            assert!(read.is_ok_and(|len| 0 < len), "the server has hung up");
-        }
+        let frame = self.0.next().await.expect("the server sends frames");
+        let frame = frame.expect("the server is there");
+        (frame.message, frame.attachments.len())
     }
 }
 
@@ -155,13 +146,8 @@ impl Session {
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
         runtime.spawn(engine.serve(far, Fingerprint([1; 32]), address));
         let (stream, sending) = split(near);
-        let mut codec = FrameCodec::new();
-        codec.admit();
-        let replies = Replies {
-            stream,
-            codec,
-            bytes: BytesMut::new(),
-        };
+        let mut replies = Replies(FrameReader::new(stream));
+        replies.0.admit();
         let mut session = Self {
             runtime,
             engine,

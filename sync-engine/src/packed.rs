@@ -123,8 +123,7 @@ impl<K: Ord + Clone, V, const LEAF: usize> PackedMap<K, V, LEAF> {
         };
         let entries = &mut leaf.entries;
         if entries.len() < LEAF {
-            make_room(entries, 1, LEAF);
-            entries.insert(there, entry);
+            put(entries, there, entry, LEAF);
         } else if there == LEAF {
             self.next = (at + 1, 1);
             match self
@@ -134,8 +133,7 @@ impl<K: Ord + Clone, V, const LEAF: usize> PackedMap<K, V, LEAF> {
             {
                 Some(next) => {
                     next.bound = entry.0.clone();
-                    make_room(&mut next.entries, 1, LEAF);
-                    next.entries.insert(0, entry);
+                    put(&mut next.entries, 0, entry, LEAF);
                 }
                 None => self.leaves.insert(at + 1, Leaf::new(vec![entry])),
             }
@@ -147,16 +145,13 @@ impl<K: Ord + Clone, V, const LEAF: usize> PackedMap<K, V, LEAF> {
             self.merge(at + 1);
         } else if let Some((at, there)) = self.share(at, there) {
             self.next = (at, there + 1);
-            let entries = &mut self.leaves[at].entries;
-            make_room(entries, 1, LEAF);
-            entries.insert(there, entry);
+            put(&mut self.leaves[at].entries, there, entry, LEAF);
         } else {
             let entries = &mut self.leaves[at].entries;
             let mut behind = entries.split_off(LEAF / 2);
             match there.checked_sub(LEAF / 2) {
                 Some(there) => {
-                    make_room(&mut behind, 1, LEAF);
-                    behind.insert(there, entry);
+                    put(&mut behind, there, entry, LEAF);
                     self.next = (at + 1, there + 1);
                 }
                 None => entries.insert(there, entry),
@@ -223,6 +218,12 @@ impl<K: Ord + Clone, V, const LEAF: usize> PackedMap<K, V, LEAF> {
         }
         can
     }
+}
+
+/// Puts an entry into a leaf that is not full.
+fn put<T>(entries: &mut Vec<T>, there: usize, entry: T, max: usize) {
+    make_room(entries, 1, max);
+    entries.insert(there, entry);
 }
 
 /// Makes room in a leaf for so many more entries: twice of what it had, but never more than a leaf can have.

@@ -4,7 +4,8 @@
 use anyhow::{Context as _, Result};
 use bytes::BytesMut;
 use common::certificate::Certificate;
-use common::codec::{FrameCodec, encode};
+use common::codec::encode;
+use common::frames::FrameReader;
 use common::identity::AccountId;
 use common::message::{Attachment, Auth, Cursor, Failure, Outcome, Reply, Request, Welcome};
 use std::net::SocketAddr;
@@ -12,11 +13,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use sync_engine::{DeviceId, Epoch, Hash, Node, NodeId, Rejection, Version};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
-use tokio_util::codec::Decoder as _;
 
 /// The epoch that a rogue server claims unless it is told another.
 pub const EPOCH: Epoch = Epoch([3; 16]);
@@ -166,27 +166,20 @@ impl Drop for Rogue {
 }
 
 async fn serve(acceptor: &TlsAcceptor, stream: TcpStream, shared: &Shared) -> Result<()> {
-    let mut stream = acceptor.accept(stream).await?;
-    let mut codec = FrameCodec::<Request, Reply>::new();
-    codec.admit();
-    let mut bytes = BytesMut::new();
+    let (read, mut write) = tokio::io::split(acceptor.accept(stream).await?);
+    let mut requests = FrameReader::<_, Request, Reply>::new(read);
+    requests.admit();
     loop {
-        while let Some(frame) = codec.decode(&mut bytes)? {
-            let said = (shared.script)(&frame.message);
-            shared.hear(frame.message);
-            for said in said {
-                say(&mut stream, said, shared).await?;
-            }
+        let frame = requests.next().await?.context("the client hung up")?;
+        let said = (shared.script)(&frame.message);
+        shared.hear(frame.message);
+        for said in said {
+            say(&mut write, said, shared).await?;
         }
-        anyhow::ensure!(stream.read_buf(&mut bytes).await? != 0, "the client hung up");
     }
 }
 
-async fn say(
-    stream: &mut tokio_rustls::server::TlsStream<TcpStream>,
-    said: Said,
-    shared: &Shared,
-) -> Result<()> {
+async fn say(stream: &mut (impl AsyncWrite + Unpin), said: Said, shared: &Shared) -> Result<()> {
     let framed = |reply: &Reply, attachments: &[Attachment]| -> Result<BytesMut> {
         let mut frame = BytesMut::new();
         encode(reply, attachments, &mut frame).context("a reply that is too long for a frame")?;

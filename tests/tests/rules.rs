@@ -180,8 +180,11 @@ fn only_the_codec_names_its_encoding() -> Result<()> {
 
 #[test]
 fn only_the_settings_of_the_allocator_are_not_safe() -> Result<()> {
-    let word = ["unsa", "fe {"].concat();
-    let places = places_of(&[&word], |text| text.path != "tui-client/src/allocator.rs")?;
+    // The second is what lets a file say the first.
+    let words = [["unsa", "fe {"].concat(), ["unsa", "fe_code"].concat()];
+    let places = places_of(&[&words[0], &words[1]], |text| {
+        text.path != "tui-client/src/allocator.rs"
+    })?;
     nothing_breaks("what is not safe stands in one file", &places);
     Ok(())
 }
