@@ -2,6 +2,10 @@
 //! are signed by themselves, because a peer is known by the fingerprint of its key and not by who vouches for it. This
 //! is the only file that reads PEM.
 
+mod rotation;
+#[cfg(test)]
+mod tests;
+
 use crate::file::{self, IfExists, Readers};
 use crate::fingerprint::{Fingerprint, UnreadableCertificate};
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, date_time_ymd};
@@ -44,7 +48,7 @@ impl CertificateFiles {
     }
 }
 
-/// A certificate (with those that vouch for it, if there are any) and its private key.
+/// A certificate (with those of the keys before it that vouch for it, if there are any) and its private key.
 pub struct Certificate {
     certified_key: Arc<CertifiedKey>,
     fingerprint: Fingerprint,
@@ -102,9 +106,15 @@ pub enum CertificateError {
     /// The text holds no private key in PEM that can be used.
     #[error("no usable private key in PEM was found")]
     NoKey,
-    /// The certificate is not for this key.
+    /// No certificate is for this key.
     #[error("the certificate belongs to another key")]
     KeyMismatch,
+    /// Another program is making a new key at this moment.
+    #[error("another program is rotating the key {}", path.display())]
+    BeingRotated {
+        /// The file of the key.
+        path: PathBuf,
+    },
     /// The certificate cannot be read.
     #[error(transparent)]
     Unreadable(#[from] UnreadableCertificate),
@@ -121,11 +131,7 @@ impl Certificate {
     }
 
     fn for_key(pair: &KeyPair, names: &[String]) -> Result<Self, CertificateError> {
-        let mut params = CertificateParams::new(names).map_err(CertificateError::Make)?;
-        params.distinguished_name.push(DnType::CommonName, "holdfast");
-        params.not_before = date_time_ymd(VALID_YEARS.0, 1, 1);
-        params.not_after = date_time_ymd(VALID_YEARS.1, 1, 1);
-        let certificate = params.self_signed(pair).map_err(CertificateError::Make)?;
+        let certificate = params(names)?.self_signed(pair).map_err(CertificateError::Make)?;
         let key = Zeroizing::new(pair.serialize_pem());
         Self::from_pem(Pem {
             certificate: certificate.pem(),
@@ -209,24 +215,28 @@ impl Certificate {
         }
     }
 
-    /// Reads PEM.
+    /// Reads PEM. What stands before the key's own certificate is of a rotation that came to no end, and is left out.
     ///
     /// # Errors
     /// When one is missing or damaged, or they do not belong together.
     pub fn from_pem(pem: Pem) -> Result<Self, CertificateError> {
-        let chain: Vec<CertificateDer<'static>> = rustls_pemfile::certs(&mut pem.certificate.as_bytes())
+        let mut chain: Vec<CertificateDer<'static>> = rustls_pemfile::certs(&mut pem.certificate.as_bytes())
             .collect::<Result<_, _>>()
             .map_err(|_| CertificateError::NoCertificate)?;
         let first = chain.first().ok_or(CertificateError::NoCertificate)?;
-        let fingerprint = Fingerprint::of_certificate(first)?;
+        Fingerprint::of_certificate(first)?;
         let key = rustls_pemfile::private_key(&mut pem.key.as_bytes());
         let key = key.ok().flatten().ok_or(CertificateError::NoKey)?;
-        let certified_key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(
-            |error| match error {
-                rustls::Error::InconsistentKeys(_) => CertificateError::KeyMismatch,
-                _ => CertificateError::NoKey,
-            },
-        )?;
+        let key = aws_lc_rs::default_provider()
+            .key_provider
+            .load_private_key(key)
+            .map_err(|_| CertificateError::NoKey)?;
+        let public_key = key.public_key().ok_or(CertificateError::NoKey)?;
+        let fingerprint = Fingerprint::of_public_key(&public_key);
+        let is_its = |certificate| Fingerprint::of_certificate(certificate) == Ok(fingerprint);
+        let own = chain.iter().position(is_its);
+        chain.drain(..own.ok_or(CertificateError::KeyMismatch)?);
+        let certified_key = CertifiedKey::new(chain, key);
         Ok(Self {
             certified_key: Arc::new(certified_key),
             fingerprint,
@@ -250,6 +260,15 @@ impl Certificate {
     pub(crate) fn certified_key(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.certified_key)
     }
+}
+
+/// Returns what all certificates that are made here say.
+fn params(names: &[String]) -> Result<CertificateParams, CertificateError> {
+    let mut params = CertificateParams::new(names).map_err(CertificateError::Make)?;
+    params.distinguished_name.push(DnType::CommonName, "holdfast");
+    params.not_before = date_time_ymd(VALID_YEARS.0, 1, 1);
+    params.not_after = date_time_ymd(VALID_YEARS.1, 1, 1);
+    Ok(params)
 }
 
 impl fmt::Debug for Certificate {
@@ -335,122 +354,4 @@ fn read_text(file: File) -> io::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
     file.take(PEM_LEN_MAX).read_to_string(&mut text)?;
     Ok(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    fn open_or_create(files: &CertificateFiles) -> Result<Certificate, CertificateError> {
-        Certificate::open_or_create(files, &Certificate::local_names())
-    }
-
-    #[test]
-    fn a_certificate_that_was_made_once_is_found_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let files = CertificateFiles::of_server(&folder.path().join("new/certs"));
-        let made = open_or_create(&files).unwrap();
-        let opened = open_or_create(&files).unwrap();
-        assert_eq!(opened.fingerprint(), made.fingerprint());
-        assert_eq!(opened.pem().certificate, made.pem().certificate);
-    }
-
-    #[test]
-    fn an_existing_key_is_never_overwritten_unless_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let files = CertificateFiles::of_server(folder.path());
-        let made = Certificate::create(&files, &[], IfExists::Fail).unwrap();
-        for gone in [None, Some(&files.certificate)] {
-            if let Some(gone) = gone {
-                fs::remove_file(gone).unwrap();
-            }
-            let error = Certificate::create(&files, &[], IfExists::Fail).unwrap_err();
-            assert!(matches!(error, CertificateError::WriteFile { .. }), "{error}");
-            assert_eq!(*read_key(&files.key).unwrap(), *made.pem().key);
-        }
-        let replaced = Certificate::create(&files, &[], IfExists::Replace).unwrap();
-        assert_ne!(replaced.fingerprint(), made.fingerprint());
-        assert_eq!(
-            Certificate::open(&files).unwrap().fingerprint(),
-            replaced.fingerprint()
-        );
-    }
-
-    #[test]
-    fn a_lost_certificate_is_made_anew_for_the_same_key() {
-        let folder = tempfile::tempdir().unwrap();
-        let files = CertificateFiles::of_server(folder.path());
-        let made = open_or_create(&files).unwrap();
-        fs::remove_file(&files.certificate).unwrap();
-        assert_eq!(open_or_create(&files).unwrap().fingerprint(), made.fingerprint());
-        assert_eq!(
-            Certificate::open(&files).unwrap().fingerprint(),
-            made.fingerprint()
-        );
-    }
-
-    #[test]
-    fn a_lost_key_is_not_replaced_in_silence() {
-        let folder = tempfile::tempdir().unwrap();
-        let files = CertificateFiles::of_server(folder.path());
-        open_or_create(&files).unwrap();
-        fs::remove_file(&files.key).unwrap();
-        let error = open_or_create(&files).unwrap_err();
-        assert!(matches!(error, CertificateError::KeyMissing { .. }), "{error}");
-        let error = Certificate::create(&files, &[], IfExists::Fail).unwrap_err();
-        assert!(matches!(error, CertificateError::WriteFile { .. }), "{error}");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_key_that_others_can_read_is_refused() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let files = CertificateFiles::of_server(folder.path());
-        open_or_create(&files).unwrap();
-        for mode in [0o640, 0o604, 0o660] {
-            fs::set_permissions(&files.key, fs::Permissions::from_mode(mode)).unwrap();
-            match open_or_create(&files) {
-                Err(CertificateError::KeyReadableByOthers { mode: found, .. }) => assert_eq!(found, mode),
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn a_certificate_with_a_foreign_key_is_refused() {
-        let [one, other] = [(), ()].map(|()| Certificate::generate(&[]).unwrap().pem().clone());
-        let mixed = Pem {
-            certificate: one.certificate.clone(),
-            key: other.key,
-        };
-        assert!(matches!(
-            Certificate::from_pem(mixed),
-            Err(CertificateError::KeyMismatch)
-        ));
-        let no_key = Pem {
-            certificate: one.certificate,
-            key: Zeroizing::new("not a key".to_owned()),
-        };
-        assert!(matches!(
-            Certificate::from_pem(no_key),
-            Err(CertificateError::NoKey)
-        ));
-        let no_certificate = Pem {
-            certificate: String::new(),
-            key: one.key,
-        };
-        assert!(matches!(
-            Certificate::from_pem(no_certificate),
-            Err(CertificateError::NoCertificate)
-        ));
-    }
-
-    #[test]
-    fn nothing_secret_is_shown_for_debugging() {
-        let made = Certificate::generate(&[]).unwrap();
-        let shown = format!("{made:?} {:?}", made.pem());
-        assert!(!shown.contains("PRIVATE"), "{shown}");
-    }
 }

@@ -33,7 +33,7 @@ impl Fingerprint {
     }
 
     /// Hashes a SubjectPublicKeyInfo.
-    fn of_public_key(public_key: &[u8]) -> Self {
+    pub(crate) fn of_public_key(public_key: &[u8]) -> Self {
         let suite = TLS13_AES_128_GCM_SHA256
             .tls13()
             .expect("this is a suite of TLS 1.3");

@@ -17,4 +17,5 @@ pub mod list;
 pub mod message;
 pub mod offload;
 pub mod squeeze;
+pub mod succession;
 pub mod tls;

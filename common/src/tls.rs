@@ -1,12 +1,13 @@
 //! Trust between two peers who know each other by their keys. TLS 1.3 only, with a certificate on both sides. Nobody
-//! vouches for a certificate: a client compares the fingerprint of the server's key with the one it was told, and a
-//! server looks the fingerprint of the device's key up among those that are enrolled. That the peer has the private key
-//! is proven by its signature of the handshake, which is always verified. Names and dates in certificates do not count.
-//! No session is ever resumed, so each connection proves anew who is there.
+//! vouches for a certificate but the key before it: a client compares the fingerprint of the server's key with the one
+//! it was told, and a server looks the fingerprint of the device's key up among those that are enrolled. That the peer
+//! has the private key is proven by its signature of the handshake, which is always verified. Names and dates in
+//! certificates do not count. No session is ever resumed, so each connection proves anew who is there.
 
 use crate::certificate::Certificate;
 use crate::fingerprint::{Fingerprint, UnreadableCertificate};
 use crate::limits::ALPN;
+use crate::succession::vouches;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ClientConfig, Resumption};
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls13_signature};
@@ -25,7 +26,8 @@ use std::sync::Arc;
 /// Whom a client believes to be its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// Whoever has the key with this fingerprint.
+    /// Whoever has the key with this fingerprint, or one that it has vouched for (see [`crate::succession`]). The caller
+    /// reads with [`peer_fingerprint`] which it is, and pins that from then on.
     Pinned(Fingerprint),
     /// Whoever answers. The caller reads the fingerprint with [`peer_fingerprint`] and pins it before it says anything
     /// that is secret.
@@ -156,14 +158,16 @@ impl ServerCertVerifier for KnownServer {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
+        predecessors: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let found = fingerprint_in_handshake(end_entity)?;
         match self.trust {
-            Trust::Pinned(expected) if expected != found => {
+            Trust::Pinned(expected)
+                if expected != found && !vouches(expected, end_entity, predecessors, self.algorithms.all) =>
+            {
                 let error = TrustError { expected, found };
                 Err(CertificateError::Other(OtherError(Arc::new(error))).into())
             }

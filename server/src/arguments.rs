@@ -48,13 +48,17 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "NUMBER", default_value_t = 600)]
     pub(crate) registrations: u32,
     /// Make a certificate and its key, print the key's fingerprint, and end
-    #[arg(long, conflicts_with_all = ["port", "listen", "closed"])]
+    #[arg(long, group = "making", conflicts_with_all = ["port", "listen", "closed"])]
     pub(crate) gen_cert: bool,
+    /// Make a new key in the place of the old one, which vouches for it, so that devices go on to trust the server; print
+    /// the new key's fingerprint, and end. A server that is running takes the new key up at once
+    #[arg(long, group = "making", conflicts_with_all = ["port", "listen", "closed"])]
+    pub(crate) rotate_cert: bool,
     /// A name or address of this server to write into the certificate; may be repeated
-    #[arg(long, value_name = "NAME", requires = "gen_cert")]
+    #[arg(long, value_name = "NAME", requires = "making")]
     pub(crate) host: Vec<String>,
     /// Replace a certificate that is there; every device then has to be told the new fingerprint
-    #[arg(long, requires = "gen_cert")]
+    #[arg(long, requires = "gen_cert", conflicts_with = "rotate_cert")]
     pub(crate) force: bool,
 }
 

@@ -245,6 +245,13 @@ impl Feed {
             .collect()
     }
 
+    /// Cuts all connections; the devices come back.
+    pub(crate) fn cut_all(&self) {
+        for connected in self.lock_connections().live.values() {
+            connected.cut.cancel();
+        }
+    }
+
     /// Cuts all connections of a device.
     pub(crate) fn cut(&self, device: DeviceId) {
         for connected in self.lock_connections().live.values() {

@@ -11,6 +11,7 @@ mod content;
 mod damage;
 mod descriptors;
 mod device_name;
+mod door;
 mod engine;
 mod feed;
 pub mod fuzzing;

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::connection::{ConnectionError, report, serve, with_stranger};
+use crate::door::Door;
 use crate::gate::Stranger;
 use crate::house::House;
 
@@ -23,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Takes connections until the server stops.
 pub(crate) async fn listen(
     house: Arc<House>,
-    acceptor: TlsAcceptor,
+    door: Arc<Door>,
     listener: TcpListener,
     connections: TaskTracker,
 ) {
@@ -41,7 +42,7 @@ pub(crate) async fn listen(
                     tracing::warn!(%ip, "a connection was turned away: there are too many");
                     continue;
                 };
-                let (house, acceptor) = (house.clone(), acceptor.clone());
+                let (house, acceptor) = (house.clone(), door.acceptor());
                 let connection = async move {
                     let _permit = permit;
                     report(Box::pin(take(house, acceptor, stream, stranger)).await);

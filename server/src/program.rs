@@ -74,7 +74,7 @@ fn start_log() {
 fn perform(arguments: &Arguments) -> Result<(), Trouble> {
     match &arguments.command {
         Some(command) => admin::perform(command),
-        None if arguments.serve.gen_cert => make_certificate(&arguments.serve),
+        None if arguments.serve.gen_cert || arguments.serve.rotate_cert => make_certificate(&arguments.serve),
         None => serve(&arguments.serve),
     }
 }
@@ -82,20 +82,22 @@ fn perform(arguments: &Arguments) -> Result<(), Trouble> {
 fn make_certificate(arguments: &ServeArguments) -> Result<(), Trouble> {
     let mut names = Certificate::local_names();
     names.extend(arguments.host.iter().cloned());
-    let if_exists = if arguments.force {
-        IfExists::Replace
-    } else {
-        IfExists::Fail
-    };
     let files = CertificateFiles::of_server(&arguments.certs);
-    let made = Certificate::create(&files, &names, if_exists).map_err(|error| {
+    let made = if arguments.rotate_cert {
+        Certificate::rotate(&files, &names)
+    } else if arguments.force {
+        Certificate::create(&files, &names, IfExists::Replace)
+    } else {
+        Certificate::create(&files, &names, IfExists::Fail)
+    };
+    let made = made.map_err(|error| {
         Trouble::new(
             format!(
                 "no certificate was made in {}: {}",
                 arguments.certs.display(),
                 with_reasons(&error)
             ),
-            "what was there is unchanged",
+            "the key that was there is unchanged",
             certificate_todo(&error),
         )
     })?;

@@ -2,14 +2,13 @@
 //! read or made, the ports opened. End: no more connections are taken, those that are there get a moment to end, the
 //! writer finishes what it has, and the directory is given back.
 
-use common::certificate::{Certificate, CertificateFiles};
 use common::fingerprint::Fingerprint;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
+use crate::door::Door;
 use crate::engine::Engine;
 use crate::listener::listen;
 use crate::options::Options;
@@ -18,6 +17,8 @@ use crate::trouble::{StartError, Trouble};
 
 /// How often the server looks whether another process has changed the store.
 const LOOK_INTERVAL: Duration = Duration::from_millis(300);
+/// How often the server looks whether its key was rotated.
+const KEY_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Starts servers.
 #[derive(Debug)]
@@ -37,21 +38,21 @@ impl Server {
     /// When the port, the data directory or the certificate cannot be used. Nothing is left running then.
     pub async fn start(options: Options) -> Result<Running, StartError> {
         let listeners = bind(&options).await?;
-        let certificate = certificate(&options)?;
+        let door = Arc::new(Door::open(&options.certs)?);
+        let fingerprint = door.fingerprint();
         let store = Store::open(&options.data)?;
-        let tls = common::tls::server_config(&certificate).map_err(|e| StartError::System(e.into()))?;
-        let acceptor = TlsAcceptor::from(Arc::new(tls));
         let engine = Engine::start(store, &options)?;
         let (house, tasks) = (engine.house(), engine.tasks());
         let bound = listeners.first().and_then(|listener| listener.local_addr().ok());
         let local_addr = bound.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 0).into());
         for listener in listeners {
-            tasks.spawn(listen(house.clone(), acceptor.clone(), listener, tasks.clone()));
+            tasks.spawn(listen(house.clone(), door.clone(), listener, tasks.clone()));
         }
         tasks.spawn(crate::watch::watch_others(house.clone(), LOOK_INTERVAL));
+        tasks.spawn(crate::door::watch_key(house.clone(), door, KEY_LOOK_INTERVAL));
         Ok(Running {
             local_addr: reachable(local_addr),
-            fingerprint: certificate.fingerprint(),
+            fingerprint,
             engine,
         })
     }
@@ -64,7 +65,7 @@ impl Running {
         self.local_addr
     }
 
-    /// Returns the fingerprint of the server's key, by which devices know it.
+    /// Returns the fingerprint of the key that the server started with, by which devices know it.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
@@ -113,14 +114,4 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     } else {
         address
     }
-}
-
-fn certificate(options: &Options) -> Result<Certificate, StartError> {
-    let files = CertificateFiles::of_server(&options.certs);
-    Certificate::open_or_create(&files, &Certificate::local_names()).map_err(|source| {
-        StartError::Certificate {
-            path: options.certs.clone(),
-            source: Box::new(source),
-        }
-    })
 }

@@ -144,6 +144,12 @@ pub(crate) fn certificate_todo(error: &CertificateError) -> &'static str {
             "put both files back from a backup; or make new ones with --gen-cert --force (every device then has to be \
              told the new fingerprint)"
         }
+        CertificateError::BeingRotated { .. } => {
+            "wait until the other program has ended, and see what it did"
+        }
+        CertificateError::ReadFile { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            "name the directory of certificate and key with --certs DIR; when there are none yet, make them with --gen-cert"
+        }
         CertificateError::ReadFile { .. } | CertificateError::WriteFile { .. } => {
             "see that the directory and both files are yours to read, or name another directory with --certs DIR"
         }

@@ -1,6 +1,7 @@
 //! A real server on a free port of this computer, with a store in a directory of its own.
 
 use crate::binaries::binaries;
+use crate::device::PATIENCE;
 use crate::lives::Lives;
 use crate::process::{Finished, Process, run, run_by};
 use anyhow::{Result, bail};
@@ -158,6 +159,36 @@ impl ServerProcess {
             .arg(self.data())
             .current_dir(&self.home);
         run("the server's command", &mut command, Duration::from_secs(60))
+    }
+
+    /// Gives it a new key, for which the old one vouches, and returns the new one's fingerprint.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn rotate_key(&self) -> Result<String> {
+        let mut command = run_by(&self.options.run_by, &binaries()?.server);
+        command.arg("--rotate-cert").arg("--certs").arg(self.certs());
+        let made = run("server --rotate-cert", &mut command, Duration::from_secs(60))?.ok()?;
+        match made.stdout.trim().strip_prefix("fingerprint=") {
+            Some(fingerprint) => Ok(fingerprint.to_owned()),
+            None => bail!("the new key has no fingerprint: {made:?}"),
+        }
+    }
+
+    /// Waits until the server that runs now has logged a line with these words.
+    ///
+    /// # Errors
+    /// When it does not in time.
+    pub fn wait_for_log(&self, words: &str) -> Result<()> {
+        let logged = |line: &str| line.contains(words).then_some(());
+        let found = self
+            .lives
+            .now()
+            .and_then(|process| process.stderr.wait(0, PATIENCE, logged));
+        match found {
+            Some(()) => Ok(()),
+            None => bail!("the server did not log '{words}'\n{}", self.output()),
+        }
     }
 
     /// Returns all that it wrote since it was started last.

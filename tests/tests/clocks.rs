@@ -113,3 +113,27 @@ fn what_is_deleted_and_made_anew_between_clocks_years_apart_ends_with_the_last()
     world.server.admin(&["prune"])?.ok()?;
     account(&world, &[&first, &second], tokens)
 }
+
+/// S18: neither the dates of certificates nor the clocks of those who read them matter.
+#[test]
+fn a_key_is_rotated_between_clocks_years_apart() -> Result<()> {
+    let Some((mut world, first, mut second)) = out_of_step()? else {
+        return Ok(());
+    };
+    second.stop()?;
+    let mark = first.events()?.mark();
+    let rotated = world.server.rotate_key()?;
+    first.wait_after(mark, "account", |event| {
+        event.is("account") && event.text("fingerprint") == rotated
+    })?;
+    world.server.terminate()?;
+    world.server.options.run_by = shifted("+4000d").unwrap_or_default();
+    world.server.rotate_key()?;
+    world.server.start_again()?;
+    let mut tokens = Tokens::new();
+    tokens.write(&first.path("of a.txt"))?;
+    tokens.write(&second.path("of b.txt"))?;
+    second.start()?;
+    settle(&[&first, &second])?;
+    account(&world, &[&first, &second], tokens)
+}

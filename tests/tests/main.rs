@@ -24,6 +24,7 @@ mod places;
 mod power;
 mod rogue;
 mod rot;
+mod rotation;
 mod rules;
 mod safety;
 mod screen;

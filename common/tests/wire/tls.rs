@@ -1,7 +1,10 @@
 //! Handshakes: with those who are trusted, and with those who only look like it.
 
-use common::certificate::{Certificate, Pem};
+use common::certificate::{Certificate, CertificateFiles, Pem};
+use common::file::IfExists;
+use common::fingerprint::Fingerprint;
 use common::limits::ALPN;
+use common::succession::PREDECESSORS_MAX;
 use common::tls::{
     PeerError, Trust, TrustError, client_config, peer_fingerprint, server_config, server_name,
 };
@@ -244,4 +247,120 @@ async fn a_certificate_that_has_expired_is_known_by_its_key_all_the_same() {
         expired.fingerprint()
     );
     far.unwrap();
+}
+
+/// A server whose key was rotated so many times, and the certificates that it had, the first one first.
+fn rotated(times: usize) -> Vec<Certificate> {
+    let folder = tempfile::tempdir().unwrap();
+    let files = CertificateFiles::of_server(folder.path());
+    let mut all = vec![Certificate::create(&files, &[], IfExists::Fail).unwrap()];
+    for _ in 0..times {
+        all.push(Certificate::rotate(&files, &Certificate::local_names()).unwrap());
+    }
+    all
+}
+
+/// Returns the fingerprint of the key that a client believes who has pinned `pinned`; nothing if it refuses the server.
+async fn believed(pinned: &Certificate, server: ServerConfig) -> Option<Fingerprint> {
+    let client = client_config(&certificate(), Trust::Pinned(pinned.fingerprint())).unwrap();
+    let (near, far) = shake(client, server).await;
+    match near {
+        Ok(near) => {
+            far.unwrap();
+            Some(peer_fingerprint(near.get_ref().1).unwrap())
+        }
+        Err(error) => {
+            assert!(TrustError::find(&error).is_some(), "{error}");
+            far.unwrap_err();
+            None
+        }
+    }
+}
+
+/// A server that shows certificates of its choice with the key of one.
+fn showing(shown: &[&Certificate], key: &Certificate) -> ServerConfig {
+    let chain = shown
+        .iter()
+        .map(|certificate| CertificateDer::from_pem_slice(certificate.pem().certificate.as_bytes()).unwrap());
+    let secret = PrivateKeyDer::from_pem_slice(key.pem().key.as_bytes()).unwrap();
+    let key = CertifiedKey::new(chain.collect(), any_supported_type(&secret).unwrap());
+    let mut config = server_config(&certificate()).unwrap();
+    config.cert_resolver = Arc::new(SingleCertAndKey::from(Arc::new(key)));
+    config
+}
+
+#[tokio::test]
+async fn a_new_key_is_believed_for_the_word_of_the_old_one_and_not_the_other_way_round() {
+    let all = rotated(PREDECESSORS_MAX + 1);
+    let (last, older) = all.split_last().unwrap();
+    let first_known = older.len() - PREDECESSORS_MAX;
+    for (number, pinned) in older.iter().enumerate() {
+        let expected = (first_known <= number).then_some(last.fingerprint());
+        assert_eq!(
+            believed(pinned, server_config(last).unwrap()).await,
+            expected,
+            "{number}"
+        );
+        assert_eq!(last.succeeds(pinned.fingerprint()), expected.is_some());
+    }
+    let [first, second, third] = &all[..3] else {
+        panic!("there are more than three")
+    };
+    assert_eq!(believed(second, server_config(first).unwrap()).await, None);
+    assert_eq!(believed(third, server_config(second).unwrap()).await, None);
+}
+
+#[tokio::test]
+async fn a_key_for_which_no_signature_of_the_old_one_speaks_is_refused() {
+    let all = rotated(2);
+    let [first, second, third] = all.as_slice() else {
+        panic!("there are three")
+    };
+    let foreign = rotated(1);
+    let [stranger, strangers_heir] = foreign.as_slice() else {
+        panic!("there are two")
+    };
+    assert_eq!(
+        believed(first, showing(&[third, second, first], third)).await,
+        Some(third.fingerprint())
+    );
+    for (shown, key) in [
+        // It only shows the old certificate.
+        (vec![stranger, first], stranger),
+        // Another key has signed it, of the same name.
+        (vec![strangers_heir, first], strangers_heir),
+        (vec![strangers_heir, stranger, first], strangers_heir),
+        // A link is missing, or they stand in another order.
+        (vec![third, first], third),
+        (vec![third, first, second], third),
+    ] {
+        assert_eq!(believed(first, showing(&shown, key)).await, None, "{shown:?}");
+    }
+    // The certificates are true, but the key is not theirs.
+    let client = client_config(&certificate(), Trust::Pinned(first.fingerprint())).unwrap();
+    let (near, _) = shake(client, showing(&[third, second, first], stranger)).await;
+    let error = near.unwrap_err();
+    assert!(error.to_string().contains("BadSignature"), "{error}");
+}
+
+#[test]
+fn whatever_is_shown_beside_a_certificate_is_looked_at_without_harm() {
+    let all = rotated(1);
+    let heir = CertificateDer::from_pem_slice(all[1].pem().certificate.as_bytes()).unwrap();
+    for at in 0..heir.len() {
+        for flip in [0x01, 0x80] {
+            let mut bytes = heir.to_vec();
+            bytes[at] ^= flip;
+            let pem = pem::encode(&pem::Pem::new("CERTIFICATE", bytes));
+            let old = &all[0].pem().certificate;
+            let shown = Certificate::from_pem(Pem {
+                certificate: format!("{pem}{old}"),
+                key: all[1].pem().key.clone(),
+            });
+            // Whatever was changed, the old key has not signed that.
+            if let Ok(shown) = shown {
+                assert!(!shown.succeeds(all[0].fingerprint()), "byte {at}");
+            }
+        }
+    }
 }

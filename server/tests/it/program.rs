@@ -163,6 +163,27 @@ fn a_certificate_is_made_once_and_never_overwritten_unasked() {
 }
 
 #[test]
+fn a_key_is_rotated_only_where_there_is_one_and_the_old_one_is_gone_then() {
+    let directory = TempDir::new().unwrap();
+    let missing = run(directory.path(), &["--rotate-cert"]);
+    assert_trouble(&missing, 1, &["no certificate was made", "--gen-cert"]);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    let made = run(directory.path(), &["--gen-cert"]);
+    let key = directory
+        .path()
+        .join("certs")
+        .join(common::certificate::SERVER_KEY_FILE);
+    let old_key = std::fs::read(&key).unwrap();
+    let rotated = run(directory.path(), &["--rotate-cert", "--host", "files.example"]);
+    assert_prints(&rotated, "fingerprint=");
+    assert_ne!(rotated.stdout, made.stdout);
+    assert_ne!(std::fs::read(&key).unwrap(), old_key);
+    let program = start(directory.path());
+    let fingerprint = String::from_utf8_lossy(&rotated.stdout).trim().to_owned();
+    assert!(program.line.trim().ends_with(&fingerprint), "{}", program.line);
+}
+
+#[test]
 fn wrong_usage_is_said_to_be_that() {
     let directory = TempDir::new().unwrap();
     for arguments in [
@@ -172,6 +193,9 @@ fn wrong_usage_is_said_to_be_that() {
         &["--host", "x"],
         &["export", "1"],
         &["--gen-cert", "7733"],
+        &["--rotate-cert", "7733"],
+        &["--rotate-cert", "--gen-cert"],
+        &["--rotate-cert", "--force"],
         &["restore", "1", "--time", "yesterday"],
     ] {
         assert_trouble(&run(directory.path(), arguments), 2, &["server --help"]);

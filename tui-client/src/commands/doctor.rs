@@ -93,6 +93,9 @@ async fn server(account: &Account, certificate: Certificate) -> Result<String, S
         certificate: Arc::new(certificate),
     };
     match probe(&endpoint).await {
+        Ok(found) if account.fingerprint.is_some_and(|trusted| trusted != found) => {
+            Ok("answers, with a new key that the trusted one vouches for".to_owned())
+        }
         Ok(_) => Ok("answers, with the key that is trusted".to_owned()),
         Err(error) => {
             let trouble = error.trouble(&account.server);

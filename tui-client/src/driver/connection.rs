@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use common::codec::Frame;
+use common::fingerprint::Fingerprint;
 use common::message::{
     Attachment, Auth, Cursor, Failure, Outcome, Pushed, Reply, Request, RequestId, Role, UNASKED, Welcome,
 };
@@ -59,8 +60,8 @@ impl Driver {
                 outgoing,
                 generation,
             } => {
-                self.account.fingerprint = Some(fingerprint);
-                self.on_connected(welcome, outgoing, generation).await;
+                self.on_connected(welcome, fingerprint, outgoing, generation)
+                    .await;
             }
             ControlEvent::Frame(frame) => self.on_frame(frame),
             ControlEvent::Lost { reason, retry } => {
@@ -78,10 +79,16 @@ impl Driver {
     async fn on_connected(
         &mut self,
         welcome: Welcome,
+        fingerprint: Fingerprint,
         outgoing: mpsc::Sender<Outgoing>,
         generation: [u8; 16],
     ) {
         let before = self.account.clone();
+        if let Some(old) = self.account.fingerprint.replace(fingerprint)
+            && old != fingerprint
+        {
+            tracing::warn!(%old, new = %fingerprint, "the server has another key, which is trusted from now on");
+        }
         if let Some(id) = welcome.id {
             self.account.id = Some(id);
         }

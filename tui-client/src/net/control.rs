@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use common::codec::Frame;
 use common::message::{Auth, Refusal, Reply, Role, Welcome};
+use common::tls::Trust;
 use sync_engine::backoff::Backoff;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
@@ -119,7 +120,7 @@ impl Control {
 }
 
 async fn run(
-    endpoint: Endpoint,
+    mut endpoint: Endpoint,
     presence: watch::Receiver<Presence>,
     told: mpsc::Sender<ControlEvent>,
     hurry: std::sync::Arc<Notify>,
@@ -128,7 +129,7 @@ async fn run(
     let (mut backoff, mut failures, mut connected) = (Backoff::default(), 0, false);
     loop {
         let began = Instant::now();
-        let reason = match try_once(&endpoint, &presence, &told).await {
+        let reason = match try_once(&mut endpoint, &presence, &told).await {
             Ok(()) => {
                 (failures, connected) = (0, true);
                 "the connection was lost".to_owned()
@@ -156,9 +157,10 @@ async fn run(
     }
 }
 
-/// Connects and hands frames on until the connection is lost.
+/// Connects and hands frames on until the connection is lost. The key that the server has shown is the one that it has to
+/// show from then on, or to vouch for.
 async fn try_once(
-    endpoint: &Endpoint,
+    endpoint: &mut Endpoint,
     presence: &watch::Receiver<Presence>,
     told: &mpsc::Sender<ControlEvent>,
 ) -> Result<(), ConnectError> {
@@ -171,6 +173,7 @@ async fn try_once(
         next_generation,
     };
     let (mut line, admitted) = connect(endpoint, &introduction).await?;
+    endpoint.trust = Trust::Pinned(admitted.fingerprint);
     let connected = ControlEvent::Connected {
         welcome: admitted.welcome,
         fingerprint: admitted.fingerprint,
