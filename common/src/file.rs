@@ -75,6 +75,25 @@ pub fn mode_if_readable_by_others(file: &fs::File) -> io::Result<Option<u32>> {
     system::mode_if_readable_by_others(file)
 }
 
+/// Opens an empty file that stands for something else, or makes it, for this process alone until it is closed; nothing
+/// if another process has it.
+///
+/// # Errors
+/// When the file cannot be opened, made or locked.
+pub fn open_locked(path: &Path) -> io::Result<Option<fs::File>> {
+    let file = fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// Names a file beside `path` that nobody else uses.
 fn staged_path(path: &Path) -> io::Result<PathBuf> {
     let name = path

@@ -7,12 +7,12 @@ use common::fingerprint::Fingerprint;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_rustls::TlsAcceptor;
 
 use crate::connection::ConnectionError;
 use crate::house::House;
 use crate::trouble::{StartError, with_reasons};
+use crate::watch::Looks;
 
 /// See the module's page.
 pub(crate) struct Door {
@@ -119,14 +119,8 @@ fn written(files: &CertificateFiles) -> [Option<SystemTime>; 2] {
 
 /// Looks until the server stops whether its key was rotated.
 pub(crate) async fn watch_key(house: Arc<House>, door: Arc<Door>, every: Duration) {
-    let mut ticks = interval(every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            biased;
-            () = house.stopping.cancelled() => return,
-            _ = ticks.tick() => (),
-        }
+    let mut looks = Looks::new(house.clone(), every);
+    while looks.next().await {
         let looking = door.clone();
         match house.block(move || looking.look()).await {
             Ok(true) => {

@@ -247,18 +247,18 @@ impl Feed {
 
     /// Cuts all connections; the devices come back.
     pub(crate) fn cut_all(&self) {
-        for connected in self.lock_connections().live.values() {
-            connected.cut.cancel();
-        }
+        self.cut_those(|_| true);
     }
 
     /// Cuts all connections of a device.
     pub(crate) fn cut(&self, device: DeviceId) {
-        for connected in self.lock_connections().live.values() {
-            if connected.device == device {
-                connected.cut.cancel();
-            }
-        }
+        self.cut_those(|connected| connected.device == device);
+    }
+
+    fn cut_those(&self, are_meant: impl Fn(&Connected) -> bool) {
+        let connections = self.lock_connections();
+        let meant = connections.live.values().filter(|connected| are_meant(connected));
+        meant.for_each(|connected| connected.cut.cancel());
     }
 
     fn lock_connections(&self) -> MutexGuard<'_, Connections> {

@@ -4,11 +4,35 @@
 
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::connection::ConnectionError;
 use crate::feed::LACKING_MAX;
 use crate::house::House;
+
+/// When a task has to look again that looks until the server stops.
+pub(crate) struct Looks {
+    house: Arc<House>,
+    ticks: Interval,
+}
+
+impl Looks {
+    /// Begins at once.
+    pub(crate) fn new(house: Arc<House>, every: Duration) -> Self {
+        let mut ticks = interval(every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { house, ticks }
+    }
+
+    /// Waits for the next look; tells whether there is one.
+    pub(crate) async fn next(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.house.stopping.cancelled() => false,
+            _ = self.ticks.tick() => true,
+        }
+    }
+}
 
 /// Looks until the server stops.
 pub(crate) async fn watch_others(house: Arc<House>, every: Duration) {
@@ -23,14 +47,8 @@ pub(crate) async fn watch_others(house: Arc<House>, every: Duration) {
         }
     };
     let mut seen = None;
-    let mut ticks = interval(every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            biased;
-            () = house.stopping.cancelled() => return,
-            _ = ticks.tick() => (),
-        }
+    let mut looks = Looks::new(house.clone(), every);
+    while looks.next().await {
         // The question is answered from memory that is shared between processes; it does not touch the disk.
         let now = look().ok();
         if now != seen {

@@ -99,12 +99,7 @@ fn a_key_that_was_left_behind_is_not_trusted_any_more_until_a_person_says_so() -
     assert!(said.contains(&first) && said.contains(&second), "{said}");
     assert_eq!(trusted(&device)?, second);
     // What a person says once is kept.
-    let server = world.address();
-    let mut command = device.client()?;
-    command
-        .args(["--headless", "--json", "--once", "--fingerprint", &first, &server])
-        .arg(&device.folder);
-    tests::process::run("trusting again", &mut command, tests::device::PATIENCE)?.with_code(0)?;
+    once_from_memory(&device, &["--fingerprint", &first, &world.address()])?.with_code(0)?;
     once_from_memory(&device, &[])?.with_code(0)?;
     assert_eq!(trusted(&device)?, first);
     Ok(())

@@ -2,14 +2,14 @@
 //! Law: at every moment the two files are a pair that peers who know the old key believe. The certificates come first:
 //! until the new key is there, the old one finds its own certificate behind the new one's.
 
-use super::{Certificate, CertificateError, CertificateFiles, params, write_error, write_file};
-use crate::file::{IfExists, Readers};
+use super::{Certificate, CertificateError, CertificateFiles, Pem, params, write_error, write_file};
+use crate::file::{self, IfExists, Readers};
 use crate::fingerprint::Fingerprint;
 use crate::succession::{PREDECESSORS_MAX, vouches};
 use rcgen::{Issuer, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use zeroize::Zeroizing;
 
 impl Certificate {
@@ -26,25 +26,30 @@ impl Certificate {
         let old = Self::open(files)?;
         let old_pair = KeyPair::from_pem(&old.pem.key).map_err(|_| CertificateError::NoKey)?;
         let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(CertificateError::Make)?;
-        let issuer = Issuer::new(params(names)?, &old_pair);
-        let made = params(names)?
-            .signed_by(&pair, &issuer)
-            .map_err(CertificateError::Make)?;
-        let mut chain = vec![made.der().clone()];
+        let params = params(names)?;
+        let issuer = Issuer::from_params(&params, &old_pair);
+        let signed = params.signed_by(&pair, &issuer).map_err(CertificateError::Make)?;
+        let mut chain = vec![signed.der().clone()];
         chain.extend(old.chain().iter().take(PREDECESSORS_MAX).cloned());
         if !leads(old.fingerprint, &chain) {
             // The old certificate is not from here and bears another name; this one is for the same key.
-            let renewed = params(names)?
-                .self_signed(&old_pair)
-                .map_err(CertificateError::Make)?;
+            let renewed = params.self_signed(&old_pair).map_err(CertificateError::Make)?;
             chain.truncate(1);
             chain.push(renewed.der().clone());
         }
-        let text: String = chain.iter().map(to_pem).collect();
-        write_file(&files.certificate, &text, Readers::Everyone, IfExists::Replace)?;
-        let key = Zeroizing::new(pair.serialize_pem());
-        write_file(&files.key, &key, Readers::Owner, IfExists::Replace)?;
-        Self::open(files)
+        let made = Self::from_pem(Pem {
+            certificate: chain.iter().map(to_pem).collect(),
+            key: Zeroizing::new(pair.serialize_pem()),
+        })?;
+        let Pem { certificate, key } = made.pem();
+        write_file(
+            &files.certificate,
+            certificate,
+            Readers::Everyone,
+            IfExists::Replace,
+        )?;
+        write_file(&files.key, key, Readers::Owner, IfExists::Replace)?;
+        Ok(made)
     }
 
     /// Tells whether a key has vouched for this certificate's key, itself or by its successors.
@@ -77,12 +82,11 @@ fn to_pem(certificate: &CertificateDer<'_>) -> String {
 /// replaced.
 fn lock(files: &CertificateFiles) -> Result<File, CertificateError> {
     let path = files.key.with_extension("lock");
-    let file = File::create(&path).map_err(|source| write_error(&path, source))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(CertificateError::BeingRotated {
+    match file::open_locked(&path) {
+        Ok(Some(lock)) => Ok(lock),
+        Ok(None) => Err(CertificateError::BeingRotated {
             path: files.key.clone(),
         }),
-        Err(TryLockError::Error(source)) => Err(write_error(&path, source)),
+        Err(source) => Err(write_error(&path, source)),
     }
 }

@@ -7,6 +7,10 @@ fn open_or_create(files: &CertificateFiles) -> Result<Certificate, CertificateEr
     Certificate::open_or_create(files, &Certificate::local_names())
 }
 
+fn made(files: &CertificateFiles) -> Certificate {
+    Certificate::create(files, &[], IfExists::Fail).unwrap()
+}
+
 #[test]
 fn a_certificate_that_was_made_once_is_found_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -21,7 +25,7 @@ fn a_certificate_that_was_made_once_is_found_again() {
 fn an_existing_key_is_never_overwritten_unless_told() {
     let folder = tempfile::tempdir().unwrap();
     let files = CertificateFiles::of_server(folder.path());
-    let made = Certificate::create(&files, &[], IfExists::Fail).unwrap();
+    let made = made(&files);
     for gone in [None, Some(&files.certificate)] {
         if let Some(gone) = gone {
             fs::remove_file(gone).unwrap();
@@ -113,10 +117,6 @@ fn nothing_secret_is_shown_for_debugging() {
     let made = Certificate::generate(&[]).unwrap();
     let shown = format!("{made:?} {:?}", made.pem());
     assert!(!shown.contains("PRIVATE"), "{shown}");
-}
-
-fn made(files: &CertificateFiles) -> Certificate {
-    Certificate::create(files, &[], IfExists::Fail).unwrap()
 }
 
 /// Law of [`rotation`]: whatever is there when the power goes, the server is known to those who knew it before.

@@ -49,15 +49,19 @@ async fn shake(client: ClientConfig, server: ServerConfig) -> (io::Result<Client
     tokio::join!(call, answer)
 }
 
+/// Certificates, whoever they belong to, with the key of one.
+fn with_key_of(key: &Certificate, shown: &[&Certificate]) -> Arc<SingleCertAndKey> {
+    let chain = shown
+        .iter()
+        .map(|certificate| CertificateDer::from_pem_slice(certificate.pem().certificate.as_bytes()).unwrap());
+    let secret = PrivateKeyDer::from_pem_slice(key.pem().key.as_bytes()).unwrap();
+    let key = CertifiedKey::new(chain.collect(), any_supported_type(&secret).unwrap());
+    Arc::new(SingleCertAndKey::from(Arc::new(key)))
+}
+
 /// Somebody's certificate with another's key.
 fn stolen(certificate: &Certificate) -> Arc<SingleCertAndKey> {
-    let chain = CertificateDer::from_pem_slice(certificate.pem().certificate.as_bytes()).unwrap();
-    let thief = rcgen::KeyPair::generate().unwrap();
-    let key = any_supported_type(&PrivateKeyDer::from(thief)).unwrap();
-    Arc::new(SingleCertAndKey::from(Arc::new(CertifiedKey::new(
-        vec![chain],
-        key,
-    ))))
+    with_key_of(&Certificate::generate(&[]).unwrap(), &[certificate])
 }
 
 #[tokio::test]
@@ -279,13 +283,8 @@ async fn believed(pinned: &Certificate, server: ServerConfig) -> Option<Fingerpr
 
 /// A server that shows certificates of its choice with the key of one.
 fn showing(shown: &[&Certificate], key: &Certificate) -> ServerConfig {
-    let chain = shown
-        .iter()
-        .map(|certificate| CertificateDer::from_pem_slice(certificate.pem().certificate.as_bytes()).unwrap());
-    let secret = PrivateKeyDer::from_pem_slice(key.pem().key.as_bytes()).unwrap();
-    let key = CertifiedKey::new(chain.collect(), any_supported_type(&secret).unwrap());
     let mut config = server_config(&certificate()).unwrap();
-    config.cert_resolver = Arc::new(SingleCertAndKey::from(Arc::new(key)));
+    config.cert_resolver = with_key_of(key, shown);
     config
 }
 

@@ -1,12 +1,13 @@
 //! The server's data directory: what lies where in it, and that one server at a time has it.
 
+use common::file::open_locked;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::StoreError;
 use super::files::{PackDirectory, PackFiles};
-use super::system::{make_private_dir, open_locked};
+use super::system::make_private_dir;
 
 /// A data directory.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::windows::fs::{FileExt, OpenOptionsExt};
+use std::os::windows::fs::FileExt;
 use std::path::Path;
 
 /// Fills `bytes` from an offset of a file.
@@ -42,23 +42,4 @@ pub(crate) fn release_range(_file: &File, _offset: u64, _len: u64) -> io::Result
 /// Says nothing: without a library of its own for it, a full disk is only noticed when it is.
 pub(crate) fn free_bytes(_path: &Path) -> Option<u64> {
     None
-}
-
-/// What the system answers when another process has a file open and does not share it.
-const ERROR_SHARING_VIOLATION: i32 = 32;
-
-/// Opens a file for this process alone; nothing if another process has it.
-pub(crate) fn open_locked(path: &Path) -> io::Result<Option<File>> {
-    let opened = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .share_mode(0)
-        .open(path);
-    match opened {
-        Ok(file) => Ok(Some(file)),
-        Err(e) if e.raw_os_error() == Some(ERROR_SHARING_VIOLATION) => Ok(None),
-        Err(e) => Err(e),
-    }
 }
