@@ -99,8 +99,10 @@ impl Place {
         let above = dir.parent().context("the build directory is in no directory")?;
         let name = |dir: &Path| dir.file_name().map(|name| name.to_string_lossy().into_owned());
         let profile = name(dir).context("the build directory has no name")?;
-        // Cargo marks the target directory; with `--target` there is a directory of that name in between.
-        let (target_dir, triple) = if above.join("CACHEDIR.TAG").is_file() {
+        // Cargo marks the target directory, one that was there before in one of two ways; with `--target` there is a
+        // directory of that name in between.
+        let marks = ["CACHEDIR.TAG", ".rustc_info.json"];
+        let (target_dir, triple) = if marks.iter().any(|mark| above.join(mark).is_file()) {
             (above, None)
         } else {
             (above.parent().unwrap_or(above), name(above))

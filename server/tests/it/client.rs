@@ -146,6 +146,12 @@ impl Wire {
     }
 
     pub(crate) async fn hello(&mut self, role: Role, auth: Auth, device: &Device, next: [u8; 16]) -> Reply {
+        let answer = self.greet(role, auth, device, next).await;
+        answer.expect("an answer")
+    }
+
+    /// Says hello and returns the answer, or nothing when the server has hung up.
+    async fn greet(&mut self, role: Role, auth: Auth, device: &Device, next: [u8; 16]) -> Option<Reply> {
         let hello = Hello {
             protocol: 1,
             agent: "test".into(),
@@ -155,7 +161,7 @@ impl Wire {
             next_generation: next,
         };
         self.send(Request::Hello(hello), &[]).await;
-        self.next().await.expect("an answer").message
+        Some(self.next().await?.message)
     }
 }
 
@@ -179,14 +185,25 @@ impl Client {
 
     pub(crate) async fn connect(
         address: SocketAddr,
-        mut device: Device,
+        device: Device,
         role: Role,
         auth: Auth,
     ) -> Result<Self, Reply> {
+        let admitted = Self::knock(address, device, role, auth).await;
+        admitted.expect("an answer")
+    }
+
+    /// Connects; nothing when the server hangs up without an answer.
+    pub(crate) async fn knock(
+        address: SocketAddr,
+        mut device: Device,
+        role: Role,
+        auth: Auth,
+    ) -> Option<Result<Self, Reply>> {
         let mut wire = Wire::open(address, &device.certificate).await;
         let mut next = [0; 16];
         common::entropy::fill(&mut next).unwrap();
-        match wire.hello(role, auth, &device, next).await {
+        Some(match wire.greet(role, auth, &device, next).await? {
             Reply::Welcome(welcome) => {
                 if role == Role::Control {
                     device.generation = next;
@@ -200,7 +217,7 @@ impl Client {
                 })
             }
             other => Err(other),
-        }
+        })
     }
 
     /// Connects again as the same device.
