@@ -6,9 +6,11 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::mem::replace;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// The most entries of a leaf: so many are moved at most to make room for one, and a map of a million has some thousand
 /// leaves.
@@ -32,6 +34,30 @@ pub struct PackedMap<K, V, const LEAF: usize = LEAF_LEN_MAX> {
     len: usize,
     /// The place behind the last entry that was added: where a key comes that follows it.
     next: (usize, usize),
+    finger: Finger,
+}
+
+/// Where the last search ended. The next is often for the same key or the one behind it, and is over at once then. It may
+/// point anywhere: what it points at is compared first. (Brown and Tarjan, Design and analysis of a data structure for
+/// representing sorted lists, 1980, for the word.)
+#[derive(Default)]
+struct Finger(AtomicUsize);
+
+impl Finger {
+    fn leave(&self, (leaf, place): (usize, usize)) {
+        self.0.store(leaf * LEAF_LEN_MAX + place, Relaxed);
+    }
+
+    fn at(&self) -> (usize, usize) {
+        let at = self.0.load(Relaxed);
+        (at / LEAF_LEN_MAX, at % LEAF_LEN_MAX)
+    }
+}
+
+impl Clone for Finger {
+    fn clone(&self) -> Self {
+        Self(AtomicUsize::new(self.0.load(Relaxed)))
+    }
 }
 
 impl<K, V, const LEAF: usize> Default for PackedMap<K, V, LEAF> {
@@ -40,6 +66,7 @@ impl<K, V, const LEAF: usize> Default for PackedMap<K, V, LEAF> {
             leaves: Vec::new(),
             len: 0,
             next: (0, 0),
+            finger: Finger::default(),
         }
     }
 }
@@ -103,6 +130,10 @@ impl<K: Ord + Clone, V, const LEAF: usize> PackedMap<K, V, LEAF> {
 
     /// Returns the leaf in which a key is or would be, and its place there; leaf zero also when there is none.
     fn find(&self, key: &K) -> (usize, Result<usize, usize>) {
+        let (at, there) = self.finger.at();
+        if let Some(place) = self.find_beside(at, there, key) {
+            return (at, place);
+        }
         // Whatever is less than all other bounds belongs into the first leaf.
         let others = self.leaves.get(1..).unwrap_or_default();
         let at = others.partition_point(|leaf| leaf.bound <= *key);
@@ -110,7 +141,33 @@ impl<K: Ord + Clone, V, const LEAF: usize> PackedMap<K, V, LEAF> {
             Some(leaf) => leaf.entries.binary_search_by(|(other, _)| other.cmp(key)),
             None => Err(0),
         };
+        self.finger
+            .leave((at, place.unwrap_or_else(|there| there.saturating_sub(1))));
         (at, place)
+    }
+
+    /// Returns the place of a key if it is, or would come, right behind an entry, or is its key.
+    fn find_beside(&self, at: usize, there: usize, key: &K) -> Option<Result<usize, usize>> {
+        let leaf = self.leaves.get(at)?;
+        match leaf.entries.get(there)?.0.cmp(key) {
+            Ordering::Equal => Some(Ok(there)),
+            Ordering::Greater => None,
+            Ordering::Less => {
+                let next = there + 1;
+                let Some((other, _)) = leaf.entries.get(next) else {
+                    let is_last = |behind: &Leaf<K, V>| *key < behind.bound;
+                    return self.leaves.get(at + 1).is_none_or(is_last).then_some(Err(next));
+                };
+                match other.cmp(key) {
+                    Ordering::Equal => {
+                        self.finger.leave((at, next));
+                        Some(Ok(next))
+                    }
+                    Ordering::Greater => Some(Err(next)),
+                    Ordering::Less => None,
+                }
+            }
+        }
     }
 
     /// Enters what is not there yet.
@@ -267,8 +324,13 @@ impl<K: Ord + Clone, V, const LEAF: usize> FromIterator<(K, V)> for PackedMap<K,
                 leaves.push(Leaf::new(leaf));
             }
         }
-        let next = (0, 0);
-        Self { leaves, len, next }
+        let (next, finger) = ((0, 0), Finger::default());
+        Self {
+            leaves,
+            len,
+            next,
+            finger,
+        }
     }
 }
 
