@@ -32,7 +32,7 @@ use crate::state::{Loaded, Store};
 /// How many questions wait for the driver at most.
 const ASKS_WAITING_MAX: usize = 64;
 /// How many notices a listener may lag behind before it loses some.
-const NOTICES_MAX: usize = 4096;
+const NOTICES_MAX: usize = 2048;
 /// How many failures to save wait for the driver at most.
 const SAVE_FAILURES_MAX: usize = 4;
 
@@ -149,7 +149,7 @@ pub fn begin(ground: Ground) -> Result<Running, Fault> {
     let (failing, failed) = watch::channel(None);
     let (failures, save_failures) = mpsc::channel(SAVE_FAILURES_MAX);
     let (hand, handling) = applier::hand(root.clone());
-    let (memory, remembering) = Memory::new(store, failures);
+    let (memory, remembering) = Memory::new(store, loaded.trees.local().len(), failures);
     offload::start("hand", handling).map_err(|error| no_thread(&error))?;
     offload::start("memory", remembering).map_err(|error| no_thread(&error))?;
     for worker in workers {

@@ -11,6 +11,7 @@ use sync_engine::{Hash, NodeId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::allocator;
 use crate::state::{ChunkPlace, ChunkRow, Delta, FEED_LEN_MAX, StateError, Store};
 
 /// As long as no more rows than this wait to be saved, none is looked for that others have replaced.
@@ -25,6 +26,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Without orders for so long, the database rests.
 const IDLE: Duration = Duration::from_secs(3);
+/// After so many rows it pays to give the room back that was needed for them and for all else that had to do with them.
+const N_ROWS_MANY: usize = 1000;
 
 enum Order {
     Save(Box<Delta>),
@@ -41,14 +44,15 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Makes a memory and the task that works for it, which blocks while it writes. Errors of saving arrive on
-    /// `failures`.
+    /// Makes a memory, of which so many rows were read, and the task that works for it, which blocks while it writes.
+    /// Errors of saving arrive on `failures`.
     pub fn new(
         store: Box<dyn Store>,
+        n_read: usize,
         failures: mpsc::Sender<Arc<StateError>>,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (orders, waiting) = mpsc::channel(ORDERS_WAITING_MAX);
-        (Self { orders }, serve(store, waiting, failures))
+        (Self { orders }, serve(store, n_read, waiting, failures))
     }
 
     /// Saves what has changed, after all that was given before.
@@ -96,6 +100,7 @@ impl Memory {
 
 async fn serve(
     mut store: Box<dyn Store>,
+    mut n_rows_since: usize,
     mut orders: mpsc::Receiver<Order>,
     failures: mpsc::Sender<Arc<StateError>>,
 ) {
@@ -122,12 +127,17 @@ async fn serve(
         } else {
             store.rest();
             is_idle = true;
+            if N_ROWS_MANY <= n_rows_since {
+                n_rows_since = 0;
+                allocator::give_back();
+            }
             continue;
         };
         is_idle = false;
         let Some(mut order) = next else { break };
         match &mut order {
             Order::Save(delta) | Order::SaveDurably(delta, _) => {
+                n_rows_since += n_rows(delta);
                 merge(&mut unsaved.delta, std::mem::take(delta));
             }
             Order::Find(..) | Order::ChunksOf(..) | Order::Finish(_) => (),
@@ -306,7 +316,7 @@ mod tests {
     async fn that_nothing_can_be_saved_is_told_once_until_it_can() {
         let is_full = Arc::new(AtomicBool::new(true));
         let (failures, mut told) = mpsc::channel(8);
-        let (memory, work) = Memory::new(Box::new(Full(is_full.clone())), failures);
+        let (memory, work) = Memory::new(Box::new(Full(is_full.clone())), 0, failures);
         let work = tokio::spawn(work);
         for (full, n_told) in [(true, 1), (false, 0), (true, 1)] {
             is_full.store(full, Ordering::Relaxed);
