@@ -2,6 +2,7 @@
 //! (`--once`, `Ask::Stop`, a signal) or when it can do nothing more.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::broadcast;
@@ -17,6 +18,8 @@ use crate::signal;
 
 /// So much is written at once, in bytes, or one line more.
 const LINES_LEN_MAX: usize = 64 * 1024;
+/// After a write the next waits this long: of a burst of events, many are written at once.
+const REST: Duration = Duration::from_millis(5);
 
 /// Runs a client until it ends; returns how the program ends.
 ///
@@ -43,7 +46,10 @@ pub async fn run(run: &Run, once: bool, json: bool) -> Result<Exit, Fault> {
             // What happened before the end is written before the end.
             biased;
             notice = heard.recv() => match notice {
-                Ok(notice) => write_all(&notice, &mut heard, json),
+                Ok(notice) => {
+                    write_all(&notice, &mut heard, json);
+                    tokio::time::sleep(REST).await;
+                }
                 Err(broadcast::error::RecvError::Lagged(n_lost)) => write(&lagged(n_lost), json),
                 Err(broadcast::error::RecvError::Closed) => break Exit::Done,
             },

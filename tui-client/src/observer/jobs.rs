@@ -40,6 +40,11 @@ impl Jobs {
         self.small.len() + self.large.len()
     }
 
+    /// Tells whether large ones wait for nothing but their worker.
+    pub(super) fn has_large(&self) -> bool {
+        !self.large.is_empty()
+    }
+
     /// Adds a job, unless its file waits already; the earlier epoch counts then. Returns the epoch in which the file
     /// waited before.
     pub(super) fn add(&mut self, job: Job, delay: Duration) -> Option<u64> {

@@ -50,7 +50,7 @@ impl Observer {
             self.take(&mut scene, finding, &mut draft.update);
         }
         let mut update = self.judge(&mut scene, moment, draft);
-        update.caught_up = self.queue.handled(&epochs, from_looker);
+        update.caught_up = self.queue.handled(&epochs, from_looker, scene.put_off.len());
         update
     }
 

@@ -23,9 +23,9 @@ use crate::disk::{DiskError, Held, Root};
 use crate::transfer::compress::attach;
 
 /// So many files are sent to the driver at once at most.
-const BATCH_COUNT_MAX: usize = 256;
+const BATCH_COUNT_MAX: usize = 64;
 /// So many bytes of small files are sent to the driver at once, or a file's more.
-const BATCH_LEN_MAX: usize = 1024 * 1024;
+const BATCH_LEN_MAX: usize = 256 * 1024;
 /// A file that changed while it was read is read again after this time, then twice this time, and so on.
 const RETRY_MIN: Duration = Duration::from_millis(20);
 /// The longest time between two tries.
@@ -90,7 +90,7 @@ impl Reader {
                     &mut self.batch,
                 );
                 // What is known of one file does not wait until a large one is read.
-                if self.large || self.batch.is_full() {
+                if self.batch.is_full() || self.large && self.queue.has_large_jobs() {
                     self.finish().map_or(Step::Done, Step::Found)
                 } else {
                     Step::Done

@@ -20,7 +20,7 @@ use crate::disk::{Print, Sight};
 use crate::rules::Rules;
 
 /// A place that the driver works on is looked at again after this time.
-const BUSY_DELAY: Duration = Duration::from_millis(30);
+pub(super) const BUSY_DELAY: Duration = Duration::from_millis(30);
 /// A place that changed while it was looked at is looked at again after this time.
 const RESTLESS_DELAY: Duration = Duration::from_millis(60);
 
@@ -113,7 +113,7 @@ impl Observer {
         }
         if let Some(urgency) = self.put_off(scene, &place, &detail) {
             self.queue
-                .hint_in_doubt(&detail.path, urgency, detail.doubt, Some(scene.epoch));
+                .hint_in_doubt(detail.path, urgency, detail.doubt, Some(scene.epoch));
             scene.put_off.insert(place);
             return;
         }

@@ -1,7 +1,7 @@
 //! When to look: hints wait here until what they speak of has come to rest. There is no fixed delay: a closed writer is
 //! looked at once, an open one when it has been quiet for a moment, and never later than a bound. Time is an argument.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use sync_engine::RelPath;
@@ -31,10 +31,13 @@ pub(super) enum Urgency {
     FreshAfter(Duration),
 }
 
+/// When a hint is due, and which of those that are due then it is.
+type Turn = (Instant, u64);
+
 #[derive(Debug, Clone, Copy)]
 struct Hint {
     first: Instant,
-    due: Instant,
+    turn: Turn,
     /// When all hints of the same or an earlier epoch are done, what was written before the epoch's cookie is known.
     epoch: u64,
     urgent: bool,
@@ -71,47 +74,60 @@ impl Due {
 /// Paths, each with the time when it is to be looked at.
 #[derive(Debug, Default)]
 pub(super) struct Hints {
-    by_path: BTreeMap<RelPath, Hint>,
-    by_due: BTreeSet<(Instant, RelPath)>,
+    by_path: HashMap<RelPath, Hint>,
+    by_turn: BTreeMap<Turn, RelPath>,
+    n_turns: u64,
 }
 
 impl Hints {
-    /// Enters a hint and returns the epoch of the one that the path had. The earlier of both epochs counts.
-    pub(super) fn push(&mut self, path: RelPath, urgency: Urgency, now: Instant, epoch: u64) -> Option<u64> {
-        let old = self.by_path.get(&path).copied();
-        let first = old.map_or(now, |old| old.first);
-        let was_urgent = old.is_some_and(|old| old.urgent);
-        let due = match urgency {
+    /// Enters a hint whose file is looked at with some doubt, and returns the epoch of the one that the path had. The
+    /// earlier of both epochs counts, and the greater doubt.
+    pub(super) fn push(
+        &mut self,
+        path: RelPath,
+        (urgency, doubt): (Urgency, Doubt),
+        now: Instant,
+        epoch: u64,
+    ) -> Option<u64> {
+        let is_urgent = matches!(urgency, Urgency::Now | Urgency::Fresh);
+        let is_deep = matches!(urgency, Urgency::Fresh | Urgency::FreshAfter(_));
+        let due = |first: Instant| match urgency {
             Urgency::Now | Urgency::Fresh => now,
             Urgency::Quiet => (now + QUIET).min(first + BOUND),
             Urgency::After(delay) | Urgency::FreshAfter(delay) => now + delay,
         };
-        let due = match old {
-            // What was due at once stays so; only a writer that goes on puts its own file off.
-            Some(old) if was_urgent || urgency != Urgency::Quiet => due.min(old.due),
-            Some(_) | None => due,
+        let Some(hint) = self.by_path.get_mut(&path) else {
+            self.n_turns += 1;
+            let turn = (due(now), self.n_turns);
+            let hint = Hint {
+                first: now,
+                turn,
+                epoch,
+                urgent: is_urgent,
+                deep: is_deep,
+                doubt,
+            };
+            self.by_turn.insert(turn, path.clone());
+            self.by_path.insert(path, hint);
+            return None;
         };
-        let hint = Hint {
-            first,
-            due,
-            epoch: old.map_or(epoch, |old| old.epoch.min(epoch)),
-            urgent: was_urgent || matches!(urgency, Urgency::Now | Urgency::Fresh),
-            deep: old.is_some_and(|old| old.deep)
-                || matches!(urgency, Urgency::Fresh | Urgency::FreshAfter(_)),
-            doubt: old.map_or(Doubt::None, |old| old.doubt),
+        let (old_due, at) = hint.turn;
+        // What was due at once stays so; only a writer that goes on puts its own file off.
+        let due = match due(hint.first) {
+            due if hint.urgent || urgency != Urgency::Quiet => due.min(old_due),
+            due => due,
         };
-        if let Some(old) = old {
-            self.by_due.remove(&(old.due, path.clone()));
+        if due != old_due {
+            self.by_turn.remove(&hint.turn);
+            hint.turn = (due, at);
+            self.by_turn.insert(hint.turn, path);
         }
-        self.by_due.insert((due, path.clone()));
-        self.by_path.insert(path, hint).map(|old| old.epoch)
-    }
-
-    /// Makes the doubt greater with which the file of a hint is looked at.
-    pub(super) fn doubt(&mut self, path: &RelPath, doubt: Doubt) {
-        if let Some(hint) = self.by_path.get_mut(path) {
-            hint.doubt = hint.doubt.max(doubt);
-        }
+        let before = hint.epoch;
+        hint.epoch = before.min(epoch);
+        hint.urgent |= is_urgent;
+        hint.deep |= is_deep;
+        hint.doubt = hint.doubt.max(doubt);
+        Some(before)
     }
 
     /// Enters an absence that is to be looked at again, and returns the epoch of the hint that the path had.
@@ -121,39 +137,37 @@ impl Hints {
         } else {
             Urgency::After(LATE)
         };
-        self.push(path, urgency, now, epoch)
+        self.push(path, (urgency, Doubt::None), now, epoch)
     }
 
     /// Takes what is due, the longest due first.
     pub(super) fn take_due(&mut self, now: Instant, count_max: usize) -> Vec<Due> {
         let mut taken = Vec::new();
-        while taken.len() < count_max && self.by_due.first().is_some_and(|(due, _)| *due <= now) {
-            let Some((_, path)) = self.by_due.pop_first() else {
-                break;
-            };
-            if let Some(hint) = self.by_path.remove(&path) {
-                let Hint {
-                    first: since,
-                    epoch,
-                    deep,
-                    doubt,
-                    ..
-                } = hint;
-                taken.push(Due {
-                    path,
-                    epoch,
-                    since,
-                    doubt,
-                    deep,
-                });
-            }
+        while taken.len() < count_max
+            && let Some(first) = self.by_turn.first_entry().filter(|entry| entry.key().0 <= now)
+            && let Some((path, hint)) = self.by_path.remove_entry(&first.remove())
+        {
+            let Hint {
+                first: since,
+                epoch,
+                deep,
+                doubt,
+                ..
+            } = hint;
+            taken.push(Due {
+                path,
+                epoch,
+                since,
+                doubt,
+                deep,
+            });
         }
         taken
     }
 
     /// Forgets everything and returns the epochs.
     pub(super) fn clear(&mut self) -> Vec<u64> {
-        self.by_due.clear();
+        self.by_turn.clear();
         std::mem::take(&mut self.by_path)
             .into_values()
             .map(|hint| hint.epoch)
@@ -162,12 +176,12 @@ impl Hints {
 
     /// Returns when the next hint is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.by_due.first().map(|(due, _)| *due)
+        self.by_turn.keys().next().map(|(due, _)| *due)
     }
 
     /// Returns when the last hint is due.
     pub(super) fn last_due(&self) -> Option<Instant> {
-        self.by_due.last().map(|(due, _)| *due)
+        self.by_turn.keys().next_back().map(|(due, _)| *due)
     }
 
     /// Returns the number of hints.
@@ -189,9 +203,12 @@ mod tests {
     #[test]
     fn a_closed_writer_is_due_at_once_even_if_it_wrote_a_moment_ago() {
         let (mut hints, now) = (Hints::default(), Instant::now());
-        assert_eq!(hints.push(path("a"), Urgency::Quiet, now, 3), None);
+        assert_eq!(hints.push(path("a"), (Urgency::Quiet, Doubt::None), now, 3), None);
         assert!(hints.take_due(now, 9).is_empty());
-        assert_eq!(hints.push(path("a"), Urgency::Now, now + MS, 4), Some(3));
+        assert_eq!(
+            hints.push(path("a"), (Urgency::Now, Doubt::None), now + MS, 4),
+            Some(3)
+        );
         let due = hints.take_due(now + MS, 9);
         assert_eq!(due.len(), 1);
         assert_eq!(due[0].epoch, 3);
@@ -203,7 +220,7 @@ mod tests {
         let (mut hints, start) = (Hints::default(), Instant::now());
         let mut now = start;
         while hints.take_due(now, 9).is_empty() {
-            hints.push(path("a"), Urgency::Quiet, now, 0);
+            hints.push(path("a"), (Urgency::Quiet, Doubt::None), now, 0);
             now += 5 * MS;
             assert!(now < start + BOUND + QUIET);
         }
@@ -213,8 +230,8 @@ mod tests {
     #[test]
     fn what_is_due_at_once_is_not_put_off_by_a_later_write() {
         let (mut hints, now) = (Hints::default(), Instant::now());
-        hints.push(path("a"), Urgency::Now, now, 0);
-        hints.push(path("a"), Urgency::Quiet, now, 0);
+        hints.push(path("a"), (Urgency::Now, Doubt::None), now, 0);
+        hints.push(path("a"), (Urgency::Quiet, Doubt::None), now, 0);
         hints.push_late(path("a"), false, now, 0);
         assert_eq!(hints.take_due(now, 9).len(), 1);
     }

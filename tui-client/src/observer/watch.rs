@@ -4,7 +4,7 @@
 
 mod system;
 
-use std::path::Path;
+use std::path::{Path, is_separator};
 use std::sync::Arc;
 
 use sync_engine::{Name, NameError, RelPath};
@@ -98,7 +98,7 @@ impl HintSink {
             }
         };
         match self.place(path) {
-            Place::Inside(path) => self.0.hint_in_doubt(&path, urgency, doubt, None),
+            Place::Inside(path) => self.0.hint_in_doubt(path, urgency, doubt, None),
             Place::Cookie(token) => drop(self.0.cookie_seen(token)),
             Place::Nowhere => (),
         }
@@ -139,8 +139,13 @@ enum Place {
 
 fn place(path: &Path) -> Place {
     let mut names = Vec::new();
-    for part in path.components() {
-        match Name::new(part.as_os_str().as_encoded_bytes()) {
+    // Of a path that the system's watcher tells there is nothing else to be made sense of.
+    let parts = path
+        .as_os_str()
+        .as_encoded_bytes()
+        .split(|byte| is_separator(char::from(*byte)));
+    for part in parts.filter(|part| !part.is_empty()) {
+        match Name::new(part) {
             Ok(name) => names.push(name),
             Err(NameError::Reserved) if names.is_empty() => return cookie(path),
             // It cannot be a node; the next walk lists it among the oddities.

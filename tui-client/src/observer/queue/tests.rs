@@ -56,3 +56,57 @@ async fn an_absence_waits_for_what_hangs_together_with_it() {
         "{n_before:?}"
     );
 }
+
+/// Returns the paths that are to be looked at now, or how long to wait.
+fn looked_at(queue: &Queue) -> Result<Vec<RelPath>, Duration> {
+    match queue.next_task(16) {
+        Next::Take(Task::Look { due, .. }) => Ok(due.into_iter().map(|due| due.path).collect()),
+        Next::Wait(Some(until)) => Err(until - Instant::now()),
+        next => panic!("{next:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_of_a_burst_is_looked_at_at_once_and_the_others_together() {
+    let queue = Queue::new(Rules::default());
+    queue.hint(path("a"), Urgency::Now, None);
+    assert_eq!(looked_at(&queue), Ok(vec![path("a")]));
+    for name in ["b", "c"] {
+        queue.hint(path(name), Urgency::Now, None);
+    }
+    let wait = looked_at(&queue).unwrap_err();
+    assert!(!wait.is_zero() && wait <= Duration::from_millis(5), "{wait:?}");
+    tokio::time::advance(wait).await;
+    assert_eq!(looked_at(&queue), Ok(vec![path("b"), path("c")]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_driver_is_at_work_on_much_hints_gather_until_it_may_be_done() {
+    let queue = Queue::new(Rules::default());
+    queue.sending();
+    queue.handled(&[], true, 16);
+    queue.hint(path("a"), Urgency::Now, None);
+    // What is absent waits for them, though it was due before.
+    queue.look_late([path("gone")], None);
+    let wait = looked_at(&queue).unwrap_err();
+    assert_eq!(wait, BUSY_DELAY);
+    tokio::time::advance(wait).await;
+    assert_eq!(looked_at(&queue), Ok(vec![path("a")]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_worker_that_looks_is_woken_for_what_comes_earlier_than_it_waits_for() {
+    let queue = Queue::new(Rules::default());
+    let far = Duration::from_secs(3600);
+    let rung = async || {
+        let now = Instant::now();
+        queue.looker().rung(Some(now + far / 4)).await;
+        Instant::now() < now + far / 4
+    };
+    queue.hint(path("a"), Urgency::After(far), None);
+    assert!(looked_at(&queue).is_err());
+    queue.hint(path("b"), Urgency::After(2 * far), None);
+    assert!(!rung().await, "what is later is no reason");
+    queue.hint(path("c"), Urgency::Now, None);
+    assert!(rung().await);
+}
