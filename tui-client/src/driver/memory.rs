@@ -3,7 +3,7 @@
 //! however many nodes it touches. What a crash loses by that, the next look finds again. A failed save is tried again with
 //! the next; that saving fails is told to the driver once, until it has succeeded again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -134,33 +134,34 @@ async fn serve(
             continue;
         };
         is_idle = false;
-        let Some(mut order) = next else { break };
-        match &mut order {
-            Order::Save(delta) | Order::SaveDurably(delta, _) => {
-                n_rows_since += n_rows(delta);
-                merge(&mut unsaved.delta, std::mem::take(delta));
+        let Some(order) = next else { break };
+        let (mut saved, mut finished) = (None, None);
+        match order {
+            Order::Save(delta) => n_rows_since += unsaved.add(*delta),
+            Order::SaveDurably(delta, done) => {
+                n_rows_since += unsaved.add(*delta);
+                saved = Some(done);
             }
-            Order::Find(..) | Order::ChunksOf(..) | Order::Finish(_) => (),
+            Order::Find(hashes, done) => drop(done.send(unsaved.find(&*store, &hashes))),
+            Order::ChunksOf(id, done) => drop(done.send(unsaved.chunks_of(&*store, id))),
+            Order::Finish(done) => finished = Some(done),
         }
         let began = Instant::now();
-        if matches!(order, Order::Save(_)) && began < rested {
+        if saved.is_none() && finished.is_none() && began < rested {
             continue;
         }
-        unsaved.save(&mut *store, matches!(order, Order::SaveDurably(..)));
+        unsaved.save(&mut *store, saved.is_some());
         rested = Instant::now() + (began.elapsed() * PAUSES).clamp(PAUSE_MIN, PAUSE_MAX);
-        match order {
-            Order::SaveDurably(_, done) => drop(done.send(())),
-            Order::Find(hashes, done) => drop(done.send(find(&*store, &hashes))),
-            Order::ChunksOf(id, done) => drop(done.send(chunks_of(&*store, id))),
-            Order::Finish(done) => {
-                if let Err(error) = store.finish() {
-                    tracing::warn!(%error, "the memory was not closed in good order");
-                }
-                // Who waited may have gone.
-                let _ = done.send(());
-                return;
+        // Who waited may have gone.
+        if let Some(done) = saved {
+            let _ = done.send(());
+        }
+        if let Some(done) = finished {
+            if let Err(error) = store.finish() {
+                tracing::warn!(%error, "the memory was not closed in good order");
             }
-            Order::Save(_) => (),
+            let _ = done.send(());
+            return;
         }
     }
     unsaved.save(&mut *store, false);
@@ -179,6 +180,49 @@ struct Unsaved {
 }
 
 impl Unsaved {
+    /// Appends a later delta; returns how many rows it has.
+    fn add(&mut self, later: Delta) -> usize {
+        let n_rows = n_rows(&later);
+        merge(&mut self.delta, later);
+        n_rows
+    }
+
+    /// Returns, for each chunk in the same order, a place where it was seen.
+    fn find(&self, store: &dyn Store, hashes: &[Hash]) -> Vec<Option<ChunkPlace>> {
+        let mut places = store.find_chunks(hashes).unwrap_or_else(|error| {
+            tracing::warn!(%error, "local chunks could not be looked up; they are fetched");
+            vec![None; hashes.len()]
+        });
+        let all = hashes.iter().zip(&mut places);
+        let mut open: BTreeMap<Hash, &mut Option<ChunkPlace>> = all
+            .filter(|(_, place)| place.is_none())
+            .map(|(hash, place)| (*hash, place))
+            .collect();
+        for (node, rows) in &self.delta.chunks {
+            for ChunkRow { hash, offset, len } in rows.iter().flatten() {
+                if let Some(place) = open.get_mut(hash) {
+                    **place = Some(ChunkPlace {
+                        node: *node,
+                        offset: *offset,
+                        len: *len,
+                    });
+                }
+            }
+        }
+        places
+    }
+
+    /// Returns the chunks of a file in order, as they were when it was last read.
+    fn chunks_of(&self, store: &dyn Store, id: NodeId) -> Vec<ChunkRow> {
+        if let Some((_, rows)) = self.delta.chunks.iter().rev().find(|(node, _)| *node == id) {
+            return rows.clone().unwrap_or_default();
+        }
+        store.chunks_of(id).unwrap_or_else(|error| {
+            tracing::warn!(%error, "a file's chunks could not be looked up; its lists are fetched");
+            Vec::new()
+        })
+    }
+
     fn save(&mut self, store: &mut dyn Store, durable: bool) {
         if self.delta.is_empty() && !durable {
             return;
@@ -234,20 +278,6 @@ fn merge(into: &mut Delta, later: Delta) {
     into.trail.extend(later.trail);
     into.facts = later.facts.or(into.facts.take());
     into.feed.extend(later.feed);
-}
-
-fn find(store: &dyn Store, hashes: &[Hash]) -> Vec<Option<ChunkPlace>> {
-    store.find_chunks(hashes).unwrap_or_else(|error| {
-        tracing::warn!(%error, "local chunks could not be looked up; they are fetched");
-        vec![None; hashes.len()]
-    })
-}
-
-fn chunks_of(store: &dyn Store, id: NodeId) -> Vec<ChunkRow> {
-    store.chunks_of(id).unwrap_or_else(|error| {
-        tracing::warn!(%error, "a file's chunks could not be looked up; its lists are fetched");
-        Vec::new()
-    })
 }
 
 #[cfg(test)]
@@ -310,6 +340,42 @@ mod tests {
         drop_replaced(&mut unsaved.delta);
         last.reverse();
         assert_eq!(unsaved.delta.prints, last);
+    }
+
+    #[tokio::test]
+    async fn what_waits_to_be_saved_is_found_too() {
+        let (failures, _told) = mpsc::channel(1);
+        let full = Full(Arc::new(AtomicBool::new(true)));
+        let (memory, work) = Memory::new(Box::new(full), 0, failures);
+        let work = tokio::spawn(work);
+        let (one, other) = (NodeId([1; 16]), NodeId([2; 16]));
+        let row = |n| ChunkRow {
+            hash: Hash([n; 32]),
+            offset: u64::from(n),
+            len: 9,
+        };
+        let chunks = [
+            (one, Some(vec![row(1)])),
+            (one, Some(vec![row(2), row(3)])),
+            (other, None),
+        ];
+        memory
+            .save(Delta {
+                chunks: chunks.into(),
+                ..Delta::default()
+            })
+            .await;
+        let found = memory.find(vec![Hash([3; 32]), Hash([4; 32])]).await;
+        let place = ChunkPlace {
+            node: one,
+            offset: 3,
+            len: 9,
+        };
+        assert_eq!(found, [Some(place), None]);
+        assert_eq!(memory.chunks_of(one).await, [row(2), row(3)]);
+        assert_eq!(memory.chunks_of(other).await, []);
+        memory.finish().await;
+        work.await.unwrap();
     }
 
     #[tokio::test]

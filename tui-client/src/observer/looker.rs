@@ -205,7 +205,11 @@ impl Looker {
     fn walk(&mut self, dir: &RelPath, epoch: u64, approach: Approach) -> Option<Event> {
         match approach {
             Approach::Plain => (),
-            Approach::Barrier => self.watch.barrier(),
+            Approach::Barrier => {
+                // It serves all that are to be walked by now.
+                self.queue.pass_barrier();
+                self.watch.barrier();
+            }
             Approach::Watch => self.watch.include(dir),
         }
         let glance = self.clock.begin();

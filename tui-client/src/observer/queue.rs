@@ -129,6 +129,15 @@ impl Queue {
         self.looker.ring();
     }
 
+    /// Notes that a barrier begins: it is that of all directories that are to be walked by now.
+    pub(super) fn pass_barrier(&self) {
+        for (_, _, approach) in &mut self.lock().walks {
+            if *approach == Approach::Barrier {
+                *approach = Approach::Plain;
+            }
+        }
+    }
+
     /// Asks for a full walk.
     pub(super) fn rescan(&self, epoch: Option<u64>) {
         let mut state = self.lock();

@@ -1,5 +1,7 @@
 //! Sending the content of one file. The lists are asked for first: one that the server has stands for all below it, so
-//! that a small edit of a large file costs one question, the chunks that changed and the lists above them.
+//! that a small edit of a large file costs one question, the chunks that changed and the lists above them. Of a file with
+//! few chunks all is asked for at once, and goes in one frame if it fits: of these there may be thousands, and each
+//! question is a round trip.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -20,6 +22,8 @@ use crate::net::{Bulk, BulkError};
 
 /// How many frames with chunks are under way at once for one file.
 const FRAMES_UNDER_WAY: usize = 4;
+/// Up to so many chunks are asked for together with the lists above them.
+const ASKED_AT_ONCE_MAX: usize = 256;
 
 /// Why a content could not be sent.
 #[derive(Debug, thiserror::Error)]
@@ -53,13 +57,22 @@ pub async fn upload(
     bulk: Bulk,
     progress: impl Fn(u64),
 ) -> Result<(), UploadError> {
-    let lists = missing(&bulk, chunked.lists.iter().map(|(hash, _)| *hash).collect()).await?;
+    let all_lists = chunked.lists.iter().map(|(hash, _)| *hash);
+    let is_small = chunked.chunks.len() <= ASKED_AT_ONCE_MAX;
+    let along = chunked.chunks.iter().filter(|_| is_small).map(|chunk| chunk.hash);
+    let asked: BTreeSet<Hash> = all_lists.clone().chain(along).collect();
+    let lacking = missing(&bulk, asked.into_iter().collect()).await?;
+    let lists: BTreeSet<Hash> = all_lists.filter(|hash| lacking.contains(hash)).collect();
     if chunked.content.depth > 0 && lists.is_empty() {
         progress(chunked.content.size_bytes);
         return Ok(());
     }
     let candidates = chunks_below(&chunked, &lists);
-    let absent = missing(&bulk, candidates.keys().copied().collect()).await?;
+    let absent = if is_small {
+        lacking
+    } else {
+        missing(&bulk, candidates.keys().copied().collect()).await?
+    };
     let to_send: Vec<ChunkRef> = {
         let mut chunks: Vec<ChunkRef> = candidates
             .into_iter()
@@ -72,6 +85,9 @@ pub async fn upload(
     let n_absent: u64 = to_send.iter().map(|chunk| u64::from(chunk.len)).sum();
     let mut through = chunked.content.size_bytes.saturating_sub(n_absent);
     progress(through);
+    if is_small && n_absent <= FRAME_LEN_AIM as u64 {
+        return send_whole(root, path, chunked, to_send, lists, &bulk).await;
+    }
     send_chunks(&root, &path, to_send, &bulk, |sent| {
         through += sent;
         progress(through);
@@ -104,6 +120,29 @@ fn chunks_below(chunked: &Chunked, lists: &BTreeSet<Hash>) -> BTreeMap<Hash, Chu
         .flat_map(|(_, parts)| parts.into_iter().map(|part| part.hash))
         .collect();
     all.filter(|(hash, _)| named.contains(hash)).collect()
+}
+
+/// Sends chunks and lists that fit into one frame.
+async fn send_whole(
+    root: Root,
+    path: RelPath,
+    chunked: Arc<Chunked>,
+    chunks: Vec<ChunkRef>,
+    lists: BTreeSet<Hash>,
+    bulk: &Bulk,
+) -> Result<(), UploadError> {
+    let read = move || {
+        let mut frame = if chunks.is_empty() {
+            Vec::new()
+        } else {
+            let (file, _) = root.open_file(&path)?;
+            read_group(&file, &chunks)?
+        };
+        let lists = chunked.lists.iter().filter(|(hash, _)| lists.contains(hash));
+        frame.extend(lists.map(|(hash, bytes)| attach(*hash, Form::List, Bytes::clone(bytes))));
+        Ok::<_, UploadError>(frame)
+    };
+    put_whole(bulk, offload::run(read).await?).await
 }
 
 async fn send_chunks(
@@ -194,16 +233,17 @@ async fn send_lists(chunked: &Chunked, missing: &BTreeSet<Hash>, bulk: &Bulk) ->
     let mut len = 0;
     for (hash, bytes) in chunked.lists.iter().filter(|(hash, _)| missing.contains(hash)) {
         if len + bytes.len() > FRAME_LEN_AIM {
-            put_lists(bulk, std::mem::take(&mut frame)).await?;
+            put_whole(bulk, std::mem::take(&mut frame)).await?;
             len = 0;
         }
         len += bytes.len();
         frame.push(attach(*hash, Form::List, Bytes::clone(bytes)));
     }
-    put_lists(bulk, frame).await
+    put_whole(bulk, frame).await
 }
 
-async fn put_lists(bulk: &Bulk, frame: Vec<Attachment>) -> Result<(), UploadError> {
+/// Brings a frame, of which every list has to be taken.
+async fn put_whole(bulk: &Bulk, frame: Vec<Attachment>) -> Result<(), UploadError> {
     if frame.is_empty() {
         return Ok(());
     }
