@@ -349,3 +349,19 @@ fn what_was_written_twice_in_one_tick_and_undone_by_a_power_cut_comes_back() {
     ];
     check(5608175, &acts);
 }
+
+/// Once a file that was saved in place of another, which had taken the place of one that had just come from the server, got
+/// that one's number and all its stamps, and passed for it.
+#[test]
+fn what_is_saved_over_what_was_moved_over_what_has_just_come_is_seen() {
+    let acts = [
+        edit(1, 43, 58593, 42704),
+        edit(0, 90, 55723, 24679),
+        Act::Pass(215),
+        edit(0, 130, 40315, 37953),
+        edit(0, 65, 42741, 14484),
+        Act::Pass(2282),
+        Act::Settle,
+    ];
+    check(5711298, &acts);
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 use sync_engine::Place;
 use sync_engine::observe::{Identities, Looks, NodeType, Seen};
 use sync_engine::{Block, Bug, NodeId, RelPath, Trees, planted};
+use tokio::time::Instant;
 
 use super::Observer;
 use super::doubt::Doubt;
@@ -123,6 +124,9 @@ impl Observer {
             self.doubted
                 .doubt(occupant.into_iter().chain(owner), print, &self.known);
         }
+        if let (Some(id), Some(print)) = (occupant, detail.sight.print()) {
+            self.doubt_if_displaced(id, print);
+        }
         let is_dir = match detail.sight {
             Sight::Dir(_) => true,
             Sight::File(_) | Sight::Symlink(..) | Sight::Other(_) => false,
@@ -143,6 +147,22 @@ impl Observer {
         }
         scene.looks.insert(place.clone(), seen);
         scene.details.insert(place, detail);
+    }
+
+    /// Doubts what is known of a node when something else is seen at its place, as long as its stamps are young: what comes
+    /// there next may have its number and the same stamps, and be another file.
+    fn doubt_if_displaced(&mut self, id: NodeId, print: &Print) {
+        let Some(known) = self
+            .known
+            .get(id)
+            .filter(|known| identity(known) != identity(print))
+        else {
+            return;
+        };
+        let is_young = |time| known.young_for(time).is_some();
+        if self.queue.wall().times(Instant::now()).any(is_young) {
+            self.doubted.expect_reading(id);
+        }
     }
 
     /// A path led through another directory than it should: that is looked at, and then this place again.

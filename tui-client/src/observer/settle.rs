@@ -122,6 +122,14 @@ impl Hints {
             hint.turn = (due, at);
             self.by_turn.insert(hint.turn, path);
         }
+        // Only one of several files that came here one after the other is of the driver's own making, and the last may have
+        // the number and the stamps that are known of the first.
+        let comes_again = urgency == Urgency::Fresh && (hint.deep || hint.doubt != Doubt::None);
+        let doubt = if comes_again {
+            doubt.max(Doubt::IfYoung)
+        } else {
+            doubt
+        };
         let before = hint.epoch;
         hint.epoch = before.min(epoch);
         hint.urgent |= is_urgent;
@@ -184,6 +192,11 @@ impl Hints {
         self.by_turn.keys().next_back().map(|(due, _)| *due)
     }
 
+    /// Tells whether there is a hint of a path.
+    pub(super) fn has(&self, path: &RelPath) -> bool {
+        self.by_path.contains_key(path)
+    }
+
     /// Returns the number of hints.
     pub(super) fn len(&self) -> usize {
         self.by_path.len()
@@ -225,6 +238,21 @@ mod tests {
             assert!(now < start + BOUND + QUIET);
         }
         assert!(start + BOUND <= now);
+    }
+
+    #[test]
+    fn what_came_here_twice_is_doubted_also_when_it_was_put_off_in_between() {
+        let (mut hints, now) = (Hints::default(), Instant::now());
+        let came = (Urgency::Fresh, Doubt::None);
+        hints.push(path("a"), came, now, 0);
+        hints.push(path("a"), (Urgency::Now, Doubt::None), now, 0);
+        assert_eq!(hints.take_due(now, 9)[0].doubt, Doubt::None);
+        hints.push(path("a"), (Urgency::After(MS), Doubt::IfMoved), now, 0);
+        hints.push(path("a"), came, now, 0);
+        assert_eq!(hints.take_due(now, 9)[0].doubt, Doubt::IfYoung);
+        hints.push(path("a"), came, now, 0);
+        hints.push(path("a"), came, now, 0);
+        assert_eq!(hints.take_due(now, 9)[0].doubt, Doubt::IfYoung);
     }
 
     #[test]

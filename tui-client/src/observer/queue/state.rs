@@ -116,7 +116,12 @@ impl State {
         now: Instant,
         epoch: u64,
     ) -> bool {
-        let before = self.hints.push(path, urgency, now, epoch);
+        let (urgency, mut doubt) = urgency;
+        if urgency == Urgency::Fresh && self.late.has(&path) {
+            // What was here is gone, and may have left its number and stamps to what has come.
+            doubt = doubt.max(Doubt::IfYoung);
+        }
+        let before = self.hints.push(path, (urgency, doubt), now, epoch);
         self.ledger.reopen(epoch, before);
         if HINTS_MAX < self.hints.len() {
             let epochs = self.hints.clear();

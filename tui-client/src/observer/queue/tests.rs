@@ -110,3 +110,17 @@ async fn the_worker_that_looks_is_woken_for_what_comes_earlier_than_it_waits_for
     queue.hint(path("c"), Urgency::Now, None);
     assert!(rung().await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_where_something_has_left_is_doubted() {
+    let queue = Queue::new(Rules::default());
+    queue.look_late([path("gone")], None);
+    for name in ["gone", "other"] {
+        queue.hint(path(name), Urgency::Fresh, None);
+    }
+    let Next::Take(Task::Look { due, .. }) = queue.next_task(16) else {
+        panic!("they are due");
+    };
+    let doubts: Vec<Doubt> = due.into_iter().map(|due| due.doubt).collect();
+    assert_eq!(doubts, [Doubt::IfYoung, Doubt::None]);
+}
