@@ -27,7 +27,7 @@ use crate::notice::{Notice, Trouble};
 use crate::observer::{Event, Observer, Start as Look, Watch, Worker};
 use crate::rules::Rules;
 use crate::socket::Socket;
-use crate::state::{Loaded, Store};
+use crate::state::{Facts, Loaded, Prints, Store};
 
 /// How many questions wait for the driver at most.
 const ASKS_WAITING_MAX: usize = 64;
@@ -132,12 +132,13 @@ pub fn begin(ground: Ground) -> Result<Running, Fault> {
         auth,
         patience,
         store,
-        loaded,
+        mut loaded,
         watch,
         interval,
     } = ground;
     let is_flushed = recover(&root, &loaded.trees)?;
-    let (firmness, remembered) = remember(&root, &loaded, is_flushed);
+    let prints = std::mem::take(&mut loaded.prints);
+    let (firmness, remembered) = remember(&root, prints, &loaded.facts, is_flushed);
     let folding = folding(&root)?;
     let (observer, seen, workers) = observe(&root, remembered, watch, interval)?;
     let presence = Presence {
@@ -208,12 +209,16 @@ fn recover(root: &Root, trees: &Trees) -> Result<bool, Fault> {
 }
 
 /// Finds out what of the prints that were remembered is to be believed.
-fn remember(root: &Root, loaded: &Loaded, is_flushed: bool) -> (Firmness, Remembered) {
-    let numbered = loaded.prints.iter().filter_map(|(id, bytes)| {
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "they go when they are read: of a million it is a tenth of all memory"
+)]
+fn remember(root: &Root, prints: Prints, facts: &Facts, is_flushed: bool) -> (Firmness, Remembered) {
+    let numbered = prints.iter().filter_map(|(id, bytes)| {
         let (print, number) = print_of_bytes(bytes)?;
         Some((id, print, number))
     });
-    Firmness::begin(numbered, &loaded.facts, root.boot(), is_flushed)
+    Firmness::begin(numbered, facts, root.boot(), is_flushed)
 }
 
 /// Lets the driver run. Returns what is told how it ended: in good order, or by a fault of its own.
