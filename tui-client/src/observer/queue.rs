@@ -163,9 +163,10 @@ impl Queue {
         self.looker.ring();
     }
 
-    /// Tells whether there is something that the watcher has told and that was not looked at.
+    /// Tells whether there is something that the watcher has told and that was not looked at, or not handled since.
     pub(super) fn has_hints(&self) -> bool {
-        self.lock().hints.len() != 0
+        let state = self.lock();
+        state.hints.len() != 0 || state.is_looking || state.unhandled != 0
     }
 
     /// Says that the watcher has seen a token's file; tells whether it was awaited.
@@ -270,7 +271,9 @@ impl Queue {
         }
         let now = Instant::now();
         state.waits = None;
-        match state.next_task(now, count_max) {
+        let task = state.next_task(now, count_max);
+        state.is_looking = matches!(task, Some(Task::Look { .. }));
+        match task {
             Some(task) => Next::Take(task),
             None => {
                 let due = state.next_due(now);

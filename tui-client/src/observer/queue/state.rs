@@ -87,6 +87,8 @@ pub(in super::super) struct State {
     pub(super) walking: Option<u64>,
     pub(super) jobs: Jobs,
     pub(in super::super) ledger: Ledger,
+    /// Whether hints were taken and what comes of that was not sent yet.
+    pub(super) is_looking: bool,
     /// Events of the looking worker that the driver has not handled yet.
     pub(super) unhandled: usize,
     pub(super) cookies: VecDeque<u64>,

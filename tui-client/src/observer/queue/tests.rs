@@ -124,3 +124,17 @@ async fn what_comes_where_something_has_left_is_doubted() {
     let doubts: Vec<Doubt> = due.into_iter().map(|due| due.doubt).collect();
     assert_eq!(doubts, [Doubt::IfYoung, Doubt::None]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_being_looked_at_proves_nothing_before_it_is_handled() {
+    let queue = Queue::new(Rules::default());
+    queue.hint(path("a"), Urgency::Now, None);
+    assert!(queue.has_hints());
+    assert!(looked_at(&queue).is_ok());
+    assert!(queue.has_hints());
+    queue.sending();
+    assert!(matches!(queue.next_task(16), Next::Wait(None)));
+    assert!(queue.has_hints());
+    queue.handled(&[0], true, 0);
+    assert!(!queue.has_hints());
+}
