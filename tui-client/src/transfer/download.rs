@@ -116,30 +116,19 @@ pub async fn download(
         if !has_begun && !begun.fits(content.size_bytes) {
             return Err(DownloadError::NoSpace);
         }
-        let mut staged = begun.root().stage_named(&key)?;
-        match staged
-            .file()
-            .set_len(content.size_bytes)
-            .map_err(DownloadError::from)
-        {
-            Ok(()) => Ok((staged, has_begun)),
-            Err(error) => Err(left(staged, error)),
-        }
+        Ok((begun.root().stage_named(&key)?, has_begun))
     };
     let (mut staged, has_begun) = offload::run(begin).await?;
     match complete(space, content, (&mut staged, has_begun), local, bulk, progress).await {
         Ok(chunks) => Ok((staged, chunks)),
-        Err(error) => Err(left(staged, error)),
+        Err(error) => {
+            if error.is_full() {
+                // Beginnings of several files could keep each other from ever being whole.
+                staged.discard();
+            }
+            Err(error)
+        }
     }
-}
-
-/// Leaves what was begun and could not be ended to another try. But on a full disk the beginnings of several files could
-/// keep each other from ever being whole.
-fn left(staged: Staged, error: DownloadError) -> DownloadError {
-    if error.is_full() {
-        staged.discard();
-    }
-    error
 }
 
 /// Writes what is missing in `staged`, where an earlier try may have begun, and returns which chunk is where in it.
@@ -168,6 +157,11 @@ async fn complete(
     };
     let n_unwritten = len_of(&pieces);
     let promise = space.promise(n_unwritten).ok_or(DownloadError::NoSpace)?;
+    if has_begun {
+        // A new file grows with what is written to it.
+        let sizing = file.clone();
+        offload::run(move || sizing.set_len(size_bytes)).await?;
+    }
     let pieces = reuse(space.root(), &file, pieces, local).await?;
     let n_absent = len_of(&pieces);
     promise.used(n_unwritten.saturating_sub(n_absent));
