@@ -25,7 +25,7 @@ pub fn be_frugal() {
 }
 
 /// Gives back to the system what is free between blocks in use, too: as they come and go that is as much as is in use.
-/// Others who want memory wait meanwhile, some milliseconds for each hundred megabytes.
+/// Others who want memory wait meanwhile.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "nothing safe does it")]
 pub fn give_back() {
