@@ -50,7 +50,10 @@ impl Outbox {
     }
 
     /// Sends until nothing more can be asked.
-    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Pending>) -> Result<(), ConnectionError> {
+    pub(super) async fn run(
+        mut self,
+        mut queue: mpsc::Receiver<Box<Pending>>,
+    ) -> Result<(), ConnectionError> {
         loop {
             tokio::select! {
                 biased;
@@ -61,11 +64,11 @@ impl Outbox {
                     self.push().await?;
                     // However much others commit, an answer has its turn.
                     if let Ok(pending) = queue.try_recv() {
-                        self.answer(pending).await?;
+                        self.answer(*pending).await?;
                     }
                 }
                 pending = queue.recv() => match pending {
-                    Some(pending) => self.answer(pending).await?,
+                    Some(pending) => self.answer(*pending).await?,
                     None => break,
                 },
             }

@@ -92,7 +92,8 @@ struct Inbox {
     house: Arc<House>,
     who: Who,
     own: Arc<OwnEntries>,
-    queue: mpsc::Sender<Pending>,
+    /// Each in a box: a channel has room for dozens from its beginning, and most connections are idle.
+    queue: mpsc::Sender<Box<Pending>>,
     under_way: Arc<Semaphore>,
 }
 
@@ -104,7 +105,7 @@ impl Inbox {
                 return Ok(());
             };
             let pending = self.take(frame).await?;
-            if self.queue.send(pending).await.is_err() {
+            if self.queue.send(Box::new(pending)).await.is_err() {
                 return Ok(());
             }
         }
