@@ -1,9 +1,9 @@
 //! Every file of a store, deleted, cut short and with a flipped byte: either `server verify` says what is damaged, or
 //! nothing is. The server that starts on it refuses clearly, or serves what is whole; it never gives out other bytes.
 
-use crate::client::{Client, Device, dir, file, name, node_id, plain, small};
+use crate::client::{Client, dir, file, name, node_id, plain, small};
 use common::list::ListBuilder;
-use common::message::{Attachment, Auth, Form, Reply, Request, Role};
+use common::message::{Attachment, Form, Reply, Request};
 use server::{Options, Server};
 use std::collections::BTreeMap;
 use std::fs;
@@ -210,11 +210,7 @@ fn is_called_sound(data: &Path, what: &str) -> bool {
 
 /// Reads all that a device which joins now is given; nothing if it is refused or cut off.
 async fn given(address: std::net::SocketAddr, original: &Original, what: &str) -> Option<(Nodes, usize)> {
-    let auth = Auth::Enrol {
-        id: original.id.clone(),
-        device_name: "other".into(),
-    };
-    let admitted = Client::knock(address, Device::new(), Role::Control, auth).await?;
+    let admitted = Client::enrol_or_not(address, original.id.clone()).await?;
     let mut client = admitted.ok()?;
     client.send(Request::Pull { cursor: None }).await;
     let mut nodes = Nodes::new();

@@ -114,11 +114,10 @@ impl State {
     pub(super) fn hint(
         &mut self,
         path: RelPath,
-        urgency: (Urgency, Doubt),
+        (urgency, mut doubt): (Urgency, Doubt),
         now: Instant,
         epoch: u64,
     ) -> bool {
-        let (urgency, mut doubt) = urgency;
         if urgency == Urgency::Fresh && self.late.has(&path) {
             // What was here is gone, and may have left its number and stamps to what has come.
             doubt = doubt.max(Doubt::IfYoung);
