@@ -1,137 +1,45 @@
-//! A directory held open, on Unix: all that happens below it happens relative to its descriptor. On Linux the kernel
-//! itself refuses links and other file systems on the way (`openat2`); elsewhere, and where that call is missing, each
-//! component is opened by itself without following links.
+//! A directory of the folder held open, on Unix: what the client does in it, relative to its descriptor.
 
 use super::sight::{FileType, Seen};
 use super::volume::{self, Directory};
+use common::beneath;
 use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::SystemTime;
 use sync_engine::Name;
 
 mod stat;
-use stat::device_of;
 
-/// The longest path given to the system at once, in bytes; longer ones are walked in several steps.
-const STEP_LEN_MAX: usize = 3 * 1024;
-/// How often a walk is begun anew when directories on the way were moved meanwhile.
-const WALK_TRIES_MAX: usize = 32;
-
-/// Opens a directory to pass through it only: no permission to list it is needed.
-#[cfg(target_os = "linux")]
-const PASS: OFlags = OFlags::PATH.union(DIRECTORY);
-#[cfg(not(target_os = "linux"))]
-const PASS: OFlags = READ;
-/// Opens a directory to list or flush it.
-const READ: OFlags = OFlags::RDONLY.union(DIRECTORY);
-const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
-/// A directory held open. `device` is the number of the root's file system, which is never left.
+/// A directory held open.
 #[derive(Debug)]
-pub(super) struct Dir {
-    fd: OwnedFd,
-    device: u64,
-}
+pub(super) struct Dir(beneath::Dir);
 
 impl Dir {
     /// Opens the root. The path is the user's own and may lead over links.
     pub(super) fn open_root(path: &Path) -> io::Result<Self> {
-        let fd = fs::open(
-            path,
-            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
-        let device = device_of(&fs::fstat(&fd)?);
-        Ok(Self { fd, device })
+        beneath::Dir::open_root(path).map(Self)
     }
 
-    fn walk(&self, names: &[Name], last: OFlags) -> io::Result<Self> {
-        let Some((mut step, mut rest)) = next_step(names) else {
-            return Ok(self.checked(fs::openat(&self.fd, ".", last, Mode::empty())?));
-        };
-        let mut at: Option<OwnedFd> = None;
-        loop {
-            let from = at.as_ref().map_or(self.fd.as_fd(), AsFd::as_fd);
-            let next = next_step(rest);
-            let flags = if next.is_some() { PASS } else { last };
-            let fd = self.open_beneath(from, step, flags)?;
-            match next {
-                Some((further, remaining)) => {
-                    (step, rest) = (further, remaining);
-                    at = Some(fd);
-                }
-                None => return Ok(self.checked(fd)),
-            }
-        }
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 
-    /// Opens a directory further down, if the way leads over no link and no other file system.
-    #[cfg(target_os = "linux")]
-    fn open_beneath(&self, from: BorrowedFd<'_>, names: &[Name], flags: OFlags) -> io::Result<OwnedFd> {
-        use fs::ResolveFlags as Resolve;
-        let path = join(names);
-        let resolve = Resolve::BENEATH | Resolve::NO_SYMLINKS | Resolve::NO_MAGICLINKS | Resolve::NO_XDEV;
-        for _ in 0..WALK_TRIES_MAX {
-            match fs::openat2(from, path.as_slice(), flags, Mode::empty(), resolve) {
-                Ok(fd) => return Ok(fd),
-                // The kernel could not rule out that a move on the way led outside; it asks to try again.
-                Err(Errno::AGAIN | Errno::INTR) => (),
-                // The call is missing, or forbidden by a filter.
-                Err(Errno::NOSYS | Errno::PERM) => return self.open_each(from, names, flags),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(Errno::BUSY.into())
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn open_beneath(&self, from: BorrowedFd<'_>, names: &[Name], flags: OFlags) -> io::Result<OwnedFd> {
-        self.open_each(from, names, flags)
-    }
-
-    /// Opens one component after the other; a link fails each of these calls.
-    fn open_each(&self, from: BorrowedFd<'_>, names: &[Name], last: OFlags) -> io::Result<OwnedFd> {
-        let mut at: Option<OwnedFd> = None;
-        for (i, name) in names.iter().enumerate() {
-            let from = at.as_ref().map_or(from, AsFd::as_fd);
-            let flags = if i + 1 == names.len() { last } else { PASS };
-            let fd = fs::openat(from, name.as_bytes(), flags, Mode::empty())?;
-            at = Some(self.within(fd)?.fd);
-        }
-        at.ok_or_else(|| Errno::INVAL.into())
-    }
-
-    /// Checks that a descriptor is on the root's file system.
-    fn within(&self, fd: OwnedFd) -> io::Result<Self> {
-        if device_of(&fs::fstat(&fd)?) != self.device {
-            return Err(Errno::XDEV.into());
-        }
-        Ok(self.checked(fd))
-    }
-
-    /// Takes a descriptor that is known to be on the root's file system.
-    fn checked(&self, fd: OwnedFd) -> Self {
-        let device = self.device;
-        Self { fd, device }
-    }
-
-    fn open_with(&self, name: &[u8], flags: OFlags, mode: u32) -> io::Result<File> {
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::from_bits_truncate(mode as fs::RawMode);
-        Ok(File::from(fs::openat(&self.fd, name, flags, mode)?))
+    fn open_with(&self, name: &[u8], flags: OFlags) -> io::Result<File> {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        Ok(File::from(fs::openat(self.fd(), name, flags, Mode::empty())?))
     }
 
     fn link(&self, from: &Self, name: &[u8], to: &[u8]) -> io::Result<()> {
-        Ok(fs::linkat(&from.fd, name, &self.fd, to, AtFlags::empty())?)
+        Ok(fs::linkat(from.fd(), name, self.fd(), to, AtFlags::empty())?)
     }
 
     fn rename(&self, from: &Self, name: &[u8], to: &[u8]) -> io::Result<()> {
-        Ok(fs::renameat(&from.fd, name, &self.fd, to)?)
+        Ok(fs::renameat(from.fd(), name, self.fd(), to)?)
     }
 
     /// Where the file system knows no move that spares what is there, a second name does the same for all but
@@ -161,7 +69,7 @@ impl Dir {
             Rename::New => fs::RenameFlags::NOREPLACE,
             Rename::Exchange => fs::RenameFlags::EXCHANGE,
         };
-        Ok(fs::renameat_with(&from.fd, name, &self.fd, to, flags)?)
+        Ok(fs::renameat_with(from.fd(), name, self.fd(), to, flags)?)
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "macos")))]
@@ -173,42 +81,32 @@ impl Dir {
 impl Directory for Dir {
     fn is_at(&self, path: &Path) -> io::Result<bool> {
         let there = fs::stat(path)?;
-        let here = fs::fstat(&self.fd)?;
+        let here = fs::fstat(self.fd())?;
         Ok((there.st_dev, there.st_ino) == (here.st_dev, here.st_ino))
     }
 
     fn is_removed(&self) -> io::Result<bool> {
-        Ok(fs::fstat(&self.fd)?.st_nlink == 0)
+        Ok(fs::fstat(self.fd())?.st_nlink == 0)
     }
 
     fn descend(&self, names: &[Name]) -> io::Result<volume::Dir> {
-        Ok(self.walk(names, PASS)?.into())
+        Ok(Self(self.0.descend(names)?).into())
     }
 
     fn descend_to_read(&self, names: &[Name]) -> io::Result<volume::Dir> {
-        Ok(self.walk(names, READ)?.into())
+        Ok(Self(self.0.descend_to_read(names)?).into())
     }
 
     fn open_own(&self, name: &str) -> io::Result<volume::Dir> {
-        Ok(self
-            .within(fs::openat(&self.fd, name, READ, Mode::empty())?)?
-            .into())
+        Ok(Self(self.0.enter(name)?).into())
     }
 
     fn names(&self) -> io::Result<Vec<Vec<u8>>> {
-        let mut names = Vec::new();
-        for entry in fs::Dir::read_from(&self.fd)? {
-            let entry = entry?;
-            match entry.file_name().to_bytes() {
-                b"." | b".." => (),
-                name => names.push(name.to_vec()),
-            }
-        }
-        Ok(names)
+        self.0.names()
     }
 
     fn stat(&self, name: &[u8]) -> io::Result<Seen> {
-        self.stat_with(self.fd.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW)
+        self.stat_with(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW)
     }
 
     fn stat_file(&self, file: &volume::File) -> io::Result<Seen> {
@@ -216,53 +114,50 @@ impl Directory for Dir {
     }
 
     fn stat_self(&self) -> io::Result<Seen> {
-        self.stat_with(self.fd.as_fd(), b"", AtFlags::EMPTY_PATH)
+        self.stat_with(self.fd(), b"", AtFlags::EMPTY_PATH)
     }
 
     fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>> {
-        Ok(fs::readlinkat(&self.fd, name, Vec::new())?.into_bytes())
+        Ok(fs::readlinkat(self.fd(), name, Vec::new())?.into_bytes())
     }
 
     fn open_file(&self, name: &[u8]) -> io::Result<volume::File> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        Ok(self.open_with(name, flags, 0)?.into())
+        Ok(self.open_with(name, OFlags::RDONLY)?.into())
     }
 
     fn open_own_file(&self, name: &[u8]) -> io::Result<volume::File> {
-        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY;
-        Ok(self.open_with(name, flags, 0)?.into())
+        Ok(self.open_with(name, OFlags::RDWR)?.into())
     }
 
     fn create_file(&self, name: &[u8], mode: u32) -> io::Result<volume::File> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-        Ok(self.open_with(name, flags, mode)?.into())
+        Ok(self.0.create_file(name, mode)?.into())
     }
 
     fn make_own_dir(&self, name: &[u8]) -> io::Result<()> {
-        Ok(fs::mkdirat(&self.fd, name, Mode::RWXU)?)
+        self.0.make_dir(name, 0o700)
     }
 
     fn close_to_others(&self) -> io::Result<()> {
-        let stat = fs::fstat(&self.fd)?;
+        let stat = fs::fstat(self.fd())?;
         if stat.st_uid != rustix::process::geteuid().as_raw() {
             return Err(Errno::PERM.into());
         }
         if stat.st_mode & 0o7077 != 0 {
-            fs::fchmod(&self.fd, Mode::RWXU)?;
+            fs::fchmod(self.fd(), Mode::RWXU)?;
         }
         Ok(())
     }
 
     fn make_dir(&self, name: &[u8]) -> io::Result<()> {
-        Ok(fs::mkdirat(&self.fd, name, Mode::from_bits_truncate(0o777))?)
+        self.0.make_dir(name, 0o777)
     }
 
     fn make_symlink(&self, target: &[u8], name: &[u8]) -> io::Result<()> {
-        Ok(fs::symlinkat(target, &self.fd, name)?)
+        self.0.make_symlink(target, name)
     }
 
     fn remove_dir(&self, name: &[u8]) -> io::Result<()> {
-        match fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
+        match fs::unlinkat(self.fd(), name, AtFlags::REMOVEDIR) {
             // Some systems say so of a directory that is not empty.
             Err(Errno::EXIST) => Err(Errno::NOTEMPTY.into()),
             result => Ok(result?),
@@ -274,7 +169,7 @@ impl Directory for Dir {
     }
 
     fn unlink(&self, name: &[u8]) -> io::Result<()> {
-        Ok(fs::unlinkat(&self.fd, name, AtFlags::empty())?)
+        Ok(fs::unlinkat(self.fd(), name, AtFlags::empty())?)
     }
 
     fn link_from(&self, from: &volume::Dir, name: &[u8], to: &[u8]) -> io::Result<()> {
@@ -298,13 +193,13 @@ impl Directory for Dir {
     }
 
     fn flush(&self) -> io::Result<()> {
-        Ok(fs::fsync(&self.fd)?)
+        self.0.flush()
     }
 
     #[cfg(target_os = "linux")]
     fn flush_file_system(&self) -> io::Result<bool> {
         // Linux reports what could not be written since 5.8.
-        fs::syncfs(&self.fd)?;
+        fs::syncfs(self.fd())?;
         Ok(true)
     }
 
@@ -314,7 +209,7 @@ impl Directory for Dir {
     }
 
     fn free_bytes(&self) -> io::Result<Option<u64>> {
-        let stat = fs::fstatvfs(&self.fd)?;
+        let stat = fs::fstatvfs(self.fd())?;
         Ok(Some(stat.f_bavail.saturating_mul(stat.f_frsize)))
     }
 
@@ -406,49 +301,9 @@ pub(super) fn is_busy(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::BUSY | Errno::TXTBSY))
 }
 
-/// Splits off as many names as fit into one call.
-fn next_step(names: &[Name]) -> Option<(&[Name], &[Name])> {
-    let mut len = 0;
-    let fitting = names.iter().take_while(|name| {
-        len += name.as_bytes().len() + 1;
-        len <= STEP_LEN_MAX
-    });
-    let n_fitting = fitting.count();
-    (!names.is_empty()).then(|| names.split_at(n_fitting))
-}
-
-fn join(names: &[Name]) -> Vec<u8> {
-    let names: Vec<&[u8]> = names.iter().map(Name::as_bytes).collect();
-    names.join(&b'/')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn component_by_component_is_as_strict_as_the_kernel() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(dir.path().join("a/b/c")).unwrap();
-        std::os::unix::fs::symlink("b", dir.path().join("a/link")).unwrap();
-        let root = Dir::open_root(dir.path()).unwrap();
-        let names = |path: &str| sync_engine::RelPath::parse(path.as_bytes()).unwrap().0;
-        let each = |path: &str| root.open_each(root.fd.as_fd(), &names(path), PASS);
-        let whole = |path: &str| root.open_beneath(root.fd.as_fd(), &names(path), PASS);
-        for path in ["a", "a/b/c"] {
-            assert!(each(path).is_ok() && whole(path).is_ok());
-        }
-        for path in ["a/link", "a/link/c", "a/none", "a/none/c"] {
-            let (each, whole) = (each(path).unwrap_err(), whole(path).unwrap_err());
-            assert!(crate::disk::error::is_gone(&each), "{path}: {each}");
-            assert!(crate::disk::error::is_gone(&whole), "{path}: {whole}");
-        }
-        let slash = Dir::open_root("/".as_ref()).unwrap();
-        let error = slash
-            .open_each(slash.fd.as_fd(), &names("proc"), PASS)
-            .unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::CrossesDevices);
-    }
 
     #[test]
     fn looking_without_the_time_of_birth_tells_the_rest() {
@@ -456,7 +311,7 @@ mod tests {
         std::fs::write(dir.path().join("file"), "x").unwrap();
         let root = Dir::open_root(dir.path()).unwrap();
         let plain = root
-            .stat_plain(root.fd.as_fd(), b"file", AtFlags::SYMLINK_NOFOLLOW)
+            .stat_plain(root.fd(), b"file", AtFlags::SYMLINK_NOFOLLOW)
             .unwrap();
         let mut print = root.stat(b"file").unwrap().print;
         print.birth_ns = 0;

@@ -1,22 +1,17 @@
-//! A directory held open, on Windows, with the standard library alone: every component on the way is opened by itself,
-//! as what it is and not as what it points at, and stays open without the right to be moved while the directory is in
-//! use, so that nobody can put a link in its place meanwhile. Paths are verbatim (`\\?\`), so their length is free.
+//! A directory of the folder held open, on Windows: what the client does in it, with the standard library alone.
 
 use super::sight::{FileType, Seen};
 use super::volume::{self, Directory};
+use common::beneath::{self, identity_of, open_as_it_is};
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::windows::fs::{FileExt, MetadataExt, OpenOptionsExt, symlink_dir, symlink_file};
-use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::os::windows::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use sync_engine::Name;
 
-mod legal;
 mod stat;
-use legal::legal;
 
-const FILE_LIST_DIRECTORY: u32 = 0x1;
 const FILE_READ_ATTRIBUTES: u32 = 0x80;
 const FILE_WRITE_ATTRIBUTES: u32 = 0x100;
 const GENERIC_READ: u32 = 0x8000_0000;
@@ -24,95 +19,43 @@ const SHARE_READ: u32 = 0x1;
 const SHARE_WRITE: u32 = 0x2;
 const SHARE_DELETE: u32 = 0x4;
 const SHARE_ALL: u32 = SHARE_READ | SHARE_WRITE | SHARE_DELETE;
-const BACKUP_SEMANTICS: u32 = 0x0200_0000;
 const OPEN_REPARSE_POINT: u32 = 0x0020_0000;
 const ATTRIBUTE_DIRECTORY: u32 = 0x10;
 
 const ERROR_SHARING_VIOLATION: i32 = 32;
 const ERROR_LOCK_VIOLATION: i32 = 33;
 const ERROR_CANT_RESOLVE_FILENAME: i32 = 1921;
-const ERROR_PRIVILEGE_NOT_HELD: i32 = 1314;
 
-/// A directory held open, with everything on the way to it from the root. `device` is the serial number of the root's
-/// volume, which is never left.
+/// A directory held open.
 #[derive(Debug)]
-pub(super) struct Dir {
-    path: PathBuf,
-    held: Vec<Arc<File>>,
-    device: u64,
-}
+pub(super) struct Dir(beneath::Dir);
 
 impl Dir {
     /// Opens the root. The path is the user's own and may lead over links.
     pub(super) fn open_root(path: &Path) -> io::Result<Self> {
-        // The canonical path is verbatim. The root itself may be moved by its user; that is found out by `is_at`.
-        let path = fs::canonicalize(path)?;
-        let file = open_as_it_is(&path, FILE_LIST_DIRECTORY | FILE_READ_ATTRIBUTES, SHARE_ALL)?;
-        if !file.metadata()?.is_dir() {
-            return Err(io::ErrorKind::NotADirectory.into());
-        }
-        let device = stat::volume_of(&file)?;
-        let held = vec![Arc::new(file)];
-        Ok(Self { path, held, device })
-    }
-
-    /// Holds it once more.
-    fn held_again(&self) -> Self {
-        Self {
-            path: self.path.clone(),
-            held: self.held.clone(),
-            device: self.device,
-        }
-    }
-
-    /// Goes one component down. The right to be moved or removed is not shared while it is held.
-    fn enter(&mut self, name: &[u8]) -> io::Result<()> {
-        let path = self.join(name)?;
-        let file = open_as_it_is(
-            &path,
-            FILE_LIST_DIRECTORY | FILE_READ_ATTRIBUTES,
-            SHARE_READ | SHARE_WRITE,
-        )?;
-        let metadata = file.metadata()?;
-        if !metadata.is_dir() || metadata.is_symlink() {
-            return Err(io::ErrorKind::NotADirectory.into());
-        }
-        if stat::volume_of(&file)? != self.device {
-            return Err(io::ErrorKind::CrossesDevices.into());
-        }
-        self.path = path;
-        self.held.push(Arc::new(file));
-        Ok(())
-    }
-
-    fn file(&self) -> &File {
-        self.held.last().expect("a directory holds at least itself")
+        beneath::Dir::open_root(path).map(Self)
     }
 
     fn join(&self, name: &[u8]) -> io::Result<PathBuf> {
-        Ok(self.path.join(legal(name)?))
+        self.0.join(name)
     }
 }
 
 impl Directory for Dir {
     fn is_at(&self, path: &Path) -> io::Result<bool> {
         let there = open_as_it_is(&fs::canonicalize(path)?, FILE_READ_ATTRIBUTES, SHARE_ALL)?;
-        Ok(stat::identity_of(&there)? == stat::identity_of(self.file())?)
+        Ok(identity_of(&there)? == identity_of(self.0.file())?)
     }
 
     fn is_removed(&self) -> io::Result<bool> {
-        match fs::symlink_metadata(&self.path) {
+        match fs::symlink_metadata(self.0.path()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
             result => result.map(|_| false),
         }
     }
 
     fn descend(&self, names: &[Name]) -> io::Result<volume::Dir> {
-        let mut dir = self.held_again();
-        for name in names {
-            dir.enter(name.as_bytes())?;
-        }
-        Ok(dir.into())
+        Ok(Self(self.0.descend(names)?).into())
     }
 
     fn descend_to_read(&self, names: &[Name]) -> io::Result<volume::Dir> {
@@ -120,9 +63,7 @@ impl Directory for Dir {
     }
 
     fn open_own(&self, name: &str) -> io::Result<volume::Dir> {
-        let mut dir = self.held_again();
-        dir.enter(name.as_bytes())?;
-        Ok(dir.into())
+        Ok(Self(self.0.enter(name)?).into())
     }
 
     fn stat(&self, name: &[u8]) -> io::Result<Seen> {
@@ -138,13 +79,11 @@ impl Directory for Dir {
     }
 
     fn stat_self(&self) -> io::Result<Seen> {
-        self.stat_open(self.file())
+        self.stat_open(self.0.file())
     }
 
-    /// Reads all names. One that is no UTF-16 is given in the bytes by which Rust knows it, which are no legal name here.
     fn names(&self) -> io::Result<Vec<Vec<u8>>> {
-        let name = |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().into_encoded_bytes());
-        fs::read_dir(&self.path)?.map(name).collect()
+        self.0.names()
     }
 
     /// Reads where a symbolic link or junction points, with `/` between the names of a relative target.
@@ -167,13 +106,13 @@ impl Directory for Dir {
     }
 
     /// Makes a file that must not be there yet. Nobody else can open it to write.
-    fn create_file(&self, name: &[u8], _mode: u32) -> io::Result<volume::File> {
-        Ok(own_options().create_new(true).open(self.join(name)?)?.into())
+    fn create_file(&self, name: &[u8], mode: u32) -> io::Result<volume::File> {
+        Ok(self.0.create_file(name, mode)?.into())
     }
 
     /// Makes a directory; it inherits who may enter it from the folder.
     fn make_own_dir(&self, name: &[u8]) -> io::Result<()> {
-        fs::create_dir(self.join(name)?)
+        self.0.make_dir(name, 0o700)
     }
 
     /// Has nothing to do here: access is inherited from the folder.
@@ -185,25 +124,8 @@ impl Directory for Dir {
         self.make_own_dir(name)
     }
 
-    /// Makes a symbolic link. Windows wants to know whether it leads to a directory; only a target inside this very
-    /// directory's tree is looked at for that, and only as it is.
     fn make_symlink(&self, target: &[u8], name: &[u8]) -> io::Result<()> {
-        let text = std::str::from_utf8(target).map_err(|_| io::ErrorKind::Unsupported)?;
-        let link = self.join(name)?;
-        let target = PathBuf::from(text.replace('/', "\\"));
-        let is_inside = target
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)));
-        let is_dir =
-            is_inside && fs::symlink_metadata(self.path.join(&target)).is_ok_and(|found| found.is_dir());
-        let made = match is_dir {
-            true => symlink_dir(&target, link),
-            false => symlink_file(&target, link),
-        };
-        made.map_err(|error| match error.raw_os_error() {
-            Some(ERROR_PRIVILEGE_NOT_HELD) => io::ErrorKind::Unsupported.into(),
-            _ => error,
-        })
+        self.0.make_symlink(target, name)
     }
 
     fn remove_dir(&self, name: &[u8]) -> io::Result<()> {
@@ -260,9 +182,8 @@ impl Directory for Dir {
         Err(unsupported())
     }
 
-    /// Has nothing to do here: NTFS keeps the names of a directory in its journal by itself.
     fn flush(&self) -> io::Result<()> {
-        Ok(())
+        self.0.flush()
     }
 
     /// A whole volume can be flushed by an administrator only; so files are flushed one by one.
@@ -283,15 +204,6 @@ impl Directory for Dir {
     fn boot(&self) -> Option<String> {
         None
     }
-}
-
-/// Opens what is at a path itself, also when it is a link or a directory.
-fn open_as_it_is(path: &Path, access: u32, share: u32) -> io::Result<File> {
-    OpenOptions::new()
-        .access_mode(access)
-        .share_mode(share)
-        .custom_flags(BACKUP_SEMANTICS | OPEN_REPARSE_POINT)
-        .open(path)
 }
 
 /// How a file of the client's own is opened: it may be renamed meanwhile, and read, but not be written by another.

@@ -2,6 +2,7 @@
 
 use super::Dir;
 use crate::disk::sight::{FileType, Print, Seen};
+use common::beneath::device_of;
 use rustix::fs::{self, AtFlags};
 #[cfg(target_os = "linux")]
 use rustix::io::Errno;
@@ -25,10 +26,10 @@ impl Dir {
         let is_mounted = knows_mounts && stat.stx_attributes.contains(Attributes::MOUNT_ROOT);
         // Some layered file systems give files device numbers of their own; a directory's number is always that of the
         // file system, and the kernel's word on mounts is better where there is one.
-        let is_other = device != self.device && (file_type == FileType::Dir || !knows_mounts);
+        let is_other = device != self.0.device() && (file_type == FileType::Dir || !knows_mounts);
         let birth = Wanted::from_bits_retain(stat.stx_mask).contains(Wanted::BTIME);
         let print = Print {
-            device: if device == self.device { 0 } else { device },
+            device: if device == self.0.device() { 0 } else { device },
             inode: stat.stx_ino,
             birth_ns: if birth { time(stat.stx_btime) } else { 0 },
             size_bytes: stat.stx_size,
@@ -66,7 +67,7 @@ impl Dir {
         Ok(Seen {
             file_type: file_type(mode),
             print: Print {
-                device: if device == self.device { 0 } else { device },
+                device: if device == self.0.device() { 0 } else { device },
                 inode: stat.st_ino as u64,
                 birth_ns: 0,
                 size_bytes: stat.st_size.try_into().unwrap_or(0),
@@ -75,7 +76,7 @@ impl Dir {
                 mode: mode & 0o7777,
                 links: stat.st_nlink.try_into().unwrap_or(u32::MAX),
             },
-            elsewhere: device != self.device,
+            elsewhere: device != self.0.device(),
         })
     }
 }
@@ -91,13 +92,4 @@ fn file_type(mode: u32) -> FileType {
 
 fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
-}
-
-/// The number of the file system that something is on.
-#[expect(
-    clippy::unnecessary_cast,
-    reason = "the width of this field differs from system to system"
-)]
-pub(super) fn device_of(stat: &fs::Stat) -> u64 {
-    stat.st_dev as u64
 }

@@ -24,7 +24,7 @@ impl Dir {
         Ok(Seen {
             file_type,
             print: Print {
-                device: if device == self.device { 0 } else { device },
+                device: if device == self.0.device() { 0 } else { device },
                 inode: information.file_index(),
                 birth_ns: nanoseconds(metadata.creation_time()),
                 size_bytes: metadata.file_size(),
@@ -34,20 +34,9 @@ impl Dir {
                 mode: 0o666,
                 links: information.number_of_links().try_into().unwrap_or(u32::MAX),
             },
-            elsewhere: device != self.device,
+            elsewhere: device != self.0.device(),
         })
     }
-}
-
-/// The serial number of the volume that an open file is on.
-pub(super) fn volume_of(file: &File) -> io::Result<u64> {
-    Ok(information(file)?.volume_serial_number())
-}
-
-/// Which file an open file is, on which volume.
-pub(super) fn identity_of(file: &File) -> io::Result<(u64, u64)> {
-    let information = information(file)?;
-    Ok((information.volume_serial_number(), information.file_index()))
 }
 
 fn nanoseconds(ticks: u64) -> i64 {
