@@ -80,6 +80,15 @@ impl ServerProcess {
         Ok(())
     }
 
+    /// Starts it again on another port.
+    ///
+    /// # Errors
+    /// When it does not get ready; the error shows what it wrote.
+    pub fn start_elsewhere(&mut self) -> Result<()> {
+        self.address.set_port(0);
+        self.start_again()
+    }
+
     /// Ends it in good order and starts it again.
     ///
     /// # Errors

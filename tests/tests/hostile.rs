@@ -62,7 +62,9 @@ fn a_device_that_sends_anything_at_all_ends_nothing_but_its_own_connection() -> 
     let endpoint = Endpoint {
         dial: Arc::new(TlsDial),
         address: world.address().parse()?,
-        trust: common::tls::Trust::FirstUse,
+        key: Arc::new(tui_client::net::ServerKey::not_kept(
+            tui_client::net::Voucher::Nobody,
+        )),
         certificate: Arc::new(Certificate::generate(&[])?),
     };
     let introduction = tui_client::net::Introduction {

@@ -44,7 +44,8 @@ fn an_account_is_told_at_first_contact_and_kept_from_then_on() -> Result<()> {
     first.stop()?;
     first.start()?;
     let told_again = first.wait_for("account", |event| event.is("account"))?;
-    assert_eq!(told_again.text("id"), id);
+    assert_eq!(told_again.text("handle"), told.text("handle"));
+    assert_eq!(first.id()?, id);
     Ok(())
 }
 

@@ -35,3 +35,4 @@ mod support;
 mod transfers;
 mod trust;
 mod unreadable;
+mod vouching;

@@ -63,7 +63,8 @@ async fn answer_all(
     script: Script,
 ) {
     let _ = notices.send(Notice::Account {
-        id: ID.to_owned(),
+        id: None,
+        handle: "41b3d145".to_owned(),
         device: "desk".to_owned(),
         server: "nas.local:7733".to_owned(),
         fingerprint: Fingerprint([0xa7; 32]).to_string(),

@@ -1,6 +1,7 @@
 //! A client at work on one folder: everything is opened, checked and started here, in the order in which something can
 //! go wrong without harm. Screen, headless mode and commands are listeners of what this returns.
 
+mod intent;
 pub(crate) mod known;
 mod work;
 
@@ -9,9 +10,8 @@ pub use work::{Ground, Running, begin};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use common::identity::AccountId;
 use common::link::ServerAddress;
-use common::message::Auth;
-use common::tls::Trust;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::config::{Account, Config, default_device_name};
@@ -20,12 +20,14 @@ use crate::disk::{FolderId, FolderLock, Root};
 use crate::driver::Asked;
 use crate::fault::{Exit, Fault};
 use crate::net::control::Patience;
-use crate::net::{Endpoint, TlsDial};
+use crate::net::vouch::Keep;
+use crate::net::{ConnectError, Endpoint, ServerKey, TlsDial};
 use crate::notice::Notice;
 use crate::observer::SystemWatch;
-use crate::options::{FirstTrust, Run, Start};
+use crate::options::{Run, Start};
 use crate::socket::{Call, Place as SocketPlace, Socket};
 use crate::state::{STATE_NAME, State};
+use intent::{Intent, Unclear};
 
 /// How many questions from other programs wait at most.
 const CALLS_WAITING_MAX: usize = 64;
@@ -37,6 +39,7 @@ struct Place {
     root: Root,
     lock: FolderLock,
     id: FolderId,
+    stored: Option<Account>,
 }
 
 impl Place {
@@ -44,24 +47,71 @@ impl Place {
     fn open(run: &Run) -> Result<Self, Fault> {
         let config = Config::locate()?;
         let joins = matches!(run.start, Start::Link(_) | Start::Server { id: Some(_), .. });
-        let folder = make_folder(&config, &run.folder, joins)?;
+        let folder = make_folder(&config, run, joins)?;
         let root = Root::open(&folder)?;
         if root.is_new()? {
             known::check_missing(&config, &folder, joins)?;
+            if run.start == Start::Enrolled {
+                return Err(never_enrolled(&run.folder));
+            }
         }
         root.create_private()?;
         let lock = root.lock()?;
         let id = root.marker()?;
         known::check(&config, &folder, id, joins)?;
         known::check_copy(&config, &folder, id)?;
+        let stored = config.account(id)?;
+        if stored.is_none() && !joins && root.is_claimed()? {
+            return Err(known::is_without_secrets(&config, &folder));
+        }
         Ok(Self {
             config,
             folder,
             root,
             lock,
             id,
+            stored,
         })
     }
+
+    /// Says what the start comes to. An ID that nobody vouches for the server of is not even stored.
+    fn intend(&self, run: &Run) -> Result<Intent, Fault> {
+        let intent = intend(&self.root, self.stored.clone(), run)?;
+        if intent.is_vouched_for() {
+            Ok(intent)
+        } else {
+            Err(Fault {
+                exit: Exit::NotAdmitted,
+                trouble: ConnectError::Unvouched.trouble(&intent.address),
+            })
+        }
+    }
+}
+
+fn intend(root: &Root, stored: Option<Account>, run: &Run) -> Result<Intent, Fault> {
+    let is_enrolled = root.is_claimed()? || stored.as_ref().is_some_and(|account| account.device.is_some());
+    let name = || run.device_name.clone().unwrap_or_else(default_device_name);
+    intent::intend(stored, is_enrolled, &run.start, name).map_err(|unclear| match unclear {
+        Unclear::NeverEnrolled => never_enrolled(&run.folder),
+        Unclear::NoServer => no_server(&run.folder),
+        Unclear::OtherAccount => other_account(),
+    })
+}
+
+/// Returns the server, and the ID that would be told to it though nobody vouches for it; nothing if there is no such
+/// question. A person may answer it.
+#[must_use]
+pub fn unvouched(run: &Run) -> Option<(ServerAddress, AccountId)> {
+    let root = Root::open(&run.folder).ok();
+    let stored = root.as_ref().and_then(|root| {
+        let is_new = root.is_new().ok()?;
+        let id = (!is_new).then(|| root.marker().ok()).flatten()?;
+        Config::locate().ok()?.account(id).ok()?
+    });
+    let is_enrolled = stored.as_ref().is_some_and(|account| account.device.is_some());
+    let intent = intent::intend(stored, is_enrolled, &run.start, String::new).ok()?;
+    let is_open = !intent.is_vouched_for();
+    Some((intent.address, intent.account.id?)).filter(|_| is_open)
 }
 
 /// Starts a client.
@@ -69,26 +119,38 @@ impl Place {
 /// # Errors
 /// When folder, configuration or database cannot be used, or when what was asked for cannot be begun safely.
 pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
+    let place = Place::open(run)?;
+    let intent = place.intend(run)?;
     let Place {
         config,
         folder,
         root,
         lock,
         id: folder_id,
-    } = Place::open(run)?;
-    let stored = config.account(folder_id)?;
-    let enrolled = stored.as_ref().is_some_and(|account| account.device.is_some());
-    let (account, trust, auth) = account(stored, run)?;
+        stored: _,
+    } = place;
+    let is_enrolled = intent.account.device.is_some();
+    if is_enrolled {
+        known::remember(&config, &folder, folder_id)?;
+        root.claim()?;
+    } else if intent.account.id.is_some() {
+        // Of a first start that is cut off, the next one goes by this, whatever it is told.
+        config.update_account(folder_id, |account| account.clone_from(&intent.account))?;
+    }
+    let patience = patience(once, is_enrolled && intent.is_proven());
+    let auth = intent.auth();
+    let Intent {
+        account,
+        address,
+        voucher,
+    } = intent;
+    let keep = keep(&config, folder_id, &account.device_name);
     let endpoint = Endpoint {
         dial: Arc::new(TlsDial),
-        address: account.server.clone(),
-        trust,
+        address: address.clone(),
+        key: Arc::new(ServerKey::new(voucher, keep)),
         certificate: Arc::new(config.device_certificate(folder_id)?),
     };
-    config.save_account(folder_id, &account)?;
-    if account.device.is_some() {
-        known::remember(&config, &folder, folder_id)?;
-    }
 
     let (state, loaded) = State::open(&root.private_path(STATE_NAME))?;
     let watch = Box::new(SystemWatch::new(root.path()));
@@ -97,10 +159,13 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
         folder,
         folder_id,
         config,
-        account,
+        account: Account {
+            server: Some(address),
+            ..account
+        },
         endpoint,
         auth,
-        patience: patience(once, enrolled),
+        patience,
         store: Box::new(state),
         loaded,
         watch,
@@ -112,17 +177,33 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
     Ok(running.keep(socket, lock))
 }
 
-/// Says how long to go on when the server cannot be reached.
-fn patience(once: bool, enrolled: bool) -> Patience {
-    match (once, enrolled) {
+/// What stores that a key has answered at an address: only then the address is the account's.
+fn keep(config: &Config, folder: FolderId, device_name: &str) -> Keep {
+    let (config, device_name) = (config.clone(), device_name.to_owned());
+    Box::new(move |address, key| {
+        config.update_account(folder, |account| {
+            account.server = Some(address.clone());
+            account.fingerprint = Some(key);
+            if account.device_name.is_empty() {
+                account.device_name.clone_from(&device_name);
+            }
+        })
+    })
+}
+
+/// Says how long to go on when the server cannot be reached. Where it has never answered it has to at once: the address may
+/// be mistyped.
+fn patience(once: bool, is_proven: bool) -> Patience {
+    match (once, is_proven) {
         (true, _) => Patience::FewTries,
         (false, false) => Patience::FirstTry,
         (false, true) => Patience::Endless,
     }
 }
 
-/// Finds the folder, or makes it if it was never one that is synchronised.
-fn make_folder(config: &Config, folder: &Path, joins: bool) -> Result<PathBuf, Fault> {
+/// Finds the folder, or makes it if it was never one that is synchronised and an account was named.
+fn make_folder(config: &Config, run: &Run, joins: bool) -> Result<PathBuf, Fault> {
+    let folder = &run.folder;
     let failed = |error: std::io::Error| {
         let what = format!("cannot use the folder {}: {error}", folder.display());
         Fault::failed(
@@ -136,76 +217,14 @@ fn make_folder(config: &Config, folder: &Path, joins: bool) -> Result<PathBuf, F
         Ok(true) => (),
         Ok(false) => {
             known::check_missing(config, &absolute, joins)?;
+            if run.start == Start::Enrolled {
+                return Err(never_enrolled(folder));
+            }
             std::fs::create_dir(&absolute).map_err(failed)?;
         }
         Err(error) => return Err(failed(error)),
     }
     absolute.canonicalize().map_err(failed)
-}
-
-/// Brings together what is known of the account and what was asked for.
-fn account(stored: Option<Account>, run: &Run) -> Result<(Account, Trust, Auth), Fault> {
-    let name = || run.device_name.clone().unwrap_or_else(default_device_name);
-    let (server, id, first) = match &run.start {
-        Start::Enrolled => (None, None, FirstTrust::Ask),
-        Start::Server { server, id, trust } => (Some(server.clone()), id.clone(), *trust),
-        Start::Link(link) => (
-            Some(link.server.clone()),
-            Some(link.id.clone()),
-            FirstTrust::Pinned(link.fingerprint),
-        ),
-    };
-    let account = match (stored, server) {
-        (Some(stored), server) => {
-            let server = server.unwrap_or_else(|| stored.server.clone());
-            if let (Some(known), Some(id)) = (&stored.id, &id)
-                && known != id
-            {
-                return Err(other_account());
-            }
-            Account {
-                server,
-                id: id.clone().or(stored.id.clone()),
-                ..stored
-            }
-        }
-        (None, Some(server)) => Account {
-            server,
-            fingerprint: None,
-            id: id.clone(),
-            device_name: name(),
-            device: None,
-        },
-        (None, None) => return Err(never_enrolled(&run.folder)),
-    };
-    let trust = trust_of(&account, first, id.is_some())?;
-    let auth = account.auth();
-    Ok((account, trust, auth))
-}
-
-fn trust_of(account: &Account, first: FirstTrust, joins: bool) -> Result<Trust, Fault> {
-    match (first, account.fingerprint) {
-        (FirstTrust::Pinned(fingerprint), _) => Ok(Trust::Pinned(fingerprint)),
-        (FirstTrust::Ask | FirstTrust::FirstUse, Some(pinned)) => Ok(Trust::Pinned(pinned)),
-        (FirstTrust::FirstUse, None) => Ok(Trust::FirstUse),
-        (FirstTrust::Ask, None) if !joins => Ok(Trust::FirstUse),
-        (FirstTrust::Ask, None) => Err(untrusted(&account.server)),
-    }
-}
-
-fn untrusted(server: &ServerAddress) -> Fault {
-    let todo = "give the server's fingerprint with --fingerprint (the server prints it), use a pairing link, or add \
-                --trust-first-use";
-    Fault {
-        exit: Exit::NotAdmitted,
-        ..Fault::failed(
-            format!(
-                "the key of the server {server} is not known, and the account's ID would go to whoever answers"
-            ),
-            "nothing was sent",
-            todo,
-        )
-    }
 }
 
 fn other_account() -> Fault {
@@ -214,6 +233,17 @@ fn other_account() -> Fault {
         "nothing was changed",
         "use another folder, or remove this folder's .holdfast to start anew (no file of yours is touched by that)",
     )
+}
+
+fn no_server(folder: &Path) -> Fault {
+    Fault {
+        exit: Exit::Usage,
+        ..Fault::failed(
+            format!("the server of the folder {} has never answered", folder.display()),
+            "nothing was sent",
+            "name the server, or give the pairing link again: tui-client SERVER FOLDER",
+        )
+    }
 }
 
 fn never_enrolled(folder: &Path) -> Fault {

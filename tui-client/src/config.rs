@@ -15,6 +15,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use common::certificate::{Certificate, CertificateError, CertificateFiles};
 use common::file::{self, IfExists, Readers};
@@ -45,11 +46,11 @@ pub struct Config {
 }
 
 /// What a folder's device knows of its account.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Account {
-    /// Where the server is.
-    pub server: ServerAddress,
-    /// The fingerprint of the server's key; nothing until it has been seen and is trusted.
+    /// Where the server is; nothing until its key has answered somewhere.
+    pub server: Option<ServerAddress>,
+    /// The fingerprint of the server's key; nothing until it was given, or has been seen and is trusted.
     pub fingerprint: Option<Fingerprint>,
     /// The account's ID; nothing until the server has given it.
     pub id: Option<AccountId>,
@@ -79,7 +80,7 @@ impl Account {
     #[must_use]
     pub fn pairing_link(&self) -> Option<PairingLink> {
         Some(PairingLink {
-            server: self.server.clone(),
+            server: self.server.clone()?,
             id: self.id.clone()?,
             fingerprint: self.fingerprint?,
         })
@@ -150,7 +151,7 @@ pub enum ConfigError {
 #[serde(deny_unknown_fields)]
 struct AccountFile {
     format: u32,
-    server: String,
+    server: Option<String>,
     fingerprint: Option<String>,
     id: Option<String>,
     device_name: String,
@@ -230,10 +231,7 @@ impl Config {
             return Err(ConfigError::Newer { path, found });
         }
         let account = Account {
-            server: stored
-                .server
-                .parse()
-                .map_err(|_| damaged("the server's address"))?,
+            server: parse(stored.server.as_deref()).ok_or_else(|| damaged("the server's address"))?,
             fingerprint: parse(stored.fingerprint.as_deref()).ok_or_else(|| damaged("the fingerprint"))?,
             id: parse(stored.id.as_deref()).ok_or_else(|| damaged("the ID"))?,
             device_name: stored.device_name,
@@ -251,7 +249,7 @@ impl Config {
         let path = self.account_path(folder);
         let stored = AccountFile {
             format: FORMAT,
-            server: account.server.to_string(),
+            server: account.server.as_ref().map(ServerAddress::to_string),
             fingerprint: account.fingerprint.map(|fingerprint| fingerprint.to_string()),
             id: account.id.as_ref().map(|id| id.reveal().to_string()),
             device_name: account.device_name.clone(),
@@ -261,6 +259,27 @@ impl Config {
         let text = format!("# Keep this to yourself: whoever knows the ID can join the account.\n{text}");
         file::write(&path, text.as_bytes(), Readers::Owner, IfExists::Replace)
             .map_err(|source| ConfigError::WriteFile { path, source })
+    }
+
+    /// Changes what is known of a folder's account, durably. Nothing is written when nothing changes. Of what several parts
+    /// of a client learn at once, each changes its own.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written; then what was there is unchanged.
+    pub fn update_account(
+        &self,
+        folder: FolderId,
+        change: impl FnOnce(&mut Account),
+    ) -> Result<(), ConfigError> {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let stored = self.account(folder)?;
+        let mut account = stored.clone().unwrap_or_default();
+        change(&mut account);
+        if stored.as_ref() == Some(&account) {
+            return Ok(());
+        }
+        self.save_account(folder, &account)
     }
 
     /// Returns where a person may say how the screen should be: `screen.toml`, which this program never writes.

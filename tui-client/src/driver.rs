@@ -31,7 +31,6 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use common::message::{Attachment, RequestId};
-use common::tls::Trust;
 use sync_engine::plan::Folding;
 use sync_engine::session::WaiterId;
 use sync_engine::{DeviceId, NodeId, Session, Trail, Trees, time};
@@ -290,7 +289,7 @@ impl Driver {
 
     /// Works until it is told to stop, and leaves everything in good order.
     pub async fn run(mut self) {
-        self.tell_account();
+        self.tell_account(false);
         loop {
             let wake = self.next_wake();
             // In the order of urgency, rare things first, so that none of them starves.
@@ -380,20 +379,20 @@ impl Driver {
         let _ = self.notices.send(notice);
     }
 
-    /// How to reach the server, with its key pinned as soon as it is known.
-    fn endpoint(&self) -> Endpoint {
-        let trust = self
-            .account
-            .fingerprint
-            .map_or(self.endpoint.trust, Trust::Pinned);
-        Endpoint {
-            trust,
-            ..self.endpoint.clone()
-        }
-    }
-
     fn save_account(&self) -> Result<(), ConfigError> {
-        self.config.save_account(self.folder_id, &self.account)?;
+        self.config.update_account(self.folder_id, |known| {
+            let Account {
+                server,
+                fingerprint,
+                id,
+                device_name,
+                device,
+            } = self.account.clone();
+            // Where the server is and which key it has is stored when that is proven; see `ServerKey`.
+            known.server = known.server.take().or(server);
+            known.fingerprint = known.fingerprint.or(fingerprint);
+            (known.id, known.device_name, known.device) = (id, device_name, device);
+        })?;
         if self.account.device.is_some()
             && let Err(fault) = known::remember(&self.config, &self.folder, self.folder_id)
         {

@@ -6,8 +6,10 @@ pub mod connect;
 pub mod control;
 pub mod line;
 mod trouble;
+pub mod vouch;
 
 pub use bulk::{Bulk, BulkError};
 pub use connect::{ConnectError, Dial, Dialled, Endpoint, Introduction, Stream, TlsDial, connect};
 pub use control::{Control, ControlEvent, Presence};
 pub use line::Line;
+pub use vouch::{ServerKey, Voucher};

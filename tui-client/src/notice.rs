@@ -10,8 +10,10 @@ use sync_engine::{NodeId, RelPath, Version};
 pub enum Notice {
     /// The account is known: at first contact, and at every start.
     Account {
-        /// The ID, as text.
-        id: String,
+        /// The ID, as text, if the account was just made; from then on it is told on order only.
+        id: Option<String>,
+        /// A short name of the account, which is no secret and opens nothing.
+        handle: String,
         /// This device's name.
         device: String,
         /// The server's address as given.

@@ -1,5 +1,6 @@
 //! What the headless mode writes to standard output: for each notice one line, as JSON for programs or in words for
-//! people. It is made here and printed elsewhere. The only secret that is ever in it is the ID, in the `account` event.
+//! people. It is made here and printed elsewhere. The only secret that is ever in it is the ID
+//! of an account that was just made, in the `account` event.
 
 #[cfg(test)]
 mod tests;
@@ -81,12 +82,14 @@ pub fn notice_as_json(notice: &Notice, time: Timestamp) -> Option<String> {
     let line = match notice {
         Notice::Account {
             id,
+            handle,
             device,
             server,
             fingerprint,
         } => {
             let account = JsonAccount {
-                id,
+                id: id.as_deref(),
+                handle,
                 device,
                 server,
                 fingerprint,
@@ -144,7 +147,9 @@ fn object<V: Serialize>(field: [(&'static str, V); 1]) -> impl Serialize {
 
 #[derive(Serialize)]
 struct JsonAccount<'a> {
-    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    handle: &'a str,
     device: &'a str,
     server: &'a str,
     fingerprint: &'a str,
@@ -250,11 +255,13 @@ pub fn notice_in_words(notice: &Notice) -> Option<String> {
     let line = match notice {
         Notice::Account {
             id,
+            handle,
             device,
             server,
             fingerprint,
         } => format!(
-            "account {id}, device {}, server {} (key {fingerprint})",
+            "account {}, device {}, server {} (key {fingerprint})",
+            id.as_ref().unwrap_or(handle),
             visible(device),
             visible(server),
         ),

@@ -1,19 +1,18 @@
 //! The client with the screen: what is missing is asked for, then the client is started and shown.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use common::certificate::Certificate;
 use common::fingerprint::Fingerprint;
 use common::link::ServerAddress;
-use common::tls::Trust;
 
 use crate::client;
 use crate::config::Config;
-use crate::disk::Root;
 use crate::fault::{Exit, Fault};
 use crate::net::connect::probe;
-use crate::net::{Endpoint, TlsDial};
+use crate::net::{Endpoint, ServerKey, TlsDial, Voucher};
 use crate::notice::Trouble;
 use crate::options::{FirstTrust, Listener, Look, Run, Start};
 use crate::screen::{self, Client, Join, Prefill, ScreenError, ScreenOptions, Setup, Theme};
@@ -23,6 +22,7 @@ use crate::screen::{self, Client, Join, Prefill, ScreenError, ScreenOptions, Set
 /// # Errors
 /// When the terminal or the client cannot be used.
 pub async fn first(look: Look) -> Result<Exit, Fault> {
+    check_terminal()?;
     ask_and_run(Prefill::default(), look, None).await
 }
 
@@ -31,36 +31,31 @@ pub async fn first(look: Look) -> Result<Exit, Fault> {
 /// # Errors
 /// When the terminal or the client cannot be used.
 pub async fn run(run: Run, look: Look) -> Result<Exit, Fault> {
+    check_terminal()?;
     if let Some(prefill) = missing(&run) {
         return ask_and_run(prefill, look, Some(run)).await;
     }
     show(run, look).await
 }
 
+/// Refuses to draw where nobody looks: what reads a pipe wants no codes for a terminal.
+fn check_terminal() -> Result<(), Fault> {
+    if std::io::stdout().is_terminal() {
+        return Ok(());
+    }
+    Err(Fault {
+        exit: Exit::Usage,
+        ..Fault::failed(
+            "there is no terminal for the screen",
+            "nothing was started",
+            "use a terminal, or add --headless; what can be asked of a folder is listed by --help",
+        )
+    })
+}
+
 /// What has to be asked before a client may be started: a server that is not known yet, whose key a person compares.
 fn missing(run: &Run) -> Option<Prefill> {
-    let Start::Server {
-        server,
-        id: Some(id),
-        trust: FirstTrust::Ask,
-    } = &run.start
-    else {
-        return None;
-    };
-    let enrolled = || {
-        let root = Root::open(&run.folder).ok()?;
-        if root.is_new().ok()? {
-            return None;
-        }
-        Config::locate()
-            .ok()?
-            .account(root.marker().ok()?)
-            .ok()??
-            .fingerprint
-    };
-    if enrolled().is_some() {
-        return None;
-    }
+    let (server, id) = client::unvouched(run)?;
     Some(Prefill {
         server: Some(server.to_string()),
         folder: Some(run.folder.clone()),
@@ -120,7 +115,7 @@ async fn reach(server: String) -> Result<Fingerprint, Trouble> {
     let endpoint = Endpoint {
         dial: Arc::new(TlsDial),
         address: address.clone(),
-        trust: Trust::FirstUse,
+        key: Arc::new(ServerKey::not_kept(Voucher::Nobody)),
         certificate: Arc::new(certificate),
     };
     probe(&endpoint).await.map_err(|error| error.trouble(&address))

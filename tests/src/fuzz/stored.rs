@@ -52,7 +52,7 @@ pub(super) fn account_toml(bytes: &[u8]) -> bool {
 
 fn new_account() -> Account {
     Account {
-        server: "localhost".parse().expect("an address"),
+        server: Some("localhost".parse().expect("an address")),
         fingerprint: None,
         id: None,
         device_name: "a".into(),

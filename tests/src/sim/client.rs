@@ -9,7 +9,6 @@ use crate::sim::disk::{Crash, Options, SimClock, SimDisk, SimWatch, WatchOptions
 use crate::sim::server::SimServer;
 use anyhow::{Context as _, Result};
 use common::identity::AccountId;
-use common::tls::Trust;
 use memory::SimMemory;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +18,8 @@ use tui_client::client::{Ground, Running, begin};
 use tui_client::config::{Account, Config};
 use tui_client::control::{Answer, Ask, Status};
 use tui_client::disk::FolderLock;
-use tui_client::net::Endpoint;
 use tui_client::net::control::Patience;
+use tui_client::net::{Endpoint, ServerKey, Voucher};
 use tui_client::notice::Notice;
 use wire::Wire;
 
@@ -105,7 +104,7 @@ impl SimClient {
         let account = match self.config.account(folder_id)? {
             Some(account) => account,
             None => Account {
-                server: "server:7733".parse().context("an address")?,
+                server: Some("server:7733".parse().context("an address")?),
                 fingerprint: Some(SERVER_KEY),
                 id: join,
                 device_name: self.name.clone(),
@@ -115,8 +114,8 @@ impl SimClient {
         self.config.save_account(folder_id, &account)?;
         let endpoint = Endpoint {
             dial: Arc::new(self.wire.clone()),
-            address: account.server.clone(),
-            trust: Trust::Pinned(SERVER_KEY),
+            address: account.server.clone().context("an address")?,
+            key: Arc::new(ServerKey::not_kept(Voucher::Key(SERVER_KEY))),
             certificate: Arc::new(self.config.device_certificate(folder_id)?),
         };
         let (store, loaded) = self.memory.open();

@@ -100,6 +100,20 @@ fn has_id(folder: &Path, id: FolderId) -> bool {
     found.is_ok_and(|found| found == Some(id))
 }
 
+/// Returns what is said of a folder that belongs to an account whose secrets are not in this configuration.
+pub(super) fn is_without_secrets(config: &Config, folder: &Path) -> Fault {
+    Fault::failed(
+        format!(
+            "the folder {} belongs to an account, and the configuration in {} has neither its ID nor its device's key",
+            folder.display(),
+            config.dir().display()
+        ),
+        "no other account was made, and nothing was changed",
+        "start it as the user who set it up, or with HOLDFAST_CONFIG_DIR as it was then; to make it another device, give \
+         the account's ID or link; to begin anew, remove its .holdfast (no file of yours is in there)",
+    )
+}
+
 fn is_copy(folder: &Path, other: &Path) -> Fault {
     Fault::failed(
         format!("the folder {} is a copy of {}", folder.display(), other.display()),

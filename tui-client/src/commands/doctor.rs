@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use common::certificate::Certificate;
-use common::tls::Trust;
 
 use super::{Surroundings, Target};
 use crate::config::Account;
 use crate::control::{Answer, Ask};
 use crate::fault::chain;
 use crate::net::connect::probe;
-use crate::net::{Endpoint, TlsDial};
+use crate::net::{Endpoint, ServerKey, TlsDial, Voucher};
 use crate::socket::{Socket, SocketError};
 use crate::state::{STATE_NAME, State};
 
@@ -81,15 +80,21 @@ fn in_words(account: &Account) -> String {
         "not yet enrolled"
     };
     let device = sync_engine::name::visible(&account.device_name);
-    format!("server {}, device {device}, {enrolled}", account.server)
+    let server = account
+        .server
+        .as_ref()
+        .map_or_else(|| "has never answered".to_owned(), ToString::to_string);
+    format!("server {server}, device {device}, {enrolled}")
 }
 
 /// Asks the server for nothing but its key.
 async fn server(account: &Account, certificate: Certificate) -> Result<String, String> {
+    let address = account.server.clone().ok_or("has never answered")?;
+    let voucher = account.fingerprint.map_or(Voucher::Nobody, Voucher::Key);
     let endpoint = Endpoint {
         dial: Arc::new(TlsDial),
-        address: account.server.clone(),
-        trust: account.fingerprint.map_or(Trust::FirstUse, Trust::Pinned),
+        address: address.clone(),
+        key: Arc::new(ServerKey::not_kept(voucher)),
         certificate: Arc::new(certificate),
     };
     match probe(&endpoint).await {
@@ -98,7 +103,7 @@ async fn server(account: &Account, certificate: Certificate) -> Result<String, S
         }
         Ok(_) => Ok("answers, with the key that is trusted".to_owned()),
         Err(error) => {
-            let trouble = error.trouble(&account.server);
+            let trouble = error.trouble(&address);
             Err(format!("{}; {}", trouble.what, trouble.todo))
         }
     }

@@ -92,7 +92,10 @@ fn status(loaded: &Loaded, account: &Account) -> Status {
         nodes: trees.local().len() as u64,
         device: account.device_name.clone(),
         device_id: account.device,
-        server: account.server.to_string(),
+        server: account
+            .server
+            .as_ref()
+            .map_or_else(|| "not known yet".to_owned(), ToString::to_string),
         connected: false,
         protected_ms: loaded.facts.protected_ms,
         trouble: None,

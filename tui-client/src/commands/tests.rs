@@ -58,7 +58,7 @@ impl World {
 
     fn account(&self) -> Account {
         Account {
-            server: "nas".parse().unwrap(),
+            server: Some("nas".parse().unwrap()),
             fingerprint: Some(Fingerprint([7; 32])),
             id: Some(
                 "0000-0000-0000-0000-0000-0000-0000-0000-00"

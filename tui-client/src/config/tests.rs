@@ -14,7 +14,7 @@ fn config() -> (TempDir, Config, FolderId) {
 
 fn account() -> Account {
     Account {
-        server: "Nas.local".parse().unwrap(),
+        server: Some("Nas.local".parse().unwrap()),
         fingerprint: Some(Fingerprint([7; 32])),
         id: Some(AccountId::generate().unwrap()),
         device_name: "tower \"2\"\n[x]".into(),
@@ -33,10 +33,31 @@ fn an_account_comes_back_as_it_was_saved() {
     account.id = None;
     account.device = None;
     account.fingerprint = None;
+    account.server = None;
     config.save_account(folder, &account).unwrap();
     assert_eq!(config.account(folder).unwrap(), Some(account.clone()));
     assert!(account.pairing_link().is_none());
     assert_eq!(config.account(FolderId([6; 16])).unwrap(), None);
+}
+
+#[test]
+fn what_several_parts_learn_is_kept_of_each() {
+    let (_dir, config, folder) = config();
+    let account = account();
+    let learn = |change: &dyn Fn(&mut Account)| config.update_account(folder, change).unwrap();
+    learn(&|known| known.fingerprint = account.fingerprint);
+    learn(&|known| known.id.clone_from(&account.id));
+    let stamp = || {
+        fs::metadata(config.account_path(folder))
+            .unwrap()
+            .modified()
+            .unwrap()
+    };
+    let written = stamp();
+    learn(&|known| known.fingerprint = account.fingerprint);
+    assert_eq!(stamp(), written);
+    let known = config.account(folder).unwrap().unwrap();
+    assert_eq!((known.fingerprint, known.id), (account.fingerprint, account.id));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The marker `.holdfast/folder-id`: a folder that does not bear its marker is not the folder, so that an empty mount
-//! point is never taken for a folder from which everything was deleted.
+//! point is never taken for a folder from which everything was deleted. `.holdfast/enrolled` beside it says that the folder
+//! was admitted to an account, so that nobody without that account's secrets makes another of it.
 
 use super::error::DiskError;
 use super::root::{PRIVATE, Root, random_name};
@@ -9,6 +10,7 @@ use std::fmt;
 use std::io::{self, Read, Write};
 
 const MARKER: &str = "folder-id";
+const CLAIM: &str = "enrolled";
 /// 32 hexadecimal digits and a line feed, with room to tell that there is more.
 const MARKER_LEN_MAX: u64 = 64;
 
@@ -82,28 +84,69 @@ pub(super) fn read(root: &Root) -> Result<Option<FolderId>, DiskError> {
 
 /// Makes the marker: it appears whole or not at all, and a marker made by another meanwhile stands.
 pub(super) fn create(root: &Root) -> Result<FolderId, DiskError> {
-    let private = root.private()?;
     let id = FolderId::random();
-    let name = random_name();
+    match write(root, MARKER, &id.to_string()) {
+        Ok(()) => Ok(id),
+        Err(error) => match read(root)? {
+            Some(other) if is_there(&error) => Ok(other),
+            _ => Err(error),
+        },
+    }
+}
+
+impl Root {
+    /// Tells whether the folder was ever admitted to an account.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub fn is_claimed(&self) -> Result<bool, DiskError> {
+        match self.private()?.dir.stat(CLAIM.as_bytes()) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(failed("find")(error)),
+        }
+    }
+
+    /// Notes, durably, that the folder is admitted to an account.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn claim(&self) -> Result<(), DiskError> {
+        if self.is_claimed()? {
+            return Ok(());
+        }
+        match write(self, CLAIM, "admitted to an account") {
+            Err(error) if is_there(&error) => Ok(()),
+            result => result,
+        }
+    }
+}
+
+fn is_there(error: &DiskError) -> bool {
+    matches!(error, DiskError::Private { source, .. } if source.kind() == io::ErrorKind::AlreadyExists)
+}
+
+/// Makes a file with one line in the private directory, whole or not at all and never in place of another.
+fn write(root: &Root, name: &str, line: &str) -> Result<(), DiskError> {
+    let private = root.private()?;
+    let staged = random_name();
     let write = || -> io::Result<()> {
-        let mut file = private.staging.create_file(name.as_bytes(), 0o600)?;
-        writeln!(file, "{id}")?;
+        let mut file = private.staging.create_file(staged.as_bytes(), 0o600)?;
+        writeln!(file, "{line}")?;
         file.sync_all()?;
         private
             .dir
-            .rename_new(&private.staging, name.as_bytes(), MARKER.as_bytes())?;
+            .rename_new(&private.staging, staged.as_bytes(), name.as_bytes())?;
         private.dir.flush()?;
         root.dir().flush()
     };
-    match write() {
-        Ok(()) => Ok(id),
-        Err(error) => {
-            // The file may not even have been made; a leftover is swept up at the next start.
-            let _ = private.staging.unlink(name.as_bytes());
-            match read(root)? {
-                Some(other) if error.kind() == io::ErrorKind::AlreadyExists => Ok(other),
-                _ => Err(failed("make")(error)),
-            }
+    write().map_err(|source| {
+        // The file may not even have been made; a leftover is swept up at the next start.
+        let _ = private.staging.unlink(staged.as_bytes());
+        DiskError::Private {
+            deed: "make",
+            name: name.to_owned(),
+            source,
         }
-    }
+    })
 }

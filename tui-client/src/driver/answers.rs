@@ -98,7 +98,7 @@ impl Driver {
             nodes: self.trees().local().len() as u64,
             device: self.account.device_name.clone(),
             device_id: self.account.device,
-            server: self.account.server.to_string(),
+            server: self.endpoint.address.to_string(),
             connected: self.connection.is_some(),
             protected_ms: if self.session.is_synced() {
                 Some(self.now_ms())
@@ -190,12 +190,14 @@ impl Driver {
             .unwrap_or_else(|| device.to_string()[..8].to_owned())
     }
 
-    pub(super) fn tell_account(&self) {
+    /// Tells which account this is. The ID itself is told when the account `is_made`, and on order only from then on.
+    pub(super) fn tell_account(&self, is_made: bool) {
         if let Some(id) = self.account.id.as_ref() {
             self.tell(Notice::Account {
-                id: id.reveal().to_string(),
+                id: is_made.then(|| id.reveal().to_string()),
+                handle: id.handle(),
                 device: self.account.device_name.clone(),
-                server: self.account.server.to_string(),
+                server: self.endpoint.address.to_string(),
                 fingerprint: self
                     .account
                     .fingerprint
@@ -230,7 +232,7 @@ impl Driver {
             }
             _ => (),
         }
-        self.fatal(error.trouble(&self.account.server), error.exit());
+        self.fatal(error.trouble(&self.endpoint.address), error.exit());
     }
 
     /// The server says that this folder's state is a copy, or was put back to an older one: the folder joins the account
@@ -261,7 +263,7 @@ impl Driver {
             },
             generation: self.generation,
         };
-        self.control = Control::start(self.endpoint(), presence, Patience::Endless);
+        self.control = Control::start(self.endpoint.clone(), presence, Patience::Endless);
     }
 
     /// Whether a node is one of those that a person would look for at a path.

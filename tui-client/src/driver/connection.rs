@@ -89,6 +89,7 @@ impl Driver {
         {
             tracing::warn!(%old, new = %fingerprint, "the server has another key, which is trusted from now on");
         }
+        let is_made = welcome.id.is_some();
         if let Some(id) = welcome.id {
             self.account.id = Some(id);
         }
@@ -97,10 +98,16 @@ impl Driver {
         self.device_names
             .insert(welcome.device, self.account.device_name.clone());
         if self.account != before {
+            if before.device.is_none()
+                && let Err(error) = self.root.claim()
+            {
+                // The next start tries again; until then the folder is known by its path alone.
+                tracing::warn!(%error, "the folder could not be marked as enrolled");
+            }
             if let Err(error) = self.save_account() {
                 self.on_config_failed(&error);
             }
-            self.tell_account();
+            self.tell_account(is_made);
         }
         self.generation = generation;
         self.facts_changed = true;
@@ -115,7 +122,8 @@ impl Driver {
             generation,
             next_generation: generation,
         };
-        self.transfers.connect(Bulk::start(self.endpoint(), introduction));
+        self.transfers
+            .connect(Bulk::start(self.endpoint.clone(), introduction));
         self.connection = Some(Connection {
             outgoing,
             last_request: 0,
@@ -126,7 +134,7 @@ impl Driver {
         self.trouble = None;
         self.session.resume();
         self.tell(Notice::Connected {
-            server: self.account.server.to_string(),
+            server: self.endpoint.address.to_string(),
         });
         self.session.connected(welcome.epoch, welcome.head);
         self.hear();

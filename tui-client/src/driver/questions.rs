@@ -283,7 +283,7 @@ impl Driver {
         self.account.id = Some(id);
         match self.save_account() {
             Ok(()) => {
-                self.tell_account();
+                self.tell_account(false);
                 self.on_asked((Ask::Identity, to));
             }
             Err(error) => {

@@ -12,7 +12,7 @@ use common::fingerprint::Fingerprint;
 use common::limits::{HANDSHAKE_TIMEOUT, HELLO_TIMEOUT, PROTOCOL_VERSION};
 use common::link::ServerAddress;
 use common::message::{Auth, Hello, Refusal, Reply, Request, Role, Welcome};
-use common::tls::{self, Trust, TrustError};
+use common::tls::{self, TrustError};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -20,6 +20,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::line::{FrameReader, Line};
+use super::vouch::ServerKey;
 
 /// How long a TCP connection may take to come about.
 const TCP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,8 +63,8 @@ pub struct Endpoint {
     pub dial: Arc<dyn Dial>,
     /// The server.
     pub address: ServerAddress,
-    /// The server's key.
-    pub trust: Trust,
+    /// The server's key, as far as it is known.
+    pub key: Arc<ServerKey>,
     /// This device's key.
     pub certificate: Arc<Certificate>,
 }
@@ -104,6 +105,12 @@ pub enum ConnectError {
     /// The server's key is not the one that was pinned.
     #[error("the server is not the one that was trusted: {0}")]
     Untrusted(TrustError),
+    /// Nobody vouches for the server, and more would be said to it than such a one may be told.
+    #[error("nobody vouches for the server")]
+    Unvouched,
+    /// The key of the server could not be stored.
+    #[error("the server's key could not be stored: {0}")]
+    NotKept(String),
     /// The server does not admit this device.
     #[error("the server refused: {0:?}")]
     Refused(Refusal),
@@ -112,7 +119,7 @@ pub enum ConnectError {
     Unusable(String),
 }
 
-/// Makes a connection and introduces the device.
+/// Makes a connection and introduces the device, to a server that may be told this. Its key is stored before.
 ///
 /// # Errors
 /// See [`ConnectError`]. Every step has a limit of time.
@@ -120,7 +127,9 @@ pub async fn connect(
     endpoint: &Endpoint,
     introduction: &Introduction,
 ) -> Result<(Line, Admitted), ConnectError> {
+    endpoint.key.check(&introduction.auth)?;
     let (stream, fingerprint) = endpoint.dial.dial(endpoint).await?;
+    endpoint.key.met(&endpoint.address, fingerprint)?;
     let (read, mut write) = tokio::io::split(stream);
     let mut frames = FrameReader::new(read);
     let hello = Request::Hello(Hello {
@@ -174,7 +183,7 @@ fn fingerprint_of(stream: &TlsStream<TcpStream>) -> Result<Fingerprint, ConnectE
 }
 
 async fn handshake(endpoint: &Endpoint) -> Result<TlsStream<TcpStream>, ConnectError> {
-    let config = tls::client_config(&endpoint.certificate, endpoint.trust)
+    let config = tls::client_config(&endpoint.certificate, endpoint.key.trust())
         .map_err(|error| ConnectError::Unusable(error.to_string()))?;
     let address = (endpoint.address.host(), endpoint.address.port());
     let tcp = timeout(TCP_TIMEOUT, TcpStream::connect(address))

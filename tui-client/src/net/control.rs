@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use common::codec::Frame;
 use common::message::{Auth, Refusal, Reply, Role, Welcome};
-use common::tls::Trust;
 use sync_engine::backoff::Backoff;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
@@ -120,7 +119,7 @@ impl Control {
 }
 
 async fn run(
-    mut endpoint: Endpoint,
+    endpoint: Endpoint,
     presence: watch::Receiver<Presence>,
     told: mpsc::Sender<ControlEvent>,
     hurry: std::sync::Arc<Notify>,
@@ -129,7 +128,7 @@ async fn run(
     let (mut backoff, mut failures, mut connected) = (Backoff::default(), 0, false);
     loop {
         let began = Instant::now();
-        let reason = match try_once(&mut endpoint, &presence, &told).await {
+        let reason = match try_once(&endpoint, &presence, &told).await {
             Ok(()) => {
                 (failures, connected) = (0, true);
                 "the connection was lost".to_owned()
@@ -157,10 +156,9 @@ async fn run(
     }
 }
 
-/// Connects and hands frames on until the connection is lost. The key that the server has shown is the one that it has to
-/// show from then on, or to vouch for.
+/// Connects and hands frames on until the connection is lost.
 async fn try_once(
-    endpoint: &mut Endpoint,
+    endpoint: &Endpoint,
     presence: &watch::Receiver<Presence>,
     told: &mpsc::Sender<ControlEvent>,
 ) -> Result<(), ConnectError> {
@@ -173,7 +171,6 @@ async fn try_once(
         next_generation,
     };
     let (mut line, admitted) = connect(endpoint, &introduction).await?;
-    endpoint.trust = Trust::Pinned(admitted.fingerprint);
     let connected = ControlEvent::Connected {
         welcome: admitted.welcome,
         fingerprint: admitted.fingerprint,
@@ -212,7 +209,7 @@ impl ConnectError {
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Untrusted(_) | Self::Unusable(_) => true,
+            Self::Untrusted(_) | Self::Unusable(_) | Self::Unvouched | Self::NotKept(_) => true,
             Self::Refused(refusal) => match refusal {
                 Refusal::Protocol { .. } | Refusal::NotAdmitted | Refusal::Cloned | Refusal::Closed => true,
                 Refusal::Busy | Refusal::Malformed => false,

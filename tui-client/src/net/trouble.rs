@@ -29,6 +29,11 @@ impl ConnectError {
                 format!("this device's own key cannot be used: {reason}"),
                 "remove the folder's configuration and join the account again with its ID".to_owned(),
             ),
+            Self::Unvouched => unvouched(server),
+            Self::NotKept(reason) => (
+                format!("what is known of the server {server} could not be stored: {reason}"),
+                "make the configuration directory writable and start the client again".to_owned(),
+            ),
             Self::Refused(refusal) => refused(*refusal, server),
         };
         Trouble {
@@ -43,10 +48,19 @@ impl ConnectError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::OutOfReach(_) | Self::TimedOut | Self::Broken(_) => Exit::Unreachable,
-            Self::Untrusted(_) | Self::Refused(_) => Exit::NotAdmitted,
-            Self::Unusable(_) => Exit::Failed,
+            Self::Untrusted(_) | Self::Unvouched | Self::Refused(_) => Exit::NotAdmitted,
+            Self::Unusable(_) | Self::NotKept(_) => Exit::Failed,
         }
     }
+}
+
+fn unvouched(server: &ServerAddress) -> (String, String) {
+    let what = format!(
+        "the key of the server {server} is not known, and the account's ID would go to whoever answers"
+    );
+    let todo = "give the server's fingerprint with --fingerprint (the server prints it), use a pairing link, or add \
+                --trust-first-use";
+    (what, todo.to_owned())
 }
 
 fn refused(refusal: Refusal, server: &ServerAddress) -> (String, String) {

@@ -36,7 +36,15 @@ fn notices() -> Vec<Notice> {
     };
     vec![
         Notice::Account {
-            id: "AAAA-BBBB".into(),
+            id: Some("AAAA-BBBB".into()),
+            handle: "41b3d145".into(),
+            device: "box".into(),
+            server: "nas:7733".into(),
+            fingerprint: "07".into(),
+        },
+        Notice::Account {
+            id: None,
+            handle: "41b3d145".into(),
             device: "box".into(),
             server: "nas:7733".into(),
             fingerprint: "07".into(),
@@ -103,7 +111,8 @@ fn each_notice_is_one_line_of_json_with_event_and_time_first() {
         assert!(value.is_object());
     }
     insta::assert_snapshot!(lines.join("\n"), @r#"
-    {"event":"account","time":"2026-11-22T14:00:00.123Z","id":"AAAA-BBBB","device":"box","server":"nas:7733","fingerprint":"07"}
+    {"event":"account","time":"2026-11-22T14:00:00.123Z","id":"AAAA-BBBB","handle":"41b3d145","device":"box","server":"nas:7733","fingerprint":"07"}
+    {"event":"account","time":"2026-11-22T14:00:00.123Z","handle":"41b3d145","device":"box","server":"nas:7733","fingerprint":"07"}
     {"event":"connected","time":"2026-11-22T14:00:00.123Z","server":"nas:7733"}
     {"event":"disconnected","time":"2026-11-22T14:00:00.123Z","reason":"refused","retry_ms":1500}
     {"event":"scanning","time":"2026-11-22T14:00:00.123Z","nodes":0}
@@ -131,6 +140,7 @@ fn each_notice_worth_it_is_one_line_of_words_that_is_safe_to_show() {
     }
     insta::assert_snapshot!(lines.join("\n"), @r#"
     account AAAA-BBBB, device box, server nas:7733 (key 07)
+    account 41b3d145, device box, server nas:7733 (key 07)
     connected to nas:7733
     not connected: refused; next try in 2 s
     looking at the folder

@@ -52,7 +52,8 @@ impl Screen {
     fn new(columns: u16, rows: u16) -> Self {
         let mut screen = Self::bare(columns, rows, Theme::plain(false, false));
         screen.hear(Notice::Account {
-            id: ID.to_owned(),
+            id: None,
+            handle: "41b3d145".to_owned(),
             device: "desk".to_owned(),
             server: "nas.local:7733".to_owned(),
             fingerprint: "a7".repeat(32),

@@ -13,12 +13,12 @@ use crate::screen::pane::Pane;
 pub(super) fn notice(model: &mut Model, notice: Notice) {
     match notice {
         Notice::Account {
-            id,
+            id: _,
+            handle: _,
             device,
             server,
             fingerprint,
         } => {
-            model.account.id = Some(id);
             model.account.device = device;
             model.account.server = server;
             model.account.fingerprint = Some(fingerprint);
