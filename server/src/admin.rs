@@ -18,6 +18,7 @@ mod system;
 mod verify;
 
 use clap::{Args, Subcommand};
+use common::beneath::Dir;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use sync_engine::Hash;
@@ -246,13 +247,12 @@ fn file_failed(deed: &str, path: &Path, error: &std::io::Error) -> Trouble {
     )
 }
 
-/// Makes a directory that must be new or empty.
-fn make_empty(path: &Path) -> Result<(), Trouble> {
-    std::fs::create_dir_all(path).map_err(|error| file_failed("made", path, &error))?;
-    let mut items = std::fs::read_dir(path).map_err(|error| file_failed("listed", path, &error))?;
-    match items.next() {
-        None => Ok(()),
-        Some(_) => Err(Trouble::new(
+/// Opens a directory that must be new or empty, and makes it when it is missing.
+fn open_empty(path: &Path, mode: u32) -> Result<Dir, Trouble> {
+    let dir = Dir::make_root(path, mode).map_err(|error| file_failed("made", path, &error))?;
+    match dir.names().map_err(|error| file_failed("listed", path, &error))?[..] {
+        [] => Ok(dir),
+        [..] => Err(Trouble::new(
             format!("{} is not empty", path.display()),
             "nothing was written",
             "name a new or empty directory",

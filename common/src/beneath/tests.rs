@@ -42,7 +42,7 @@ fn component_by_component_is_as_strict_as_the_kernel() {
 #[test]
 fn nothing_is_written_through_a_link_that_was_put_in_the_way() {
     let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let root = Dir::open_root_itself(dir.path()).unwrap();
+    let root = Dir::make_root(dir.path(), 0o777).unwrap();
     root.make_dir(b"d", 0o777).unwrap();
     std::fs::write(outside.path().join("theirs"), "untouched").unwrap();
     for (name, target) in [("link", outside.path()), ("file", &outside.path().join("theirs"))] {
@@ -66,8 +66,13 @@ fn nothing_is_written_through_a_link_that_was_put_in_the_way() {
     ] {
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     }
-    assert!(Dir::open_root_itself(&dir.path().join("link")).is_err());
     assert!(Dir::open_root(&dir.path().join("link")).is_ok());
+    for end in ["link", "link/", "link/."] {
+        assert!(
+            is_refused(&Dir::make_root(&dir.path().join(end), 0o777).unwrap_err()),
+            "{end}"
+        );
+    }
     assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
     assert_eq!(
         std::fs::read_to_string(outside.path().join("theirs")).unwrap(),
@@ -80,7 +85,7 @@ fn what_is_held_stays_held_when_its_path_leads_elsewhere() {
     let dir = tempfile::tempdir().unwrap();
     let (here, there) = (dir.path().join("here"), dir.path().join("there"));
     std::fs::create_dir_all(here.join("d")).unwrap();
-    let root = Dir::open_root_itself(&here).unwrap();
+    let root = Dir::make_root(&here, 0o777).unwrap();
     let below = root.descend(&names("d")).unwrap();
     std::fs::rename(&here, &there).unwrap();
     std::os::unix::fs::symlink("/", &here).unwrap();
@@ -91,4 +96,34 @@ fn what_is_held_stays_held_when_its_path_leads_elsewhere() {
     found.sort_unstable();
     assert_eq!(found, [b"one".to_vec(), b"two".to_vec()]);
     assert!(there.join("d/one").is_file() && there.join("d/two").is_file());
+}
+
+#[test]
+fn a_root_is_made_and_the_way_to_it_leads_over_no_link_of_anybody_else() {
+    use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+    let dir = tempfile::tempdir().unwrap();
+    let at = |path: &str| dir.path().join(path);
+    Dir::make_root(&at("a/b/c"), 0o700).unwrap();
+    Dir::make_root(&at("a/b/../b/./c/"), 0o700).unwrap();
+    for path in ["a", "a/b", "a/b/c"] {
+        assert_eq!(
+            std::fs::metadata(at(path)).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+    }
+    symlink("a/b", at("mine")).unwrap();
+    symlink(at("mine"), at("mine, far")).unwrap();
+    symlink("circle", at("circle")).unwrap();
+    Dir::make_root(&at("mine/d"), 0o777).unwrap();
+    Dir::make_root(&at("mine, far/e"), 0o777).unwrap();
+    assert!(at("a/b/d").is_dir() && at("a/b/e").is_dir());
+    assert!(is_refused(&Dir::make_root(&at("circle/f"), 0o777).unwrap_err()));
+    std::fs::write(at("file"), "").unwrap();
+    assert!(is_refused(&Dir::make_root(&at("file/f"), 0o777).unwrap_err()));
+    // Only the administrator can make what is another user's.
+    symlink("a/b", at("theirs")).unwrap();
+    if lchown(at("theirs"), Some(54_321), None).is_ok() {
+        assert!(is_refused(&Dir::make_root(&at("theirs/f"), 0o777).unwrap_err()));
+        assert!(!at("a/b/f").exists());
+    }
 }

@@ -10,6 +10,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use sync_engine::Name;
 
+mod way;
+
 /// The longest path given to the system at once, in bytes; longer ones are walked in several steps.
 const STEP_LEN_MAX: usize = 3 * 1024;
 /// How often a walk is begun anew when directories on the way were moved meanwhile.
@@ -38,20 +40,20 @@ impl Dir {
     /// # Errors
     /// When there is no directory that can be listed.
     pub fn open_root(path: &Path) -> io::Result<Self> {
-        Self::open_with(path, OFlags::empty())
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = fs::open(path, flags, Mode::empty())?;
+        let device = device_of(&fs::fstat(&fd)?);
+        Ok(Self { fd, device })
     }
 
-    /// Opens a root that is what the path names itself: a link there is refused.
+    /// Opens the directory at a path as a root, and makes what is missing of it. Others may be able to write on the way:
+    /// a link there is followed only if it is this user's or the administrator's, and one at the end is not followed at
+    /// all. What is made has its name flushed.
     ///
     /// # Errors
-    /// When there is no directory that can be listed.
-    pub fn open_root_itself(path: &Path) -> io::Result<Self> {
-        Self::open_with(path, OFlags::NOFOLLOW)
-    }
-
-    fn open_with(path: &Path, flags: OFlags) -> io::Result<Self> {
-        let flags = flags | OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = fs::open(path, flags, Mode::empty())?;
+    /// When something else is in the way, or it cannot be made or listed.
+    pub fn make_root(path: &Path, mode: u32) -> io::Result<Self> {
+        let fd = way::make(path, Mode::from_bits_truncate(mode as fs::RawMode))?;
         let device = device_of(&fs::fstat(&fd)?);
         Ok(Self { fd, device })
     }
@@ -128,6 +130,21 @@ impl Dir {
     /// When something has the name, or the disk fails.
     pub fn make_symlink(&self, target: &[u8], name: &[u8]) -> io::Result<()> {
         Ok(fs::symlinkat(target, &self.fd, name)?)
+    }
+
+    /// Lets nobody but this user into this directory.
+    ///
+    /// # Errors
+    /// When it is another user's, or the disk fails.
+    pub fn close_to_others(&self) -> io::Result<()> {
+        let stat = fs::fstat(&self.fd)?;
+        if stat.st_uid != rustix::process::geteuid().as_raw() {
+            return Err(Errno::PERM.into());
+        }
+        if stat.st_mode & 0o7077 != 0 {
+            fs::fchmod(&self.fd, Mode::RWXU)?;
+        }
+        Ok(())
     }
 
     /// Makes the names in this directory durable.

@@ -50,11 +50,13 @@ impl Dir {
         Ok(Self { path, held, device })
     }
 
-    /// Opens a root that is what the path names itself: a link there is refused. It cannot be moved while it is held.
+    /// Opens the directory at a path as a root, and makes what is missing of it. A link at the end is refused. The root
+    /// cannot be moved while it is held.
     ///
     /// # Errors
-    /// When there is no directory that can be listed.
-    pub fn open_root_itself(path: &Path) -> io::Result<Self> {
+    /// When something else is in the way, or it cannot be made or listed.
+    pub fn make_root(path: &Path, _mode: u32) -> io::Result<Self> {
+        fs::create_dir_all(path)?;
         let share = SHARE_READ | SHARE_WRITE;
         let file = open_as_it_is(path, FILE_LIST_DIRECTORY | FILE_READ_ATTRIBUTES, share)?;
         let metadata = file.metadata()?;
@@ -181,6 +183,14 @@ impl Dir {
             Some(ERROR_PRIVILEGE_NOT_HELD) => io::ErrorKind::Unsupported.into(),
             _ => error,
         })
+    }
+
+    /// Has nothing to do here: access is inherited from the directory above.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn close_to_others(&self) -> io::Result<()> {
+        Ok(())
     }
 
     /// Has nothing to do here: NTFS keeps the names of a directory in its journal by itself.

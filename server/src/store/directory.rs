@@ -7,7 +7,12 @@ use std::sync::Arc;
 
 use super::StoreError;
 use super::files::{PackDirectory, PackFiles};
-use super::system::make_private_dir;
+use super::system::{append_private, make_private_dir};
+
+/// A copy of the database that is being made.
+const COPY: &str = "store.db.copy";
+/// What the database keeps beside it while it changes it.
+const COPY_JOURNAL: &str = "store.db.copy-journal";
 
 /// A data directory.
 #[derive(Debug, Clone)]
@@ -21,6 +26,14 @@ pub(crate) struct DirectoryLock {
 }
 
 impl Directory {
+    /// The name of the database.
+    pub(crate) const DATABASE: &str = "store.db";
+
+    /// Returns the name of a pack.
+    pub(crate) fn pack_name(pack: u32) -> String {
+        format!("{pack:08}.pack")
+    }
+
     /// Names a data directory.
     pub(crate) fn new(path: &Path) -> Self {
         Self(path.to_owned())
@@ -28,7 +41,30 @@ impl Directory {
 
     /// Returns the path of the database.
     pub(crate) fn database(&self) -> PathBuf {
-        self.0.join("store.db")
+        self.0.join(Self::DATABASE)
+    }
+
+    /// Makes an empty file for a copy of the database, which lies here until it is where it is to be: the database can
+    /// only be copied to a path, and nobody else can change where one in here leads. One that an interrupted copy left is
+    /// removed.
+    pub(crate) fn new_database(&self) -> Result<PathBuf, StoreError> {
+        self.remove_new_database()?;
+        let path = self.0.join(COPY);
+        append_private(&path, true).map_err(StoreError::file("made", &path))?;
+        Ok(path)
+    }
+
+    /// Removes what [`Directory::new_database`] made, if it is there.
+    pub(crate) fn remove_new_database(&self) -> Result<(), StoreError> {
+        for path in [COPY, COPY_JOURNAL].map(|name| self.0.join(name)) {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StoreError::file("removed", &path)(error));
+                }
+                Ok(()) | Err(_) => (),
+            }
+        }
+        Ok(())
     }
 
     /// Returns the path of the directory of packs.

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Directory;
 use super::system::{append_private, flush_dir, free_bytes, read_at, release_range};
 
 /// The files of packs.
@@ -62,7 +63,7 @@ impl PackDirectory {
 
 impl PackFiles for PackDirectory {
     fn path(&self, pack: u32) -> PathBuf {
-        self.0.join(format!("{pack:08}.pack"))
+        self.0.join(Directory::pack_name(pack))
     }
 
     fn directory(&self) -> &Path {

@@ -137,6 +137,10 @@ pub(super) fn create(path: &Path) -> Result<Connection, StoreError> {
         .map_err(StoreError::sql("set what it keeps"))?;
     make_tables(&connection, path)?;
     check(&connection, path)?;
+    // A copy of a store is not in this mode any more.
+    connection
+        .execute_batch("PRAGMA journal_mode = WAL")
+        .map_err(StoreError::sql("set how it is written"))?;
     Ok(connection)
 }
 
@@ -173,8 +177,7 @@ fn make_tables(connection: &Connection, path: &Path) -> Result<(), StoreError> {
             sync_engine::Epoch(epoch)
         );
         connection
-            .execute_batch("PRAGMA journal_mode = WAL")
-            .and_then(|()| connection.execute_batch(&script))
+            .execute_batch(&script)
             .map_err(StoreError::sql("make its tables"))?;
     }
     if format == 1 && number(connection, "application_id")? == APPLICATION_ID {

@@ -14,3 +14,5 @@ mod journal;
 mod program;
 mod prune;
 mod strangers;
+#[cfg(unix)]
+mod written;

@@ -138,14 +138,7 @@ impl Directory for Dir {
     }
 
     fn close_to_others(&self) -> io::Result<()> {
-        let stat = fs::fstat(self.fd())?;
-        if stat.st_uid != rustix::process::geteuid().as_raw() {
-            return Err(Errno::PERM.into());
-        }
-        if stat.st_mode & 0o7077 != 0 {
-            fs::fchmod(self.fd(), Mode::RWXU)?;
-        }
-        Ok(())
+        self.0.close_to_others()
     }
 
     fn make_dir(&self, name: &[u8]) -> io::Result<()> {

@@ -115,9 +115,8 @@ impl Directory for Dir {
         self.0.make_dir(name, 0o700)
     }
 
-    /// Has nothing to do here: access is inherited from the folder.
     fn close_to_others(&self) -> io::Result<()> {
-        Ok(())
+        self.0.close_to_others()
     }
 
     fn make_dir(&self, name: &[u8]) -> io::Result<()> {
