@@ -5,6 +5,7 @@
 mod error;
 mod hand;
 mod held;
+mod kept;
 mod lock;
 mod look;
 mod marker;

@@ -1,18 +1,25 @@
-//! The rules that leave things out: `.holdfastignore` in the root of the folder, in the form of a `.gitignore`, and a
-//! short list of what programs leave lying about while they run. What is left out is neither sent nor removed; a node
-//! that the account has already stays there, and is listed as blocked here.
+//! The rules that leave things out: `.holdfastignore` in the root of the folder, with the meaning that git gives to a
+//! `.gitignore`, and a short list of what programs leave lying about while they run. What is left out is neither sent nor
+//! removed; a node that the account has already stays there, and is listed as blocked here. The file itself always travels.
+
+mod pattern;
+#[cfg(test)]
+mod tests;
 
 use std::io::Read;
 
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
-use sync_engine::{Name, NameError, RelPath};
+use sync_engine::{Block, Name, NameError, RelPath};
 
-use crate::disk::{DiskError, Root};
+use crate::disk::{DiskError, Root, Sight};
+use crate::notice::Trouble;
+use pattern::{Pattern, Subject};
 
 /// The name of the file with the folder's rules. It is synchronised like any other file.
 pub const RULES_NAME: &str = ".holdfastignore";
 /// More of the file than this is not read, in bytes.
 const RULES_LEN_MAX: u64 = 1024 * 1024;
+/// Some editors begin a text with it.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// What is left out wherever it is; a `!` rule of the folder's own lets it in.
 const JUNK: &[&str] = &[
@@ -34,65 +41,122 @@ const JUNK: &[&str] = &[
 /// See the module's page.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    matcher: Gitignore,
+    /// The last one that is about a path decides.
+    patterns: Vec<Pattern>,
+    /// One of them is about whole paths.
+    has_anchored: bool,
 }
 
 impl Default for Rules {
     /// Returns the rules of a folder without any of its own.
     fn default() -> Self {
-        Self::parse("").0
+        Self::parse(b"").0
     }
 }
 
 impl Rules {
-    /// Reads rules, one a line, and returns with them the lines that are none, each with the reason.
+    /// Reads rules, one a line, as git reads a `.gitignore`; returns with them the lines that can match nothing, each with
+    /// the reason.
     #[must_use]
-    pub fn parse(text: &str) -> (Self, Vec<String>) {
-        let mut builder = GitignoreBuilder::new("");
-        let mut bad_lines = Vec::new();
-        for line in JUNK.iter().copied().chain(text.lines()) {
-            if let Err(error) = builder.add_line(None, line) {
-                bad_lines.push(format!("{line:?}: {error}"));
+    pub fn parse(bytes: &[u8]) -> (Self, Vec<String>) {
+        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+        let lines = bytes.split(|byte| *byte == b'\n');
+        let junk = JUNK.iter().map(|line| line.as_bytes());
+        let (mut patterns, mut bad_lines) = (Vec::new(), Vec::new());
+        for line in junk.chain(lines) {
+            match Pattern::parse(line) {
+                Ok(pattern) => patterns.extend(pattern),
+                Err(error) => bad_lines.push(format!("{:?}: {error}", String::from_utf8_lossy(line))),
             }
         }
-        let matcher = builder.build().unwrap_or_else(|error| {
-            bad_lines.push(error.to_string());
-            Gitignore::empty()
-        });
-        (Self { matcher }, bad_lines)
+        let has_anchored = patterns.iter().any(|pattern: &Pattern| pattern.is_anchored);
+        let rules = Self {
+            patterns,
+            has_anchored,
+        };
+        (rules, bad_lines)
     }
 
-    /// Reads the folder's rules. Without a file of rules there is the short list only.
+    /// Reads the folder's rules. Without a file of rules there is the short list only. What is no regular file holds no
+    /// rules: then those count that were read last, since what they leave out must not be sent because of that. Returns
+    /// with them what a person is to be told.
     ///
     /// # Errors
     /// When there is a file that cannot be read: to go on without its rules would send what they leave out.
-    pub fn load(root: &Root) -> Result<(Self, Vec<String>), DiskError> {
+    pub fn load(root: &Root) -> Result<(Self, Option<Trouble>), DiskError> {
         let path = rules_path();
         let mut file = match root.open_file(&path) {
             Ok((file, _)) => file.take(RULES_LEN_MAX),
-            Err(DiskError::Gone { .. }) => return Ok((Self::default(), Vec::new())),
+            Err(DiskError::Gone { .. }) => {
+                root.keep_rules(b"");
+                return Ok((Self::default(), None));
+            }
+            Err(DiskError::Blocked {
+                block: Block::UnsupportedType,
+                ..
+            }) => return Ok((Self::parse(&root.kept_rules()).0, Some(odd_file()))),
             Err(error) => return Err(error),
         };
         let mut bytes = Vec::new();
-        match file.read_to_end(&mut bytes) {
-            Ok(_) => Ok(Self::parse(&String::from_utf8_lossy(&bytes))),
-            Err(source) => Err(DiskError::Blocked {
-                path,
-                block: sync_engine::Block::Unreadable(source.to_string()),
-            }),
+        if let Err(source) = file.read_to_end(&mut bytes) {
+            let block = Block::Unreadable(source.to_string());
+            return Err(DiskError::Blocked { path, block });
         }
+        root.keep_rules(&bytes);
+        let (rules, bad_lines) = Self::parse(&bytes);
+        Ok((rules, (!bad_lines.is_empty()).then(|| no_rules(&bad_lines))))
     }
 
-    /// Tells whether this very path is left out; a path inside a directory that is left out is not asked about.
+    /// Tells whether this very path is left out; a path inside a directory that is left out is not asked about. The file
+    /// with the rules never is.
     #[must_use]
     pub fn ignores(&self, path: &RelPath, is_dir: bool) -> bool {
-        !path.0.is_empty() && self.matcher.matched(to_path(&path.0), is_dir).is_ignore()
+        path.0
+            .split_last()
+            .is_some_and(|(name, _)| !is_rules(&path.0) && self.leaves_out(&path.0, name, is_dir))
     }
 
     /// Tells whether a directory on the way to this path is left out.
     #[must_use]
     pub fn ignores_above(&self, path: &RelPath) -> bool {
-        (1..path.0.len()).any(|len| self.matcher.matched(to_path(&path.0[..len]), true).is_ignore())
+        (1..path.0.len()).any(|len| self.leaves_out(&path.0[..len], &path.0[len - 1], true))
+    }
+
+    fn leaves_out(&self, names: &[Name], name: &Name, is_dir: bool) -> bool {
+        let path = match self.has_anchored {
+            true => names.iter().map(Name::as_bytes).collect::<Vec<_>>().join(&b'/'),
+            false => Vec::new(),
+        };
+        let subject = Subject {
+            path: &path,
+            name: name.as_bytes(),
+            is_dir,
+        };
+        let last = self.patterns.iter().rfind(|pattern| pattern.matches(&subject));
+        last.is_some_and(|pattern| !pattern.lets_in)
+    }
+}
+
+fn is_rules(names: &[Name]) -> bool {
+    matches!(names, [name] if name.as_bytes() == RULES_NAME.as_bytes())
+}
+
+fn odd_file() -> Trouble {
+    Trouble {
+        what: format!("{RULES_NAME} is no regular file, so it holds no rules"),
+        done: "the rules that were read last count, and it is not synchronised".to_owned(),
+        todo: "put a file with rules in its place, or remove it, and only the usual is left out".to_owned(),
+    }
+}
+
+fn no_rules(bad_lines: &[String]) -> Trouble {
+    Trouble {
+        what: format!(
+            "some lines of {RULES_NAME} are no rules: {}",
+            bad_lines.join(", ")
+        ),
+        done: "the other lines count".to_owned(),
+        todo: format!("mend the file {RULES_NAME}"),
     }
 }
 
@@ -103,76 +167,10 @@ pub fn rules_path() -> RelPath {
     RelPath(name.into_iter().collect())
 }
 
-#[cfg(unix)]
-fn to_path(names: &[Name]) -> std::path::PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    names
-        .iter()
-        .map(|name| std::ffi::OsStr::from_bytes(name.as_bytes()))
-        .collect()
-}
-
-#[cfg(not(unix))]
-fn to_path(names: &[Name]) -> std::path::PathBuf {
-    // Names of a disk here are text; any other can match no rule but `*`.
-    names
-        .iter()
-        .map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned())
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn path(text: &str) -> RelPath {
-        RelPath::parse(text.as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn droppings_of_programs_are_left_out_wherever_they_are() {
-        let rules = Rules::default();
-        for text in [
-            "a/.~lock.report.odt#",
-            "~$report.docx",
-            "x/.#notes",
-            "#notes#",
-            ".notes.swp",
-            "4913",
-            "a/b/.DS_Store",
-        ] {
-            assert!(rules.ignores(&path(text), false), "{text}");
-        }
-        for text in [
-            "report.odt",
-            "a/notes~",
-            "swp",
-            "49134",
-            ".gitignore",
-            ".holdfastignore",
-            "# notes",
-        ] {
-            assert!(!rules.ignores(&path(text), false), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_folders_own_rules_leave_out_and_let_in() {
-        let (rules, bad_lines) = Rules::parse("# comment\ntarget/\n/top\n!desktop.ini\n*.tmp\n");
-        assert!(bad_lines.is_empty());
-        assert!(rules.ignores(&path("a/target"), true));
-        assert!(!rules.ignores(&path("a/target"), false));
-        assert!(rules.ignores_above(&path("a/target/b/c")));
-        assert!(!rules.ignores_above(&path("a/b")));
-        assert!(rules.ignores(&path("top"), false) && !rules.ignores(&path("a/top"), false));
-        assert!(!rules.ignores(&path("desktop.ini"), false));
-        assert!(!rules.ignores(&RelPath::root(), true));
-    }
-
-    #[test]
-    fn a_bad_line_is_named_and_the_others_count() {
-        let (rules, bad_lines) = Rules::parse("a{b\n*.tmp\n");
-        assert_eq!(bad_lines.len(), 1, "{bad_lines:?}");
-        assert!(rules.ignores(&path("x.tmp"), false));
-    }
+/// Tells why what is seen at a place is not synchronised although it is a directory or a link: it stands where the rules are
+/// to be.
+#[must_use]
+pub fn odd_rules(path: &RelPath, sight: &Sight) -> Option<Block> {
+    let is_odd = is_rules(&path.0) && matches!(sight, Sight::Dir(_) | Sight::Symlink(..));
+    is_odd.then(|| Block::Unreadable("only a regular file can hold the folder's rules".to_owned()))
 }

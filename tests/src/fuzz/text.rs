@@ -90,8 +90,7 @@ fn line<T: Serialize + DeserializeOwned + PartialEq + Debug>(bytes: &[u8]) -> bo
 /// Reads rules that leave things out, and after a zero byte a path to hold against them.
 pub(super) fn rules(bytes: &[u8]) -> bool {
     let mut parts = bytes.splitn(2, |byte| *byte == 0);
-    let text = lossy(parts.next().unwrap_or_default());
-    let (rules, bad_lines) = Rules::parse(&text);
+    let (rules, bad_lines) = Rules::parse(parts.next().unwrap_or_default());
     let names = parts.next().unwrap_or_default().split(|byte| *byte == b'/');
     let path = RelPath(names.filter_map(|name| Name::new(name).ok()).collect());
     let ignored = [true, false].map(|is_dir| rules.ignores(&path, is_dir));

@@ -260,10 +260,8 @@ fn observe(
     watch: Box<dyn Watch>,
     rescan_interval: Duration,
 ) -> Result<(Observer, mpsc::Receiver<Event>, [Worker; 3]), Fault> {
-    let (rules, complaints) = Rules::load(root)?;
-    complaints
-        .iter()
-        .for_each(|complaint| tracing::warn!(%complaint, "a rule is passed over"));
+    // What there is to be told of the rules is told by the first walk, which reads them again.
+    let (rules, _) = Rules::load(root)?;
     let Remembered {
         prints,
         unsure,

@@ -19,7 +19,7 @@ use super::watch::{HintSink, Watch, WatchTrouble, cookie_name};
 use super::worker::Step;
 use crate::disk::{DiskError, Held, Print, Root, Sight};
 use crate::notice::Trouble;
-use crate::rules::{Rules, rules_path};
+use crate::rules::{Rules, odd_rules, rules_path};
 
 /// So many places are judged at once at most, but for those of one directory.
 const LOOKS_MAX: usize = 512;
@@ -45,6 +45,8 @@ pub(super) struct Looker {
     watch: Box<dyn Watch>,
     /// The trouble that was told last, so that each is told once.
     told: Option<WatchTrouble>,
+    /// What was told last of the folder's rules.
+    rules_told: Option<Trouble>,
     /// The watch does not see all; its silence proves nothing, and full walks stand in for it.
     deaf: bool,
     last_start: Option<Instant>,
@@ -71,6 +73,7 @@ impl Looker {
             rescan_interval,
             watch,
             told: None,
+            rules_told: None,
             deaf: true,
             last_start: None,
             last_rescan: Instant::now(),
@@ -177,7 +180,7 @@ impl Looker {
                 continue;
             }
             match look.sight {
-                Sight::Dir(print) if deep && !rules.ignores(&look.path, true) => {
+                Sight::Dir(print) if deep && is_entered(&rules, &look.path, &look.sight) => {
                     if late {
                         look_inside(&self.root, &rules, print, &mut look);
                     } else {
@@ -249,7 +252,7 @@ impl Looker {
                 doubted.insert(name.clone());
             }
             let path = dir.join(name);
-            if matches!(sight, Sight::Dir(_)) && !rules.ignores(&path, true) {
+            if matches!(sight, Sight::Dir(_)) && is_entered(&rules, &path, sight) {
                 self.queue.walk(path, epoch, Approach::Plain);
             }
         }
@@ -329,28 +332,21 @@ impl Looker {
     }
 
     fn reload_rules(&mut self, findings: &mut Vec<Finding>) {
-        let (what, done) = match Rules::load(&self.root) {
-            Ok((rules, bad_lines)) => {
+        let trouble = match Rules::load(&self.root) {
+            Ok((rules, trouble)) => {
                 self.queue.set_rules(rules);
-                if bad_lines.is_empty() {
-                    return;
-                }
-                let lines = bad_lines.join(", ");
-                (
-                    format!("some lines of .holdfastignore are no rules: {lines}"),
-                    "the other lines count",
-                )
+                trouble
             }
-            Err(error) => (
-                format!("could not read .holdfastignore: {error}"),
-                "the rules stay as they were",
-            ),
+            Err(error) => Some(Trouble {
+                what: format!("could not read .holdfastignore: {error}"),
+                done: "the rules stay as they were".to_owned(),
+                todo: "mend the file .holdfastignore".to_owned(),
+            }),
         };
-        findings.push(Finding::Trouble(Trouble {
-            what,
-            done: done.to_owned(),
-            todo: "mend the file .holdfastignore".to_owned(),
-        }));
+        if trouble != self.rules_told {
+            findings.extend(trouble.clone().map(Finding::Trouble));
+            self.rules_told = trouble;
+        }
     }
 
     /// Makes a token's file. Where nothing watches, a full walk takes its place.
@@ -455,6 +451,11 @@ fn look(root: &Root, path: RelPath) -> Look {
         is_walked: false,
         inside: None,
     }
+}
+
+/// Tells whether what is inside a directory is looked at.
+fn is_entered(rules: &Rules, path: &RelPath, sight: &Sight) -> bool {
+    !rules.ignores(path, true) && odd_rules(path, sight).is_none()
 }
 
 /// Looks at what is inside a directory as well.

@@ -18,7 +18,7 @@ use super::freshness::{Glance, Spot};
 use super::known::identity;
 use super::settle::Urgency;
 use crate::disk::{Print, Sight};
-use crate::rules::Rules;
+use crate::rules::{Rules, odd_rules};
 
 /// A place that the driver works on is looked at again after this time.
 pub(super) const BUSY_DELAY: Duration = Duration::from_millis(30);
@@ -137,6 +137,8 @@ impl Observer {
                 return;
             }
             Seen::Unknown(Block::Ignored)
+        } else if let Some(block) = odd_rules(&detail.path, &detail.sight) {
+            Seen::Unknown(block)
         } else {
             self.seen(&detail.sight, None)
         };
