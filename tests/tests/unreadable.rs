@@ -244,3 +244,101 @@ fn a_directory_with_something_left_out_in_it_outlives_its_deletion_elsewhere() -
     assert!(!first.path("box").exists());
     account(&world, &[&first, &second], tokens)
 }
+
+/// I36: what is to come to a place where something else stands is listed, and all else comes to rest.
+#[test]
+fn what_stands_in_the_way_of_a_file_is_told_and_left_alone() -> Result<()> {
+    let mut world = World::start()?;
+    let mut first = world.device("a")?;
+    world.adopt(&first)?;
+    let second = world.device("b")?;
+    let mut tokens = Tokens::new();
+    settle(&[&first, &second])?;
+    let pipe = |name: &str| {
+        mknodat(
+            CWD,
+            first.path(name),
+            FileType::Fifo,
+            Mode::from_raw_mode(0o666),
+            0,
+        )
+    };
+    pipe("thing")?;
+    pipe("box")?;
+    pipe("link")?;
+    let socket = std::os::unix::net::UnixListener::bind(first.path("plug"))?;
+    let listed =
+        |device: &Device, path: &str| -> Result<bool> { Ok(blocked(device)?.contains(&path.to_owned())) };
+    for name in ["thing", "box", "link", "plug"] {
+        first.wait_for("that it is odd", |event| {
+            event.is("blocked") && event.text("path") == name
+        })?;
+    }
+    for path in ["thing", "plug", "box/deep/file.txt", "moved.txt", "other.txt"] {
+        tokens.write(&second.path(path))?;
+    }
+    symlink("other.txt", second.path("link"))?;
+    first.wait_for("the rest", |event| {
+        event.is("change") && event.text("path") == "other.txt"
+    })?;
+    first.wait_synced()?;
+    let status = first.command("status", &["--json"])?.with_code(3)?;
+    assert!(status.stdout.contains("\"pending\":0"), "{}", status.stdout);
+    for path in ["thing", "plug", "link", "box"] {
+        assert!(listed(&first, path)?, "{path}: {:?}", blocked(&first)?);
+    }
+    first.stop()?;
+    first.once(&[])?.with_code(3)?;
+    for path in ["thing", "plug", "link", "box"] {
+        let there = first.path(path).symlink_metadata()?;
+        assert!(
+            !there.is_file() && !there.is_dir() && !there.is_symlink(),
+            "{path}"
+        );
+        fs::remove_file(first.path(path))?;
+    }
+    drop(socket);
+    first.launch()?;
+    first.wait_for("that it is synced", |event| event.is("synced"))?;
+    settle(&[&first, &second])?;
+    account(&world, &[&first, &second], tokens)
+}
+
+/// I22: one odd node stops nobody. What stands where the rules are to be holds none, and those read last go on to count.
+#[test]
+fn an_odd_thing_in_place_of_the_rules_stops_no_client_and_sends_nothing_that_was_left_out() -> Result<()> {
+    let (world, [mut first, mut second]) = World::with_devices()?;
+    let mut tokens = Tokens::new();
+    first.write(".holdfastignore", "secret*\n")?;
+    settle(&[&first, &second])?;
+    first.write("secret.txt", "nobody else's")?;
+    for odd in ["directory", "link"] {
+        first.delete(".holdfastignore")?;
+        match odd {
+            "directory" => fs::create_dir(first.path(".holdfastignore"))?,
+            _ => symlink("secret.txt", first.path(".holdfastignore"))?,
+        }
+        first.wait_for("that it is odd", |event| {
+            event.is("blocked") && event.text("path") == ".holdfastignore" && event.0["blocked"] == true
+        })?;
+        first.stop()?;
+        second.stop()?;
+        first.launch()?;
+        second.launch()?;
+        first.wait_for("that it is told", |event| {
+            event.is("error") && event.text("what").contains("no regular file")
+        })?;
+        tokens.write(&first.path(odd))?;
+        settle_apart(&[&first, &second], |trees| trees[1].contains_key(odd.as_bytes()))?;
+        assert!(!second.path("secret.txt").exists());
+        match odd {
+            "directory" => fs::remove_dir(first.path(".holdfastignore"))?,
+            _ => fs::remove_file(first.path(".holdfastignore"))?,
+        }
+        first.write(".holdfastignore", format!("secret*\n#{odd}\n"))?;
+        settle_apart(&[&first, &second], |trees| {
+            trees[1].contains_key(b".holdfastignore".as_slice())
+        })?;
+    }
+    account(&world, &[&first, &second], tokens)
+}

@@ -225,6 +225,13 @@ impl Observer {
         self.last_token
     }
 
+    /// Tells whether the folder's rules leave a path out, whatever is there.
+    #[must_use]
+    pub fn leaves_out(&self, path: &RelPath) -> bool {
+        let rules = self.queue.rules();
+        rules.ignores_above(path) || rules.ignores(path, false) || rules.ignores(path, true)
+    }
+
     /// Returns what lies in the folder and cannot be synchronised, with the reasons. It is no node.
     #[must_use]
     pub fn oddities(&self) -> &BTreeMap<RelPath, Block> {

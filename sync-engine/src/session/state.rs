@@ -106,11 +106,26 @@ impl Session {
         self.holds.has_failing()
     }
 
-    /// How many nodes are not settled and not among the blocked ones.
+    /// How many nodes are not settled, not among the blocked ones, and not to come into a directory that is one of them.
     #[must_use]
     pub fn n_pending(&self, blocked: &BTreeMap<NodeId, Block>) -> u64 {
-        let n_blocked = blocked.keys().filter(|id| self.trees.is_unsettled(**id)).count();
-        (self.trees.n_unsettled() - n_blocked) as u64
+        let is_stuck = |id: &NodeId| self.trees.is_unsettled(*id);
+        let n_blocked = blocked.keys().filter(|id| is_stuck(id)).count();
+        let arrivals = self.trees.arrivals();
+        let mut dirs: Vec<NodeId> = blocked
+            .keys()
+            .filter(|id| arrivals.contains(id))
+            .copied()
+            .collect();
+        let mut n_inside = 0;
+        while let Some(dir) = dirs.pop() {
+            let inside = self.trees.remote().children(dir).map(|(_, id)| id);
+            let waiting = inside.filter(|id| arrivals.contains(id) && !blocked.contains_key(id));
+            let before = dirs.len();
+            dirs.extend(waiting);
+            n_inside += dirs.len() - before;
+        }
+        (self.trees.n_unsettled() - n_blocked - n_inside) as u64
     }
 
     /// When something is due although nothing happens.

@@ -78,7 +78,16 @@ fn left_by(step: &Step) -> Option<Place> {
 impl Driver {
     /// Begins a step. Its place is reserved, and its content fetched if that is not at hand.
     pub(super) fn begin_step(&mut self, step: Step) {
+        if let Some((path, block)) = self.in_the_way(&step) {
+            // Whether it still is there the next try finds out.
+            self.observer.look(&path);
+            return self.step_failed(&step, Some(&block));
+        }
         if let Some(place) = target_of(&step) {
+            if self.path_of_place(place.parent, &place.name).is_none() {
+                // Something stands in the way of the directory that it is to come into; it waits for that.
+                return self.session.step_given_up(&step);
+            }
             self.observer.reserve(place);
         }
         if let Step::MakeDir { id, node, .. } = &step
@@ -89,6 +98,37 @@ impl Driver {
         match file_of(&step).map(|file| file.content) {
             Some(content) if content.size_bytes > 0 => self.begin_fetch(step, content),
             Some(_) | None => self.give_to_hand(step, Some(Body::Bytes(bytes::Bytes::new()))),
+        }
+    }
+
+    /// Returns what stands where a step is to put something, or on the way there, and cannot be a node: where, and why not.
+    fn in_the_way(&self, step: &Step) -> Option<(RelPath, Block)> {
+        let place = target_of(step).filter(|_| !self.observer.oddities().is_empty())?;
+        let path = self.path_of_place(place.parent, &place.name)?;
+        let local = self.trees().local();
+        (1..=path.0.len()).find_map(|len| {
+            let path = RelPath(path.0[..len].to_vec());
+            let block = self.observer.oddities().get(&path)?;
+            // A directory that holds something odd is listed too, and stands in nobody's way.
+            let is_node = local.lookup(&path).is_some();
+            (!is_node).then(|| (path, block.clone()))
+        })
+    }
+
+    /// Returns why a step failed, for people; nothing when another look and another plan are the answer.
+    fn block_of_failure(&self, step: &Step, error: &HandError) -> Option<Block> {
+        let is_taken = matches!(error, HandError::Taken | HandError::Gone);
+        let place = target_of(step).filter(|_| is_taken);
+        let path = place.and_then(|place| self.path_of_place(place.parent, &place.name));
+        let is_left_out =
+            |path: &RelPath| matches!(error, HandError::Taken) && self.observer.leaves_out(path);
+        match path.filter(is_left_out) {
+            Some(_) => Some(Block::Ignored),
+            None => self
+                .in_the_way(step)
+                .filter(|_| is_taken)
+                .map(|(_, block)| block)
+                .or_else(|| block_of(error)),
         }
     }
 
@@ -207,7 +247,8 @@ impl Driver {
                 Err(error) => {
                     tracing::debug!(%error, ?step, "a step was not taken");
                     self.look_again(&step, &error);
-                    self.step_failed(&step, block_of(&error).as_ref());
+                    let block = self.block_of_failure(&step, &error);
+                    self.step_failed(&step, block.as_ref());
                 }
             }
         }
