@@ -192,7 +192,7 @@ pub(super) fn surprise(found: Sight) -> HandError {
 }
 
 impl Root {
-    /// Makes a directory.
+    /// Makes a directory, with the permissions that the one had that stood there before, as far as they are known.
     ///
     /// # Errors
     /// [`HandError::Taken`] when the name is; nothing is made then.
@@ -200,7 +200,11 @@ impl Root {
         let place = self.place(path)?;
         place
             .dir
-            .make_dir(place.name)
+            // Its owner can work in it whatever another could.
+            .make_dir(
+                place.name,
+                self.bits_left_at(path).map_or(0o777, |mode| mode | 0o700),
+            )
             .map_err(failed("make the directory"))?;
         match place.look()? {
             Sight::Dir(print) => Ok(print),

@@ -1,6 +1,7 @@
 //! The root of a synchronised folder, held open, with its private directory. All else in this module's family goes
 //! through it and never through a path of the process.
 
+use super::bits::LeftBits;
 use super::error::{DiskError, RootLost};
 use super::marker::{self, FolderId};
 use super::platform;
@@ -31,6 +32,7 @@ struct Inner {
     /// Set when the file system turns out to have no exchange, so that it is not asked each time.
     cannot_exchange: AtomicBool,
     folds: OnceLock<Folds>,
+    left_bits: LeftBits,
 }
 
 /// The private directory and its parts, held open.
@@ -83,6 +85,7 @@ impl Root {
             id: OnceLock::new(),
             cannot_exchange: AtomicBool::new(false),
             folds: OnceLock::new(),
+            left_bits: LeftBits::default(),
         }))
     }
 
@@ -256,6 +259,10 @@ impl Root {
     /// Notes that the file system cannot.
     pub(super) fn forget_exchange(&self) {
         self.0.cannot_exchange.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn left_bits(&self) -> &LeftBits {
+        &self.0.left_bits
     }
 
     pub(super) fn dir(&self) -> &Dir {

@@ -1,6 +1,7 @@
 //! Staging: new bytes are gathered in the private directory, sealed with their attributes, flushed in groups, and only
 //! then moved into place. Nothing under a final name is ever half written. A power cut costs at most what is in staging.
 
+use super::bits::mode_with_exec;
 use super::error::DiskError;
 use super::root::{Root, random_name};
 use super::sight::{FileType, Print};
@@ -176,6 +177,16 @@ impl Staged {
     pub fn seal(self, exec: bool, mtime_ns: i64) -> Result<Sealed, DiskError> {
         let mode = self.root.private()?.mode_exec;
         self.seal_with_mode(if exec { mode } else { mode & 0o666 }, mtime_ns)
+    }
+
+    /// Gives the file its final attributes as [`Staged::seal`] does, but for the mode: that is another's, of which only who
+    /// may execute it is changed.
+    ///
+    /// # Errors
+    /// When the attributes cannot be set; the file is then dropped.
+    pub fn seal_like(self, mode: u32, exec: bool, mtime_ns: i64) -> Result<Sealed, DiskError> {
+        let mode_exec = self.root.private()?.mode_exec;
+        self.seal_with_mode(mode_with_exec(mode, exec, mode_exec), mtime_ns)
     }
 
     /// Seals with exact permissions, out of 0777.

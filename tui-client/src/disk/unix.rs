@@ -141,8 +141,8 @@ impl Directory for Dir {
         self.0.close_to_others()
     }
 
-    fn make_dir(&self, name: &[u8]) -> io::Result<()> {
-        self.0.make_dir(name, 0o777)
+    fn make_dir(&self, name: &[u8], mode: u32) -> io::Result<()> {
+        self.0.make_dir(name, mode)
     }
 
     fn make_symlink(&self, target: &[u8], name: &[u8]) -> io::Result<()> {
@@ -263,6 +263,41 @@ pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     Ok(fs::fchmod(file, Mode::from_bits_truncate(mode as fs::RawMode))?)
 }
 
+/// Takes over another file's access list and extended attributes. Fails when there is an access list that cannot be kept;
+/// what else the system refuses is left.
+#[cfg(target_os = "linux")]
+pub(super) fn copy_attributes(from: &File, to: &File) -> io::Result<()> {
+    /// More attributes, or a longer one, the system does not keep, in bytes.
+    const LEN_MAX: usize = 64 * 1024;
+    const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
+    let len = match fs::flistxattr_query(from) {
+        // Most have none, and some disks know none.
+        Ok(0) | Err(Errno::OPNOTSUPP) => return Ok(()),
+        result => result?,
+    };
+    let mut names = vec![0; len.min(LEN_MAX)];
+    let len = fs::flistxattr(from, &mut names)?;
+    let mut value = vec![0; LEN_MAX];
+    for name in names[..len]
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty())
+    {
+        let set = fs::fgetxattr(from, name, &mut value)
+            .and_then(|len| fs::fsetxattr(to, name, &value[..len], fs::XattrFlags::empty()));
+        match set {
+            Err(error) if name == ACCESS_LIST => return Err(error.into()),
+            Ok(()) | Err(_) => (),
+        }
+    }
+    Ok(())
+}
+
+/// Takes over another file's access list and extended attributes: nothing that this system lets be done.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn copy_attributes(_: &File, _: &File) -> io::Result<()> {
+    Ok(())
+}
+
 /// Lets an empty file share the bytes of another until one of them is changed.
 #[cfg(target_os = "linux")]
 pub(super) fn share_bytes(from: &File, to: &File) -> io::Result<()> {
@@ -309,6 +344,26 @@ mod tests {
         let mut print = root.stat(b"file").unwrap().print;
         print.birth_ns = 0;
         assert_eq!(plain.print, print);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn extended_attributes_are_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|name| File::create(folder.path().join(name)).unwrap());
+        copy_attributes(&from, &to).unwrap();
+        let flags = fs::XattrFlags::empty();
+        if fs::fsetxattr(&from, "user.one", b"1", flags).is_err() {
+            eprintln!("passed over: this disk keeps no extended attributes");
+            return;
+        }
+        fs::fsetxattr(&from, "user.two", b"22", flags).unwrap();
+        copy_attributes(&from, &to).unwrap();
+        let mut value = [0; 8];
+        for (name, expected) in [("user.one", &b"1"[..]), ("user.two", b"22")] {
+            let len = fs::fgetxattr(&to, name, &mut value).unwrap();
+            assert_eq!(&value[..len], expected);
+        }
     }
 
     #[test]

@@ -67,8 +67,8 @@ pub trait Directory: Any + Debug + Send + Sync {
     /// Makes a directory that only this user may enter, or that inherits who may.
     fn make_own_dir(&self, name: &[u8]) -> io::Result<()>;
 
-    /// Makes a directory with the permissions that the user's mask leaves.
-    fn make_dir(&self, name: &[u8]) -> io::Result<()>;
+    /// Makes a directory with the permissions that the user's mask leaves of these.
+    fn make_dir(&self, name: &[u8], mode: u32) -> io::Result<()>;
 
     /// Takes the permissions of everyone else on this directory away; refuses when it is not this user's.
     fn close_to_others(&self) -> io::Result<()>;

@@ -24,8 +24,8 @@ pub enum Deed {
     MakeDir(RelPath),
     /// Makes a symbolic link where nothing is.
     MakeSymlink(RelPath, Target),
-    /// Puts a new file where nothing is.
-    Install(RelPath, FileState, Body),
+    /// Puts a new file where nothing is. It is to have the permission bits of another, if there is one that it belongs to.
+    Install(RelPath, FileState, Body, Option<u32>),
     /// Replaces a file's bytes.
     Replace(RelPath, Print, Content, FileState, Body),
     /// Replaces a symbolic link; the targets are the old and the new.
@@ -152,7 +152,7 @@ fn stage_all(root: &Root, group: Vec<Job>) -> Vec<(Step, Result<Deed, HandError>
     match root.flush_staged(&mut sealed) {
         Ok(()) => {
             for (owner, one) in owners.into_iter().zip(sealed) {
-                if let Some((_, Ok(Deed::Install(_, _, body) | Deed::Replace(_, _, _, _, body)))) =
+                if let Some((_, Ok(Deed::Install(_, _, body, _) | Deed::Replace(_, _, _, _, body)))) =
                     ready.get_mut(owner)
                 {
                     *body = Body::Sealed(one);
@@ -166,41 +166,62 @@ fn stage_all(root: &Root, group: Vec<Job>) -> Vec<(Step, Result<Deed, HandError>
     ready
 }
 
-/// Writes the content of a deed, if it has one, to staging.
+/// Writes the content of a deed, if it has one, to staging, and seals it with the permission bits that it is to have.
 fn stage(root: &Root, deed: Deed) -> Result<(Deed, Option<Sealed>), HandError> {
-    let seal = |body: Body, file: &FileState| -> Result<Sealed, HandError> {
-        let staged = match body {
-            Body::Sealed(sealed) => return Ok(sealed),
-            Body::Staged(staged) => staged,
-            Body::Bytes(bytes) => {
-                let mut staged = root.stage()?;
-                staged
-                    .file()
-                    .write_all(&bytes)
-                    .map_err(|source| match source.kind() {
-                        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => HandError::NoSpace,
-                        _ => HandError::Io {
-                            deed: "write to staging",
-                            source,
-                        },
-                    })?;
-                staged
-            }
-        };
-        Ok(staged.seal(file.exec, file.mtime_ns)?)
-    };
     let empty = || Body::Bytes(Bytes::new());
     match deed {
-        Deed::Install(path, file, body) => {
-            let sealed = seal(body, &file)?;
-            Ok((Deed::Install(path, file, empty()), Some(sealed)))
+        Deed::Install(path, file, body, like) => {
+            let sealed = match (staged(root, body)?, root.bits_left_at(&path).or(like)) {
+                (Written::Sealed(sealed), _) => sealed,
+                (Written::Staged(staged), Some(mode)) => staged.seal_like(mode, file.exec, file.mtime_ns)?,
+                (Written::Staged(staged), None) => staged.seal(file.exec, file.mtime_ns)?,
+            };
+            Ok((Deed::Install(path, file, empty(), like), Some(sealed)))
         }
         Deed::Replace(path, print, content, file, body) => {
-            let sealed = seal(body, &file)?;
+            let sealed = match staged(root, body)? {
+                Written::Sealed(sealed) => sealed,
+                Written::Staged(mut staged) => {
+                    let mode = root.bits_of_replaced(&path, &print, &mut staged);
+                    staged.seal_like(mode, file.exec, file.mtime_ns)?
+                }
+            };
             Ok((Deed::Replace(path, print, content, file, empty()), Some(sealed)))
+        }
+        Deed::RemoveFile(ref path, ref print, _) | Deed::RemoveDir(ref path, ref print) => {
+            // What comes in its place, in this group or later, is to be no more open than it was.
+            root.remember_bits(path, print.mode);
+            Ok((deed, None))
         }
         other => Ok((other, None)),
     }
+}
+
+/// A content in staging.
+enum Written {
+    Staged(Staged),
+    Sealed(Sealed),
+}
+
+/// Brings a content to staging, if it is not there.
+fn staged(root: &Root, body: Body) -> Result<Written, HandError> {
+    let bytes = match body {
+        Body::Sealed(sealed) => return Ok(Written::Sealed(sealed)),
+        Body::Staged(staged) => return Ok(Written::Staged(staged)),
+        Body::Bytes(bytes) => bytes,
+    };
+    let mut staged = root.stage()?;
+    staged
+        .file()
+        .write_all(&bytes)
+        .map_err(|source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => HandError::NoSpace,
+            _ => HandError::Io {
+                deed: "write to staging",
+                source,
+            },
+        })?;
+    Ok(Written::Staged(staged))
 }
 
 impl Deed {
@@ -241,7 +262,7 @@ fn carry_out(root: &Root, step: &Step, deed: Deed) -> Result<Vec<(NodeId, Print)
         Deed::MakeSymlink(path, target) => root
             .make_symlink(&path, &target)
             .map(|print| vec![(other, print)]),
-        Deed::Install(path, _, Body::Sealed(sealed)) => root.install(sealed, &path).map(one),
+        Deed::Install(path, _, Body::Sealed(sealed), _) => root.install(sealed, &path).map(one),
         Deed::Replace(path, print, content, _, Body::Sealed(sealed)) => {
             let known = known(id, &print, &content);
             root.replace(sealed, &path, &known, &content_of).map(one)

@@ -27,12 +27,20 @@ impl Driver {
             edits,
             blocks,
             prints,
+            left_modes,
             lost,
             spoiled,
             chunked,
             small,
             ..
         } = update;
+        for (id, mode) in left_modes {
+            if !self.root.is_usual(mode)
+                && let Some(path) = self.trees().local().path(id)
+            {
+                self.root.remember_bits(&path, mode);
+            }
+        }
         let now = self.now();
         if let Err(error) = self.session.observed(edits, blocks, now) {
             tracing::error!(%error, "what was seen does not fit the local tree; the folder is looked at anew");

@@ -180,7 +180,18 @@ impl Driver {
             Step::Fetch { node, .. } => {
                 let path = self.path_in(node.parent, node)?;
                 match &node.kind {
-                    Kind::File(file) => Deed::Install(path, *file, body?),
+                    Kind::File(file) => {
+                        // A conflict copy holds what the node holds that it is one of.
+                        let with = node.mark.as_ref().map(|mark| mark.with);
+                        let like = with.and_then(|with| self.observer.print(with));
+                        let is_unusual = |print: &&Print| !self.root.is_usual(print.mode);
+                        Deed::Install(
+                            path,
+                            *file,
+                            body?,
+                            like.filter(is_unusual).map(|print| print.mode),
+                        )
+                    }
                     Kind::Symlink(target) => Deed::MakeSymlink(path, target.clone()),
                     Kind::Dir => Deed::MakeDir(path),
                 }

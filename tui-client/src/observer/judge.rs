@@ -195,6 +195,9 @@ impl Observer {
         for (id, print) in &draft.prints {
             if let Some(known) = self.known.get(*id) {
                 let is_same = print.is_some_and(|print| identity(&print) == identity(known));
+                if print.is_none() {
+                    draft.update.left_modes.push((*id, known.mode));
+                }
                 if !is_same {
                     // Whatever was done to the file by this name is reported for no other.
                     self.look_at_other_names(scene, *id, known);

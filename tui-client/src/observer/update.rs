@@ -19,6 +19,8 @@ pub struct LocalUpdate {
     pub edits: Vec<(NodeId, Option<Arc<Node>>)>,
     /// Blocks that are set or lifted.
     pub blocks: Vec<(NodeId, Option<Block>)>,
+    /// The modes of nodes among `edits` that are gone.
+    pub left_modes: Vec<(NodeId, u32)>,
     /// Prints to remember or to forget.
     pub prints: Vec<(NodeId, Option<Print>)>,
     /// Nodes among `edits` that a crash of the computer has taken away; nobody removed them.

@@ -190,8 +190,8 @@ impl Directory for SimDir {
         self.0.act(|state, id| state.make_dir(id, name, 0o700).map(drop))
     }
 
-    fn make_dir(&self, name: &[u8]) -> io::Result<()> {
-        self.0.act(|state, id| state.make_dir(id, name, 0o777).map(drop))
+    fn make_dir(&self, name: &[u8], mode: u32) -> io::Result<()> {
+        self.0.act(|state, id| state.make_dir(id, name, mode).map(drop))
     }
 
     fn close_to_others(&self) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! Setting the attributes of a file through its descriptor, never through its name.
 
 use super::{ContentOf, HandError, Known, failed, surprise};
+use crate::disk::bits::mode_with_exec;
 use crate::disk::root::Root;
 use crate::disk::sight::{Print, Sight};
 use crate::disk::volume::File;
@@ -48,30 +49,5 @@ impl Root {
             return Ok(read);
         }
         Err(surprise(Sight::File(read)))
-    }
-}
-
-/// Changes who may execute a file, along with who may read it.
-fn mode_with_exec(mode: u32, exec: bool, mode_exec: u32) -> u32 {
-    let readers = (mode & 0o444) >> 2;
-    match exec {
-        // The owner's bit is the one that is synchronised; it is set even for a file that only others may read.
-        true if mode & 0o100 == 0 => (mode & 0o777) | (readers & mode_exec) | 0o100,
-        true => mode & 0o777,
-        false => mode & 0o666,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::mode_with_exec;
-
-    #[test]
-    fn execute_bits_follow_the_read_bits_and_the_mask() {
-        assert_eq!(mode_with_exec(0o644, true, 0o755), 0o755);
-        assert_eq!(mode_with_exec(0o640, true, 0o755), 0o750);
-        assert_eq!(mode_with_exec(0o644, true, 0o700), 0o744);
-        assert_eq!(mode_with_exec(0o6755, true, 0o755), 0o755);
-        assert_eq!(mode_with_exec(0o4755, false, 0o755), 0o644);
     }
 }

@@ -133,7 +133,7 @@ impl Root {
             Err(error) => return Err(give_up(failed("verify the old file")(error))),
         }
         match place.look()? {
-            Sight::File(print) if print.same_stamp(known.print) => (),
+            Sight::File(print) if print.same_stamp(known.print) && print.mode == known.print.mode => (),
             found => return Err(give_up(super::surprise(found))),
         }
         place
@@ -234,7 +234,9 @@ pub(super) fn is_known(
         return Ok(true);
     }
     let seen = stash.stat(key.as_bytes())?;
-    if seen.file_type != FileType::File || !seen.print.same_stamp(known.print) {
+    // Had its owner closed it just now, the new file would be open to others.
+    let is_same = seen.print.same_stamp(known.print) && seen.print.mode == known.print.mode;
+    if seen.file_type != FileType::File || !is_same {
         return Ok(false);
     }
     is_content(stash, key, known, content_of)
