@@ -1,3 +1,5 @@
+//! Rules that leave things out, by themselves and held against what git says of them.
+
 use super::*;
 
 fn path(text: &str) -> RelPath {
