@@ -156,6 +156,58 @@ impl FromStr for AccountId {
     }
 }
 
+/// Tells whether a text holds an ID, whole and rightly typed.
+#[must_use]
+pub fn holds_id(text: &str) -> bool {
+    let is_id = |part: &str| part.parse::<AccountId>().is_ok();
+    is_id(text) || parts_like_ids(text).any(is_id)
+}
+
+/// Tells whether a text holds something that may be an ID, mistyped ones included: as many letters and digits as an ID has,
+/// or nearly so, in one row or in groups of which most have four. What does, is not repeated and not taken for anything
+/// else.
+#[must_use]
+pub fn resembles_id(text: &str) -> bool {
+    let spaced = text.split_whitespace().collect::<Vec<_>>().join("-");
+    let is_one_part = !spaced.contains(|c: char| !is_of_id(c));
+    parts_like_ids(text).any(is_like_id) || is_one_part && is_like_id(&spaced)
+}
+
+fn is_like_id(part: &str) -> bool {
+    let is_like = |symbols: &str| {
+        let n_digits = symbols.bytes().filter(u8::is_ascii_digit).count();
+        let n_letters = symbols.bytes().filter(u8::is_ascii_alphabetic).count();
+        // Of fingerprints and the like all digits are hexadecimal, of an ID never.
+        let is_number = symbols
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        N_ALIKE.contains(&(n_digits + n_letters)) && DIGITS_MIN <= n_digits && !is_number
+    };
+    let mut n_groups = 0;
+    let has_groups = part.split('-').any(|group| {
+        n_groups = if group.len() == GROUP_LEN { n_groups + 1 } else { 0 };
+        GROUPS_MIN <= n_groups
+    });
+    has_groups && is_like(part) || part.split('-').any(is_like)
+}
+
+/// So many groups in a row are no chance; one that is mistyped in the middle leaves as many.
+const GROUPS_MIN: usize = 4;
+/// How many symbols may be those of an ID, with one too few and a word before them.
+const N_ALIKE: std::ops::RangeInclusive<usize> = 32..=44;
+/// Fewer digits an ID of random bits hardly ever has.
+const DIGITS_MIN: usize = 3;
+
+fn is_of_id(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '-'
+}
+
+/// The parts of a text that consist of what an ID may be made of.
+fn parts_like_ids(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|character| !is_of_id(character))
+        .map(|part| part.trim_matches('-'))
+}
+
 impl PartialEq for AccountId {
     /// Compares in a time that does not depend on where they differ.
     fn eq(&self, other: &Self) -> bool {
@@ -274,7 +326,53 @@ mod tests {
         assert_ne!(id, AccountId::generate().unwrap());
     }
 
+    #[test]
+    fn what_is_no_id_is_not_taken_for_one() {
+        let fingerprint = "07".repeat(32);
+        for text in [
+            "",
+            "nas.example.org:7733",
+            "my-very-long-name-of-a-server-in-the-house",
+            "ec2-198-51-100-1.eu-central-1.compute.amazonaws.com",
+            "123e4567-e89b-12d3-a456-426614174000",
+            "/home/anna/Documents and more",
+            "that this will come from here over there",
+            "a9f86d081884c7d659a2feaa0c55ad01-1234567890.eu-west-1.elb.amazonaws.com",
+            &fingerprint,
+        ] {
+            assert!(!holds_id(text) && !resembles_id(text), "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn an_id_is_found_wherever_it_stands_and_however_it_is_typed(
+            bytes: [u8; ID_LEN], at in 0_usize..42, wrong in "[0-9a-zA-Z]", small: bool, joined: bool
+        ) {
+            let mut id = AccountId(bytes).reveal().to_string();
+            prop_assume!(DIGITS_MIN < id.bytes().filter(u8::is_ascii_digit).count());
+            prop_assume!(1 < id.bytes().filter(|byte| (b'G'..=b'Z').contains(byte)).count());
+            if joined {
+                id = id.replace('-', "");
+            }
+            if small {
+                id = id.to_lowercase();
+            }
+            for text in [id.clone(), format!("nas:1/{id}#07"), format!("'{id}' is none"), id.replace('-', " ")] {
+                prop_assert!(holds_id(&text) && resembles_id(&text), "{}", text);
+            }
+            let attached = ["--id", &id].concat();
+            prop_assert!(resembles_id(&attached));
+            let at = at % id.len();
+            if id.as_bytes()[at] != b'-' {
+                let (mut short, mut mistyped) = (id.clone(), id.clone());
+                short.remove(at);
+                mistyped.replace_range(at..=at, &wrong);
+                prop_assert!(resembles_id(&short), "{}", short);
+                prop_assert!(resembles_id(&mistyped), "{}", mistyped);
+            }
+        }
+
         #[test]
         fn an_id_reads_back_what_it_writes(bytes: [u8; ID_LEN]) {
             let id = AccountId(bytes);

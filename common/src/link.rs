@@ -2,7 +2,7 @@
 //! link holds the account's ID, so it is as secret as that. An IPv6 address stands in brackets.
 
 use crate::fingerprint::{Fingerprint, ParseFingerprintError};
-use crate::identity::{AccountId, ParseAccountIdError};
+use crate::identity::{AccountId, ParseAccountIdError, resembles_id};
 use crate::limits::DEFAULT_PORT;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -29,6 +29,9 @@ pub enum ParseAddressError {
     /// There is no host.
     #[error("there is no host in the server's address")]
     NoHost,
+    /// It holds what may be an account's ID, which is not repeated and not looked up.
+    #[error("an account's ID is no address of a server")]
+    Secret,
     /// The host is neither a name nor an address.
     #[error("'{}' is not the name or the address of a host", .0.escape_debug())]
     Host(String),
@@ -97,6 +100,9 @@ impl FromStr for ServerAddress {
     /// Reads `HOST` or `HOST:PORT`. An IPv6 address needs brackets only when a port follows.
     fn from_str(text: &str) -> Result<Self, ParseAddressError> {
         let text = text.trim();
+        if resembles_id(text) {
+            return Err(ParseAddressError::Secret);
+        }
         let (host, port) = if let Some(rest) = text.strip_prefix('[') {
             let (host, rest) = rest.split_once(']').ok_or(ParseAddressError::Bracket)?;
             if host.parse::<Ipv6Addr>().is_err() {

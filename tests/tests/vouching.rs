@@ -233,3 +233,43 @@ fn an_enrolled_folder_whose_secrets_are_lost_joins_anew_by_its_link() -> Result<
     assert_eq!(second.read("x.txt")?, "x");
     Ok(())
 }
+
+/// I27: what stands among a program's arguments, every user of the computer sees.
+#[cfg(unix)]
+#[test]
+fn the_id_need_not_stand_among_the_arguments() -> Result<()> {
+    let (world, [first]) = World::with_devices()?;
+    let (link, id) = (first.link()?, first.id()?);
+    let (of_link, of_id) = (world.home().join("link"), world.home().join("id"));
+    std::fs::write(&of_link, format!("{link}\n"))?;
+    std::fs::write(&of_id, format!("{id}\n"))?;
+    let (address, key) = (world.address(), world.server.fingerprint());
+    let pinned = [address.as_str(), "FOLDER", "--fingerprint", key];
+    let ways: [(Vec<&str>, &Path); 4] = [
+        (["-", "FOLDER"].to_vec(), &of_link),
+        (
+            ["--link-file", text(&of_link)?, "FOLDER"].to_vec(),
+            Path::new("/dev/null"),
+        ),
+        ([&pinned[..], &["--id", "-"]].concat(), &of_id),
+        (
+            [&pinned[..], &["--id-file", text(&of_id)?]].concat(),
+            Path::new("/dev/null"),
+        ),
+    ];
+    for (number, (arguments, input)) in ways.into_iter().enumerate() {
+        let mut device = Device::prepare(world.home(), &format!("b{number}"), Join::New(address.clone()))?;
+        let with_input = format!("exec \"$0\" \"$@\" < '{}'", input.display());
+        device.run_by = ["sh", "-c", &with_input].map(str::to_owned).to_vec();
+        let folder = text(&device.folder)?;
+        let arguments: Vec<&str> = arguments
+            .iter()
+            .map(|argument| if *argument == "FOLDER" { folder } else { argument })
+            .collect();
+        assert!(!arguments.iter().any(|argument| argument.contains(&id)));
+        let joined = once(&device, &arguments)?.with_code(0)?;
+        assert!(!joined.stdout.contains(&id), "{}", joined.stdout);
+        assert_eq!(device.id()?, id, "{arguments:?}");
+    }
+    Ok(())
+}

@@ -1,8 +1,9 @@
-//! The command line: what the program is asked to do, checked as far as it can be without a disk or a network. A mistyped
-//! ID or link is found here. What is wrong is told in clap's words, with what to do; an ID is never repeated.
+//! The command line: what the program is asked to do, checked as far as it can be without the folder or a network. A
+//! mistyped ID or link is found here. What is wrong is told in clap's words, with what to do; an ID is never repeated.
 
 mod args;
 pub(crate) mod moment;
+mod secret;
 #[cfg(test)]
 mod tests;
 
@@ -211,8 +212,13 @@ pub fn parse(
     arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     now: &Zoned,
 ) -> Result<Invocation, Usage> {
-    let matches = Args::command().try_get_matches_from(arguments)?;
-    Ok(Args::from_arg_matches(&matches)?.check(now)?)
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let read = || -> Result<Invocation, clap::Error> {
+        secret::refuse_misplaced(&arguments)?;
+        let matches = Args::command().try_get_matches_from(&arguments)?;
+        Args::from_arg_matches(&matches)?.check(now)
+    };
+    read().map_err(|error| secret::without_id(error.into(), &arguments))
 }
 
 /// Makes an error in clap's style out of what is wrong and what to do.

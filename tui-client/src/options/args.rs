@@ -1,6 +1,7 @@
 //! The command line as clap sees it, and its translation into what the program does.
 
 use std::ffi::OsString;
+use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -10,31 +11,44 @@ use common::limits::DEVICE_NAME_LEN_MAX;
 use common::link::PairingLink;
 use jiff::Zoned;
 use sync_engine::{Name, RelPath, Version};
+use zeroize::Zeroizing;
 
-use super::{Deed, FirstTrust, Invocation, Listener, Look, Order, Run, Start, moment, wrong};
+use super::secret::STANDARD_INPUT;
+use super::{Deed, FirstTrust, Invocation, Listener, Look, Order, Run, Start, moment, secret, wrong};
 use crate::control::{Choice, Moment};
+
+/// How many seconds there may be between two full looks.
+const SECONDS: RangeInclusive<u64> = 1..=31_536_000;
 
 /// Keeps a folder the same on all of your computers, through a server of yours that keeps every version.
 #[derive(Debug, Parser)]
 #[command(name = "tui-client", version, args_conflicts_with_subcommands = true)]
 #[command(
     after_help = "With FOLDER alone, a folder that is enrolled already is taken up again. \
-    With nothing at all, the screen asks.\n\n\
+    With nothing at all, the screen asks.\n\
+    Every user of a computer sees the arguments of its programs: give an ID or a link by - (on standard input) or by a \
+    file. Once the folder is enrolled, FOLDER is enough.\n\n\
     Exit codes: 0 done and synced; 1 failed; 2 wrong usage, a mistyped ID too; 3 synced, but something is blocked \
     or in conflict; 4 server out of reach; 5 not trusted or not admitted."
 )]
 pub(super) struct Args {
-    /// The server, or a pairing link (holdfast://…).
+    /// The server, or a pairing link (holdfast://…); - reads the link from standard input.
     #[arg(value_name = "SERVER[:PORT]|LINK")]
     server: Option<OsString>,
     /// The folder to keep the same.
     folder: Option<PathBuf>,
     /// The longest time between two full looks at folder and server; changes travel at once anyway.
-    #[arg(default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    #[arg(default_value_t = 3600, value_parser = clap::value_parser!(u64).range(SECONDS))]
     seconds: u64,
-    /// The ID of the account to join.
-    #[arg(long)]
+    /// The ID of the account to join; - reads it from standard input. What stands here itself, others on this computer see.
+    #[arg(long, value_name = "-|ID", conflicts_with = "id_file")]
     id: Option<String>,
+    /// A file with the ID of the account to join.
+    #[arg(long, value_name = "FILE")]
+    id_file: Option<PathBuf>,
+    /// A file with a pairing link, in the place of SERVER: FOLDER alone follows.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["id", "id_file", "fingerprint", "trust_first_use"])]
+    link_file: Option<PathBuf>,
     /// The fingerprint that the server's key must have.
     #[arg(long, value_name = "HEX", conflicts_with = "trust_first_use")]
     fingerprint: Option<Fingerprint>,
@@ -207,29 +221,33 @@ impl Args {
             None if self.trust_first_use => FirstTrust::FirstUse,
             None => FirstTrust::Ask,
         };
-        let (folder, start) = match (self.server, self.folder) {
-            (None, _) if self.headless => {
-                return Err(wrong(
-                    "there is no folder to keep",
-                    "name the server and the folder",
-                ));
+        let is_more_said = self.id.is_some() || self.id_file.is_some() || trust != FirstTrust::Ask;
+        let no_folder = || wrong("there is no folder to keep", "name the server and the folder");
+        let (folder, start, seconds) = match (self.server, self.folder) {
+            (Some(folder), seconds) if let Some(file) = &self.link_file => {
+                let link = secret::from_file("the link", file)?;
+                let seconds = seconds.map_or(Ok(self.seconds), |seconds| check_seconds(&seconds))?;
+                (PathBuf::from(folder), Start::Link(check_link(&link)?), seconds)
             }
+            (None, _) if self.headless || is_more_said || self.link_file.is_some() => return Err(no_folder()),
             (None, _) => return Ok(Invocation::FirstStart(look)),
-            (Some(folder), None) => {
-                if self.id.is_some() || trust != FirstTrust::Ask {
-                    return Err(wrong(
-                        "there is no folder to keep",
-                        "name the server and the folder",
-                    ));
-                }
-                (PathBuf::from(folder), Start::Enrolled)
+            (Some(folder), None) if is_more_said || folder == STANDARD_INPUT => return Err(no_folder()),
+            (Some(folder), None) => (PathBuf::from(folder), Start::Enrolled, self.seconds),
+            (Some(server), Some(folder)) => {
+                let id = match (self.id, self.id_file) {
+                    (Some(id), _) if id == STANDARD_INPUT => Some(secret::from_standard_input("the ID")?),
+                    (Some(id), _) => Some(Zeroizing::new(id)),
+                    (None, Some(file)) => Some(secret::from_file("the ID", &file)?),
+                    (None, None) => None,
+                };
+                let id = id.as_ref().map(|id| id.as_str());
+                (folder, check_start(&server, id, trust)?, self.seconds)
             }
-            (Some(server), Some(folder)) => (folder, check_start(&server, self.id.as_deref(), trust)?),
         };
         Ok(Invocation::Run(Run {
             folder,
             start,
-            rescan: Duration::from_secs(self.seconds),
+            rescan: Duration::from_secs(seconds),
             device_name: self
                 .device_name
                 .map(|name| check_device_name(&name))
@@ -239,24 +257,46 @@ impl Args {
     }
 }
 
+/// Reads what stands behind the folder when the link is in a file.
+fn check_seconds(seconds: &Path) -> Result<u64, clap::Error> {
+    let seconds = seconds.to_str().and_then(|seconds| seconds.parse().ok());
+    seconds
+        .filter(|seconds| SECONDS.contains(seconds))
+        .ok_or_else(|| {
+            wrong(
+                "what stands behind the folder is no number of seconds",
+                "with --link-file no server is named: tui-client --link-file FILE FOLDER [SECONDS]",
+            )
+        })
+}
+
+fn check_link(link: &str) -> Result<PairingLink, clap::Error> {
+    link.parse().map_err(|error| {
+        wrong(
+            format!("this is no pairing link: {error}"),
+            "copy the whole link again; `tui-client link FOLDER` prints it on another device",
+        )
+    })
+}
+
 fn check_start(server: &std::ffi::OsStr, id: Option<&str>, trust: FirstTrust) -> Result<Start, clap::Error> {
     let server = server
         .to_str()
         .ok_or_else(|| wrong("the server's address is no text", "write it as HOST or HOST:PORT"))?;
-    if PairingLink::is_meant_by(server) {
+    let is_read = server == STANDARD_INPUT;
+    if is_read || PairingLink::is_meant_by(server) {
         if id.is_some() || trust != FirstTrust::Ask {
             return Err(wrong(
                 "a pairing link says already which account and which server are meant",
                 "leave --id, --fingerprint and --trust-first-use away",
             ));
         }
-        let link = server.parse().map_err(|error| {
-            wrong(
-                format!("this is no pairing link: {error}"),
-                "copy the whole link again; `tui-client link FOLDER` prints it on another device",
-            )
-        })?;
-        return Ok(Start::Link(link));
+        if is_read {
+            return Ok(Start::Link(check_link(&secret::from_standard_input(
+                "the link",
+            )?)?));
+        }
+        return Ok(Start::Link(check_link(server)?));
     }
     let server = server
         .parse()

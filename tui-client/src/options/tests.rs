@@ -126,6 +126,83 @@ fn a_mistyped_id_is_wrong_usage_and_not_repeated() {
 }
 
 #[test]
+fn an_id_where_none_belongs_is_wrong_usage_and_not_repeated() {
+    let id = AccountId::generate().unwrap().reveal();
+    let (joined, small) = (id.replace('-', ""), id.to_lowercase());
+    let link = format!("nas:1/{}#{FINGERPRINT}", &*id);
+    for line in [
+        format!("holdfst://{link} F"),
+        format!("holdfast:/{link} F"),
+        format!("{link} F"),
+        format!("{} F", &*id),
+        format!("{small} F"),
+        format!("{joined}.local F"),
+        format!("{} F", &joined[1..]),
+        format!("nas {}", &*id),
+        id.to_string(),
+        format!("--headless {joined}"),
+        format!("nas F --ID {}", &*id),
+        format!("nas F -id {joined}"),
+        format!("nas F --id{small}"),
+        format!("nas F --{joined}"),
+        format!("nas F {}", &*id),
+        format!("nas F 10 {}", &*id),
+        format!("nas F --id-file {}", &*id),
+        format!("--link-file {} F", &*id),
+        format!("holdfast://{}:x/{}#{FINGERPRINT} F", &*id, &*id),
+        format!("status {}", &*id),
+        format!("devices F revoke {joined} {joined}"),
+    ] {
+        let text = usage(&line).replace('-', "").to_uppercase();
+        assert!(!text.contains(&joined[1..]), "{line}: {text}");
+    }
+}
+
+#[test]
+fn an_id_and_a_link_are_read_from_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, format!("{text}\n")).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let link = PairingLink {
+        server: "nas:99".parse().unwrap(),
+        id: AccountId::generate().unwrap(),
+        fingerprint: Fingerprint([7; 32]),
+    };
+    let of_link = file("link", &link.reveal());
+    let of_id = file("id", &link.id.reveal());
+    let followed = run(&format!("--headless --link-file {of_link} F"));
+    assert_eq!(followed.start, Start::Link(link.clone()));
+    assert_eq!(followed.folder, PathBuf::from("F"));
+    let seconds = run(&format!("--link-file {of_link} F 60")).rescan;
+    assert_eq!(seconds, Duration::from_secs(60));
+    let expected = Start::Server {
+        server: "nas:7733".parse().unwrap(),
+        id: Some(link.id.clone()),
+        trust: FirstTrust::Pinned(Fingerprint([7; 32])),
+    };
+    let by_id = run(&format!("nas F --id-file {of_id} --fingerprint {FINGERPRINT}"));
+    assert_eq!(by_id.start, expected);
+    for line in [
+        format!("--link-file {of_link}"),
+        format!("--link-file {of_link} nas F"),
+        format!("--link-file {of_link} F 0"),
+        format!("--link-file {of_link} F --trust-first-use"),
+        format!("--link-file {of_id} F"),
+        format!("nas F --id-file {of_link}"),
+        format!("nas F --id-file {of_id} --id -"),
+        format!("nas F --id-file {of_id}.none"),
+        format!("F --id-file {of_id}"),
+        "-".to_owned(),
+    ] {
+        let text = usage(&line);
+        assert!(!text.contains(&link.id.reveal()[5..]), "{line}: {text}");
+    }
+}
+
+#[test]
 fn wrong_usage_is_told() {
     for line in [
         "nas F 0",
