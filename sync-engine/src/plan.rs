@@ -24,11 +24,12 @@ mod conflict_name;
 mod merge;
 mod names;
 mod order;
+mod returned;
 mod steps;
 mod unify;
 mod wanted;
 
-pub use brake::{Brake, Removals};
+pub use brake::{Brake, Removals, is_much};
 pub(crate) use conflict_name::is_moving_name;
 pub use conflict_name::{Date, conflict_name};
 pub use names::{Folding, NameRules};
@@ -62,7 +63,7 @@ pub struct Policy {
     pub has_exec_bits: bool,
     /// The journal number up to which the remote tree is known. Ids that the planner derives depend on it.
     pub cursor: Version,
-    /// Whether a person has confirmed that much may be removed: the brake is off.
+    /// What is known of removals besides the trees.
     pub removals: Removals,
     /// How many arrivals a plan sees to, about, if there is something to do with one of them. The others are put off: they
     /// count as busy.
@@ -331,6 +332,7 @@ fn plan_with(trees: &Trees, policy: &Policy, busy: &BTreeSet<NodeId>, arrivals: 
     let mut records = unify::unify(trees, policy, busy);
     let mut wanted = wanted::Wanted::new(trees, policy, busy, arrivals);
     wanted.merge_all(&mut records);
+    returned::reclaim(&wanted, &mut records);
     if records.is_empty() {
         wanted.repair(&mut records);
         clash::resolve(&mut wanted, &mut records);

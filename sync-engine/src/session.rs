@@ -246,10 +246,13 @@ impl Session {
         self.is_halted = false;
     }
 
-    /// Notes that a person has confirmed the removals that the brake holds back.
+    /// Notes that a person has confirmed the removals that the brake holds back. Where it holds nothing back, nothing is
+    /// confirmed: that would count for the next removals, of which nobody knows yet.
     pub fn confirm_removals(&mut self) {
-        self.removals.confirm();
-        self.pace.want();
+        if self.brake.is_some() {
+            self.removals.confirm();
+            self.pace.want();
+        }
     }
 
     /// Plans, if it is time to, until the trees need no correction. The plan has to come back with [`Session::order`], or
@@ -294,11 +297,16 @@ impl Session {
             self.proof.retry();
         }
         self.set_unplaceable(plan.blocked, plan.is_partial);
-        self.set_brake(plan.brake);
+        // While more of a large removal is being seen its figure would be short.
+        if self.brake.is_some() || !self.removals.waits(now) {
+            self.set_brake(plan.brake, now);
+        }
         let mut orders = Orders::default();
         for change in plan.commits {
-            if matches!(change, Change::Delete { .. }) {
-                self.removals.count(now);
+            if let Change::Delete { id, .. } = change
+                && let Some(node) = self.trees.remote().node(id)
+            {
+                self.removals.count(node.clone(), now);
             }
             orders.uploads.extend(self.order_commit(change));
         }
@@ -353,9 +361,10 @@ impl Session {
         }
     }
 
-    fn set_brake(&mut self, brake: Option<Brake>) {
+    fn set_brake(&mut self, brake: Option<Brake>, now: Instant) {
         if self.brake != brake {
             self.brake = brake;
+            self.removals.braked(brake, now);
             self.proof.disturb();
             self.tells.push(Tell::Brake(brake));
         }

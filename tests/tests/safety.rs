@@ -57,6 +57,48 @@ fn what_is_new_goes_on_while_the_brake_is_on() -> Result<()> {
 }
 
 #[test]
+fn the_brake_comes_off_by_itself_when_what_was_missing_is_back() -> Result<()> {
+    let (_world, [first, second]) = World::with_devices()?;
+    for n in 0..MANY {
+        first.write(&format!("album/{n}.txt"), n.to_string())?;
+    }
+    settle(&[&first, &second])?;
+    let away = first.folder.with_extension("away");
+    fs::rename(first.path("album"), &away)?;
+    first.wait_for("brake", |event| event.is("brake"))?;
+    fs::write(away.join("7.txt"), "edited meanwhile")?;
+    let mark = first.events()?.mark();
+    fs::rename(&away, first.path("album"))?;
+    first.wait_after(mark, "the release", |event| {
+        event.is("brake") && event.number("removals") == Some(0)
+    })?;
+    let tree = settle(&[&first, &second])?;
+    assert_eq!(tree.len(), MANY + 1);
+    assert_eq!(fs::read(second.path("album/7.txt"))?, b"edited meanwhile");
+    Ok(())
+}
+
+#[test]
+fn what_was_copied_elsewhere_in_the_folder_may_go_without_a_person() -> Result<()> {
+    let (_world, [first, second]) = World::with_devices()?;
+    for n in 0..MANY {
+        first.write(&format!("album/{n}.txt"), n.to_string())?;
+    }
+    settle(&[&first, &second])?;
+    for n in 0..MANY {
+        first.write(&format!("pictures/{n}.txt"), n.to_string())?;
+    }
+    first.wait_synced()?;
+    fs::remove_dir_all(first.path("album"))?;
+    assert_eq!(settle(&[&first, &second])?.len(), MANY + 1);
+    assert!(!first.events()?.all().iter().any(|event| event.is("brake")));
+    fs::remove_dir_all(first.path("pictures"))?;
+    first.wait_for("brake", |event| event.is("brake"))?;
+    assert_eq!(second.tree()?.len(), MANY + 1);
+    Ok(())
+}
+
+#[test]
 fn a_renamed_directory_with_many_files_does_not_touch_the_brake() -> Result<()> {
     let (_world, [first, second]) = World::with_devices()?;
     for n in 0..MANY {

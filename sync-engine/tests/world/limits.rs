@@ -101,56 +101,6 @@ fn what_cannot_be_read_is_neither_deleted_nor_written() {
 }
 
 #[test]
-fn an_emptied_folder_waits_for_a_person_and_all_else_goes_on() {
-    {
-        let n = FIRST;
-        let mut world = both_have(&[("a", "1"), ("b", "2")]);
-        world.devices[n].policy.removals.is_confirmed = false;
-        world.delete(FIRST, "a");
-        world.delete(FIRST, "b");
-        settle(&mut world);
-        let brake = world.devices[n].plan().brake.unwrap();
-        assert_eq!((brake.removals, brake.nodes), (2, 2));
-        assert_eq!(world.devices[SECOND].disk.len(), 2);
-        world.devices[n].policy.removals.is_confirmed = true;
-        world.meet();
-        world.has(&[]);
-    }
-}
-
-#[test]
-fn many_removals_wait_but_a_renamed_directory_is_none() {
-    let files: Vec<(String, &str)> = (0..60).map(|n| (format!("d/{n}"), "x")).collect();
-    let mut all = vec![("d/", ""), ("keep", "x")];
-    all.extend(files.iter().map(|(path, text)| (path.as_str(), *text)));
-    let mut world = both_have(&all);
-    world
-        .devices
-        .iter_mut()
-        .for_each(|device| device.policy.removals.is_confirmed = false);
-    world.rename(FIRST, "d", "e");
-    world.meet();
-    world.delete(FIRST, "e");
-    settle(&mut world);
-    assert_eq!(world.devices[FIRST].plan().brake.unwrap().removals, 61);
-    assert_eq!(world.devices[SECOND].disk.len(), 62);
-}
-
-#[test]
-fn as_many_removals_as_need_no_person_need_none() {
-    let files: Vec<String> = (0..60).map(|n| format!("{n}")).collect();
-    let all: Vec<(&str, &str)> = files.iter().map(|path| (path.as_str(), "x")).collect();
-    let mut world = both_have(&all);
-    world.devices[FIRST].policy.removals.is_confirmed = false;
-    files[..50].iter().for_each(|path| world.delete(FIRST, path));
-    settle(&mut world);
-    assert_eq!(world.devices[SECOND].disk.len(), 10);
-    files[50..].iter().for_each(|path| world.delete(FIRST, path));
-    settle(&mut world);
-    assert_eq!(world.devices[SECOND].disk.len(), 10, "an emptied folder waits");
-}
-
-#[test]
 fn a_disk_without_exec_bits_leaves_them_as_they_are() {
     let mut world = both_have(&[("a", "old")]);
     world.devices[SECOND].policy.has_exec_bits = false;

@@ -5,6 +5,7 @@
 
 mod admission;
 mod arrivals;
+mod brake;
 mod cases;
 mod device;
 mod event;

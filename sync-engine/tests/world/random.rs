@@ -79,7 +79,14 @@ fn account(base: &Tree, sides: &[Tree; 2], world: &World) {
                 .is_some_and(|node| node.kind == item.node.kind && node.same_place(&item.node))
         };
         let [one, other] = sides;
-        let is_deleted = |a: &Tree, b: &Tree| a.node(id).is_none() && is_same(b);
+        // What was made anew at its place is the same node again.
+        let is_empty = |tree: &Tree| {
+            let by_path = base.path(id).and_then(|path| tree.lookup(&path));
+            by_path
+                .or(tree.child(item.node.parent, &item.node.name))
+                .is_none()
+        };
+        let is_deleted = |a: &Tree, b: &Tree| a.node(id).is_none() && is_empty(a) && is_same(b);
         if is_deleted(one, other) || is_deleted(other, one) {
             assert!(
                 world.ledger.tree.node(id).is_none(),

@@ -186,10 +186,12 @@ impl World {
     }
 
     /// Lets each device do all that it can, once.
-    pub(crate) fn settle_round(&mut self) {
+    pub(crate) fn settle_round(&mut self) -> bool {
+        let mut is_active = false;
         for n in 0..self.devices.len() {
-            self.round(n);
+            is_active |= self.round(n);
         }
+        is_active
     }
 
     /// Returns all steps that the second device took since the beginning, but for what it had to fetch at first.
