@@ -256,6 +256,7 @@ impl Looker {
                 self.queue.walk(path, epoch, Approach::Plain);
             }
         }
+        self.queue.listed(dir);
         self.n_seen += listing.entries.len() as u64;
         let dir = dir.clone();
         let mut findings = vec![Finding::Listing {

@@ -123,19 +123,18 @@ impl Queue {
 
     /// Adds a directory that is to be walked.
     pub(super) fn walk(&self, dir: RelPath, epoch: u64, approach: Approach) {
-        let mut state = self.lock();
-        state.ledger.open(epoch);
-        state.walks.push((dir, epoch, approach));
+        self.lock().walk(dir, epoch, approach);
         self.looker.ring();
     }
 
     /// Notes that a barrier begins: it is that of all directories that are to be walked by now.
     pub(super) fn pass_barrier(&self) {
-        for (_, _, approach) in &mut self.lock().walks {
-            if *approach == Approach::Barrier {
-                *approach = Approach::Plain;
-            }
-        }
+        self.lock().pass_barrier(Instant::now());
+    }
+
+    /// Notes that a directory was listed, and those inside it are to be walked.
+    pub(super) fn listed(&self, dir: &RelPath) {
+        self.lock().listed(dir);
     }
 
     /// Asks for a full walk.

@@ -41,7 +41,10 @@ struct Hint {
     /// When all hints of the same or an earlier epoch are done, what was written before the epoch's cookie is known.
     epoch: u64,
     urgent: bool,
-    deep: bool,
+    /// When what is inside was last said to have come with it.
+    deep: Option<Instant>,
+    /// Until when what had come with it was seen by a walk.
+    walked: Option<Instant>,
     doubt: Doubt,
 }
 
@@ -104,7 +107,8 @@ impl Hints {
                 turn,
                 epoch,
                 urgent: is_urgent,
-                deep: is_deep,
+                deep: is_deep.then_some(now),
+                walked: None,
                 doubt,
             };
             self.by_turn.insert(turn, path.clone());
@@ -124,7 +128,7 @@ impl Hints {
         }
         // Only one of several files that came here one after the other is of the driver's own making, and the last may have
         // the number and the stamps that are known of the first.
-        let comes_again = urgency == Urgency::Fresh && (hint.deep || hint.doubt != Doubt::None);
+        let comes_again = urgency == Urgency::Fresh && (hint.deep.is_some() || hint.doubt != Doubt::None);
         let doubt = if comes_again {
             doubt.max(Doubt::IfYoung)
         } else {
@@ -133,7 +137,9 @@ impl Hints {
         let before = hint.epoch;
         hint.epoch = before.min(epoch);
         hint.urgent |= is_urgent;
-        hint.deep |= is_deep;
+        if is_deep {
+            hint.deep = Some(now);
+        }
         hint.doubt = hint.doubt.max(doubt);
         Some(before)
     }
@@ -159,6 +165,7 @@ impl Hints {
                 first: since,
                 epoch,
                 deep,
+                walked,
                 doubt,
                 ..
             } = hint;
@@ -167,10 +174,17 @@ impl Hints {
                 epoch,
                 since,
                 doubt,
-                deep,
+                deep: deep.is_some_and(|said| walked.is_none_or(|until| until <= said)),
             });
         }
         taken
+    }
+
+    /// Notes that what is inside a directory was seen, and also what had come with it until then.
+    pub(super) fn is_walked(&mut self, dir: &RelPath, until: Instant) {
+        if let Some(hint) = self.by_path.get_mut(dir) {
+            hint.walked = Some(until);
+        }
     }
 
     /// Forgets everything and returns the epochs.

@@ -26,8 +26,8 @@ const LATE_HUNGER: Duration = Duration::from_secs(1);
 /// After a look at hints the next waits this long: a burst of them is looked at in a few looks.
 const REST: Duration = Duration::from_millis(3);
 
-/// What is to be made sure before a directory is walked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is to be made sure before a directory is walked. Each does what those before it do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in super::super) enum Approach {
     /// Nothing: that was done for a directory above.
     Plain,
@@ -82,7 +82,11 @@ pub(in super::super) struct State {
     pub(in super::super) hints: Hints,
     pub(in super::super) late: Hints,
     pub(super) groups: VecDeque<(Vec<RelPath>, u64)>,
-    pub(super) walks: Vec<(RelPath, u64, Approach)>,
+    /// The directories that are to be walked. A directory comes before what is inside it, so that however many inside it
+    /// were asked for, all of it is walked once.
+    walks: BTreeMap<RelPath, (u64, Approach)>,
+    /// When the watch was last known to have dealt with all that it had told.
+    barrier: Option<Instant>,
     pub(super) rescan: Option<u64>,
     pub(super) walking: Option<u64>,
     pub(super) jobs: Jobs,
@@ -138,6 +142,32 @@ impl State {
             self.waits = None;
         }
         is_earlier
+    }
+
+    /// Adds a directory that is to be walked, unless it waits already; the earlier epoch counts then, and the greater care.
+    pub(super) fn walk(&mut self, dir: RelPath, epoch: u64, approach: Approach) {
+        let before = self.walks.get(&dir).map(|(before, _)| *before);
+        self.ledger.reopen(epoch, before);
+        let walk = self.walks.entry(dir).or_insert((epoch, approach));
+        *walk = (walk.0.min(epoch), walk.1.max(approach));
+    }
+
+    /// Notes that a barrier begins.
+    pub(super) fn pass_barrier(&mut self, now: Instant) {
+        self.barrier = Some(now);
+        for (_, approach) in self.walks.values_mut() {
+            if *approach == Approach::Barrier {
+                *approach = Approach::Plain;
+            }
+        }
+    }
+
+    /// Notes that a directory was listed, and those inside it are to be walked. What was said of it before the barrier
+    /// needs no other walk.
+    pub(super) fn listed(&mut self, dir: &RelPath) {
+        if let Some(barrier) = self.barrier {
+            self.hints.is_walked(dir, barrier);
+        }
     }
 
     /// Lets hints gather for a while.
@@ -207,7 +237,7 @@ impl State {
 
     fn next_walk(&mut self) -> Option<Task> {
         if self.jobs.len() <= JOBS_MAX
-            && let Some((dir, epoch, approach)) = self.walks.pop()
+            && let Some((dir, (epoch, approach))) = self.walks.pop_first()
         {
             return Some(Task::Walk { dir, epoch, approach });
         }

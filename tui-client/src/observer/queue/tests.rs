@@ -1,6 +1,7 @@
 //! That an absence is looked at in time, whatever else is asked for.
 
 use super::*;
+use std::collections::VecDeque;
 
 fn path(name: &str) -> RelPath {
     RelPath(vec![sync_engine::Name::try_from(name).unwrap()])
@@ -137,4 +138,47 @@ async fn what_is_being_looked_at_proves_nothing_before_it_is_handled() {
     assert!(queue.has_hints());
     queue.handled(&[0], true, 0);
     assert!(!queue.has_hints());
+}
+
+/// Lets a tree of directories inside each other be walked, of each of which the watcher tells, so many between two tasks;
+/// returns how many directories are walked.
+async fn n_walks(n_dirs: usize, n_told_at_once: usize) -> usize {
+    let queue = Queue::new(Rules::default());
+    let name = sync_engine::Name::try_from("d").unwrap();
+    let mut untold: VecDeque<RelPath> = (1..=n_dirs)
+        .map(|depth| RelPath(vec![name.clone(); depth]))
+        .collect();
+    let mut n_walks = 0;
+    loop {
+        for path in untold.drain(..n_told_at_once.min(untold.len())) {
+            queue.hint(path, Urgency::Fresh, None);
+        }
+        match queue.next_task(512) {
+            Next::Take(Task::Look { due, .. }) => {
+                for due in due.into_iter().filter(|due| due.deep) {
+                    queue.walk(due.path, due.epoch, Approach::Barrier);
+                }
+            }
+            Next::Take(Task::Walk { dir, epoch, approach }) => {
+                n_walks += 1;
+                if approach == Approach::Barrier {
+                    queue.pass_barrier();
+                }
+                queue.listed(&dir);
+                if dir.0.len() < n_dirs {
+                    queue.walk(dir.join(&name), epoch, Approach::Plain);
+                }
+            }
+            Next::Wait(None) if untold.is_empty() => return n_walks,
+            Next::Wait(_) => tokio::time::advance(Duration::from_millis(1)).await,
+            next => panic!("{next:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_new_directories_inside_each_other_each_is_walked_once() {
+    assert_eq!(n_walks(300, 300).await, 300);
+    // Where the word of them comes while they are walked already, some are walked again, but never all for each.
+    assert!(n_walks(300, 20).await <= 3 * 300);
 }
