@@ -1,6 +1,6 @@
-//! Chunks whose bytes are not what was written. They count as missing, and so does every list above them, so that one
-//! look at the topmost list of a file still tells whether the whole file is there. When a device has brought again what
-//! was damaged, the lists are whole again.
+//! Chunks whose bytes are not what was written, and chunks that are gone. They count as missing, and so does every list
+//! above them, so that one look at the topmost list of a file still tells whether the whole file is there, and who has
+//! it is asked for all of it. When a device has brought again what was missing, the lists are whole again.
 
 use common::list::Part;
 use std::collections::HashSet;
@@ -10,18 +10,18 @@ use crate::chunk;
 use crate::store::blobs::Mark;
 use crate::store::{AccountKey, Blobs, ChunkRow, ChunkState, Draft, Records, StoreError};
 
-/// What was found damaged in an account, and the lists above it.
+/// What was found damaged in an account, and the lists above it and above what is gone.
 pub(crate) struct Damage {
     account: AccountKey,
     damaged: Vec<ChunkRow>,
-    incomplete: Vec<ChunkRow>,
+    hollow: Vec<ChunkRow>,
     /// What came to the store behind this came after the lists were looked through.
     looked: Mark,
 }
 
 impl Damage {
-    /// Looks which lists stand above damaged chunks. That takes long in a large store, so it is not done while others
-    /// wait to write.
+    /// Looks which lists stand above damaged chunks, and above such as are not there. That takes long in a large store,
+    /// so it is not done while others wait to write.
     pub(crate) fn find(
         records: &dyn Records,
         blobs: &dyn Blobs,
@@ -29,58 +29,53 @@ impl Damage {
         damaged: Vec<ChunkRow>,
     ) -> Result<Self, StoreError> {
         let mut broken: HashSet<Hash> = damaged.iter().map(|row| row.hash).collect();
-        let lists = records.lists(account)?;
+        let mut hollow = Vec::new();
+        // Those that are named come before those that name them. Also such as do not count as whole now may do so when
+        // this is noted.
+        for row in records.lists(account)? {
+            // One whose own bytes cannot be read is found damaged when somebody needs it.
+            let Some(parts) = read_parts(blobs, account, &row) else {
+                continue;
+            };
+            let is_broken = parts.iter().any(|part| broken.contains(&part.hash));
+            if is_broken || !all_here(records, account, &row, &parts)? {
+                broken.insert(row.hash);
+                hollow.push(row);
+            }
+        }
         Ok(Self {
             account,
-            incomplete: above(blobs, account, &mut broken, lists),
+            hollow,
             looked: records.end_of_chunks()?,
             damaged,
         })
     }
 
-    /// Notes it in the store.
+    /// Notes it in the store, as far as it is still so: what was damaged or gone may have come again.
     pub(crate) fn note(&self, draft: &dyn Draft, blobs: &dyn Blobs) -> Result<(), StoreError> {
-        let mut broken = HashSet::new();
         for row in &self.damaged {
             draft.set_chunk_state(self.account, row, ChunkState::Damaged)?;
-            broken.insert(row.hash);
         }
-        for row in &self.incomplete {
-            draft.set_chunk_state(self.account, row, ChunkState::Incomplete)?;
-            broken.insert(row.hash);
-        }
-        let mut came_since = Vec::new();
+        let mut lists = self.hollow.clone();
         draft.chunks_behind(self.looked, &mut |account, row| {
             if account == self.account && row.depth != 0 {
-                came_since.push(row);
+                lists.push(row);
             }
         })?;
-        for row in above(blobs, self.account, &mut broken, came_since) {
-            draft.set_chunk_state(self.account, &row, ChunkState::Incomplete)?;
+        lists.sort_by_key(|row| row.depth);
+        for row in lists {
+            let Some(row) = draft.chunk(self.account, &row.hash)?.filter(ChunkRow::is_here) else {
+                continue;
+            };
+            let Some(parts) = read_parts(blobs, self.account, &row) else {
+                continue;
+            };
+            if !all_here(draft, self.account, &row, &parts)? {
+                draft.set_chunk_state(self.account, &row, ChunkState::Incomplete)?;
+            }
         }
         Ok(())
     }
-}
-
-/// Returns those of the lists, the lowest first, that stand above something broken, and adds them to it.
-fn above(
-    blobs: &dyn Blobs,
-    account: AccountKey,
-    broken: &mut HashSet<Hash>,
-    lists: Vec<ChunkRow>,
-) -> Vec<ChunkRow> {
-    let mut found = Vec::new();
-    for row in lists.into_iter().filter(ChunkRow::is_here) {
-        let Some(parts) = read_parts(blobs, account, &row) else {
-            // Its own bytes cannot be read: it is found damaged when somebody needs it.
-            continue;
-        };
-        if parts.iter().any(|part| broken.contains(&part.hash)) {
-            broken.insert(row.hash);
-            found.push(row);
-        }
-    }
-    found
 }
 
 /// Notes which lists are whole again, once nothing is damaged any more.

@@ -4,15 +4,17 @@ use std::collections::HashSet;
 use sync_engine::Hash;
 
 use crate::damage::read_parts;
-use crate::store::{AccountKey, Blobs, Records, StoreError};
+use crate::store::{AccountKey, Blobs, ChunkState, Records, StoreError};
 
 /// What some contents of an account are made of.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Reach {
     /// The names of all chunks and lists, also of those that are not there.
     pub(crate) hashes: HashSet<Hash>,
     /// Lists that cannot be read, so that what they name is not known.
     pub(crate) unreadable: Vec<Hash>,
+    /// Whether something of it is not there, or counts as missing without being condemned.
+    pub(crate) is_lacking: bool,
 }
 
 impl Reach {
@@ -29,9 +31,10 @@ impl Reach {
             if !self.hashes.insert(hash) {
                 continue;
             }
-            let Some(row) = records.chunk(account, &hash)? else {
-                continue;
-            };
+            let row = records.chunk(account, &hash)?;
+            self.is_lacking |=
+                row.is_none_or(|row| matches!(row.state, ChunkState::Damaged | ChunkState::Incomplete));
+            let Some(row) = row else { continue };
             if row.depth == 0 {
                 continue;
             }

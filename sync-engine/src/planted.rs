@@ -140,6 +140,8 @@ bugs! {
     ForeignChunks,
     /// Chunks that devices have brought lately, and that nothing names yet, are condemned.
     CollectsWhatComes,
+    /// What lists name that devices have brought lately is condemned.
+    CollectsBelowWhatComes,
     /// What came since the account was looked at is not looked at before chunks are condemned.
     CollectsUnrefreshed,
     /// What is condemned is dropped, although it is needed again.

@@ -3,13 +3,14 @@
 //!
 //! A chunk is dropped in two runs. The first condemns it: from then on it counts as missing, so whoever needs it brings
 //! it again, and no new list can stand on it. The next one looks again: what is kept after all is pardoned, the rest is dropped,
-//! and its room is given back. A chunk that no version ever named is condemned only if it came before the last run
-//! began, since it may belong to an upload that is under way. No clock is asked for any of this; only which versions
+//! and its room is given back. A chunk that no version ever named may belong to an upload that is under way: it is
+//! condemned only if it came before the last run began, and no list that came since names it. No clock is asked for any of this; only which versions
 //! are old depends on one.
 
 mod collect;
 mod release;
 mod retention;
+mod run;
 #[cfg(test)]
 mod tests;
 
@@ -17,15 +18,17 @@ use clap::Args;
 
 use super::{Place, shown_time};
 use crate::program::print_line;
-use crate::store::blobs::Mark;
-use crate::store::{AccountKey, Clock, Directory, Durability, Metadata, Store, StoreError, SystemClock};
+use crate::store::{AccountKey, Clock, Directory, Metadata, Store, StoreError, SystemClock};
 use crate::trouble::Trouble;
 use collect::Collected;
-use release::Released;
 use retention::{Old, Policy, retention, sum};
+use run::{Run, Step};
 
 /// The length of a day, in milliseconds.
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Chunks that one transaction changes, so that a running server never waits long for its own.
+const BATCH_MAX: usize = 2000;
 
 /// What is kept.
 #[derive(Debug, Clone, Args)]
@@ -69,18 +72,16 @@ pub(super) fn prune(place: &Place, keep: &Keep) -> Result<(), Trouble> {
             .try_for_each(|account| foretell(&store, account.key, &policy));
     }
     let _lock = lock(&place.directory())?;
-    let began = store
-        .metadata
-        .read(|records| records.end_of_chunks())
-        .map_err(Trouble::from)?;
     let mut troubled = Vec::new();
-    for account in &accounts {
-        match collect::collect(&store, account.key, &policy).map_err(interrupted)? {
-            Some(collected) => say(account.key, &collected)?,
-            None => troubled.push(account.key.0.to_string()),
+    let mut run = Run::begin(&store, policy, BATCH_MAX).map_err(Trouble::from)?;
+    let freed = loop {
+        match run.go_on().map_err(interrupted)? {
+            Step::Going => (),
+            Step::Collected(account, collected) => say(account, &collected)?,
+            Step::Troubled(account) => troubled.push(account.0.to_string()),
+            Step::Done(freed) => break freed,
         }
-    }
-    let freed = finish(&store, began).map_err(interrupted)?;
+    };
     print_line(&format!(
         "pruned packs_removed={} bytes_unused={}",
         freed.n_packs, freed.len_bytes
@@ -98,14 +99,6 @@ pub(super) fn prune(place: &Place, keep: &Keep) -> Result<(), Trouble> {
         "nothing of these accounts was given up or collected; all others were done",
         "let the devices connect, since they send what the server misses again; `server verify` says what is damaged",
     ))
-}
-
-/// Notes that a collection was made that began at a mark, and gives back what nothing uses.
-fn finish(store: &Store, began: Mark) -> Result<Released, StoreError> {
-    store
-        .metadata
-        .write(Durability::Flushed, |draft| draft.set_pruned(began))?;
-    release::release(store)
 }
 
 /// Keeps others from collecting or copying meanwhile.

@@ -1,6 +1,7 @@
 //! Reading everything that the store holds, and saying what is damaged: the database by its own check, every chunk by
 //! its hash, every journal by its chain, every state and tree against the journal, every file by what it needs. Chunks
-//! that are found damaged are noted as missing, so that a device which has them is asked for them.
+//! that are found damaged, and lists above what is gone, are noted as missing, so that a device which has them is asked
+//! for them.
 
 mod replay;
 
@@ -25,8 +26,29 @@ pub(super) struct Found {
     n_entries: u64,
     /// Chunks whose bytes are not what they should be, by account.
     broken: BTreeMap<AccountKey, Vec<ChunkRow>>,
-    /// Chunks that were noted as damaged, and whose bytes are right, by account.
+    /// Lists that count as whole and name something that is not there.
+    n_hollow: usize,
+    /// Chunks that were noted as damaged, and whose bytes are right, and lists that lack nothing any more, by account.
     absolved: BTreeMap<AccountKey, Vec<ChunkRow>>,
+}
+
+/// A chunk or list that is not as it should be.
+struct Suspect {
+    account: AccountKey,
+    row: ChunkRow,
+    problem: String,
+    fault: Fault,
+}
+
+/// What is to be done about it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// It is noted already, or may be right the next time.
+    Known,
+    /// Its bytes are wrong.
+    Damaged,
+    /// It names what is not there.
+    Hollow,
 }
 
 /// Reads everything.
@@ -35,8 +57,9 @@ pub(super) fn look(store: &Store) -> Result<Found, StoreError> {
         damages: store.metadata.check_itself()?,
         ..Found::default()
     };
+    let mut suspects = Vec::new();
     store.metadata.read(|records| {
-        verify_chunks(store, records, &mut found)?;
+        verify_chunks(store, records, &mut found, &mut suspects)?;
         for account in records.accounts()? {
             found.n_accounts += 1;
             replay::verify(records, &account, &mut found)?;
@@ -44,7 +67,43 @@ pub(super) fn look(store: &Store) -> Result<Found, StoreError> {
         }
         Ok(())
     })?;
+    store
+        .metadata
+        .read(|records| judge(records, suspects, &mut found))?;
     Ok(found)
+}
+
+/// Keeps of what was suspected what still is as it was: bytes that were dropped or came again while the store was read
+/// are no damage.
+fn judge(records: &dyn Records, suspects: Vec<Suspect>, found: &mut Found) -> Result<(), StoreError> {
+    let mut damages = Vec::new();
+    for Suspect {
+        account,
+        row,
+        problem,
+        fault,
+    } in suspects
+    {
+        if records.chunk(account, &row.hash)? != Some(row) {
+            continue;
+        }
+        damages.push(format!("account {} chunk {}: {problem}", account.0, row.hash));
+        let broken = found.broken.entry(account).or_default();
+        match fault {
+            Fault::Known => (),
+            Fault::Damaged => broken.push(row),
+            Fault::Hollow => found.n_hollow += 1,
+        }
+    }
+    damages.append(&mut found.damages);
+    found.damages = damages;
+    Ok(())
+}
+
+/// Notes in the store what was found.
+pub(super) fn mend(store: &Store, found: Found) -> Result<(), StoreError> {
+    absolve(store, &found.absolved)?;
+    note(store, found.broken)
 }
 
 /// Verifies a store.
@@ -61,23 +120,16 @@ pub(super) fn verify(store: &Store) -> Result<(), Trouble> {
     for damage in &found.damages {
         print_line(&format!("damaged: {damage}"))?;
     }
-    let Found {
-        damages,
-        n_accounts,
-        n_chunks,
-        n_entries,
-        broken,
-        ..
-    } = found;
+    let n_damages = found.damages.len();
     print_line(&format!(
-        "verified accounts={n_accounts} entries={n_entries} chunks={n_chunks} damages={}",
-        damages.len()
+        "verified accounts={} entries={} chunks={} damages={n_damages}",
+        found.n_accounts, found.n_entries, found.n_chunks
     ))?;
-    if damages.is_empty() {
+    if n_damages == 0 {
         return Ok(());
     }
-    let n_broken: usize = broken.values().map(Vec::len).sum();
-    let done = match note(store, broken) {
+    let n_broken = found.broken.values().map(Vec::len).sum::<usize>() + found.n_hollow;
+    let done = match mend(store, found) {
         Ok(()) => {
             format!("{n_broken} chunks count as missing now; a damaged chunk is never sent to a device")
         }
@@ -87,10 +139,7 @@ pub(super) fn verify(store: &Store) -> Result<(), Trouble> {
         ),
     };
     Err(Trouble::new(
-        format!(
-            "{} things in the store are damaged; they are named above",
-            damages.len()
-        ),
+        format!("{n_damages} things in the store are damaged; they are named above"),
         done,
         "check the disk; let the devices connect, since they send what the server misses again; what they no longer \
          have, put back from a backup",
@@ -118,7 +167,12 @@ fn absolve(store: &Store, absolved: &BTreeMap<AccountKey, Vec<ChunkRow>>) -> Res
     })
 }
 
-fn verify_chunks(store: &Store, records: &dyn Records, found: &mut Found) -> Result<(), StoreError> {
+fn verify_chunks(
+    store: &Store,
+    records: &dyn Records,
+    found: &mut Found,
+    suspects: &mut Vec<Suspect>,
+) -> Result<(), StoreError> {
     records.chunks_behind(crate::store::blobs::Mark::default(), &mut |account, row| {
         found.n_chunks += 1;
         let read = store.packs.read(account, &row.hash, row.place);
@@ -137,19 +191,28 @@ fn verify_chunks(store: &Store, records: &dyn Records, found: &mut Found) -> Res
                 return;
             }
             (ChunkState::Damaged, _) => Some("was found damaged before".to_owned()),
+            (ChunkState::Incomplete, Ok(stored))
+                if is_right && misses_parts(records, account, &row, &stored).is_none() =>
+            {
+                found.absolved.entry(account).or_default().push(row);
+                return;
+            }
             (ChunkState::Incomplete, _) => Some("something that the list names is damaged".to_owned()),
             (ChunkState::Whole, Ok(stored)) if is_right => misses_parts(records, account, &row, &stored),
             (ChunkState::Whole, Ok(_)) => Some("the bytes are not what the name says".to_owned()),
             (ChunkState::Whole, Err(error)) => Some(crate::trouble::with_reasons(&error)),
         };
-        if row.is_here() && is_broken {
-            found.broken.entry(account).or_default().push(row);
-        }
-        if let Some(problem) = problem {
-            found
-                .damages
-                .push(format!("account {} chunk {}: {problem}", account.0, row.hash));
-        }
+        let fault = match row.is_here() {
+            true if is_broken => Fault::Damaged,
+            true if is_right => Fault::Hollow,
+            true | false => Fault::Known,
+        };
+        suspects.extend(problem.map(|problem| Suspect {
+            account,
+            row,
+            problem,
+            fault,
+        }));
     })
 }
 
@@ -175,6 +238,19 @@ fn verify_tree(records: &dyn Records, account: &AccountRow, found: &mut Found) -
         now.insert(id, (version, node));
         true
     })?;
+    let mut problems = Vec::new();
+    for (id, (version, node)) in &now {
+        let content = node.kind.file().map(|file| file.content);
+        if let Some(content) = content
+            && !records.has_content(account.key, &content)?
+            && records.is_thinned(account.key, &content.hash)?
+        {
+            problems.push(format!(
+                "account {} node {id} version {version}: it is current, and its bytes were given up",
+                account.key.0
+            ));
+        }
+    }
     let mut different = 0_usize;
     records.past_tree(account.key, account.head, &mut |id, version, node| {
         different += usize::from(now.remove(&id) != Some((version, node)));
@@ -187,7 +263,6 @@ fn verify_tree(records: &dyn Records, account: &AccountRow, found: &mut Found) -
             account.key.0
         ));
     }
-    let mut problems = Vec::new();
     records.every_state(account.key, &mut |id, version, node| {
         let content = node
             .as_ref()

@@ -90,6 +90,8 @@ pub(crate) trait Records {
     fn chunk(&self, account: AccountKey, hash: &Hash) -> Result<Option<ChunkRow>>;
     /// Visits all chunks and lists that lie behind a mark, in the order in which they lie.
     fn chunks_behind(&self, mark: Mark, visit: &mut dyn FnMut(AccountKey, ChunkRow)) -> Result<()>;
+    /// Visits all chunks and lists of this account, in no order that counts.
+    fn chunks_of(&self, account: AccountKey, visit: &mut dyn FnMut(ChunkRow)) -> Result<()>;
     /// Returns where the last chunk ends that is known.
     fn end_of_chunks(&self) -> Result<Mark>;
     /// Returns all lists of this account, those that are named before those that name them.
@@ -153,9 +155,11 @@ pub(crate) trait Draft: Records {
     fn add_entry(&self, account: AccountKey, entry: &Entry, chain: &Hash) -> Result<usize>;
     /// Enters a chunk, or enters it again with another place.
     fn put_chunk(&self, account: AccountKey, chunk: &ChunkRow) -> Result<()>;
-    /// Notes in which state a chunk is, unless it has come again to another place since the row was read.
+    /// Notes in which state a chunk is, unless it has come again to another place or was condemned since the row was
+    /// read: of what is condemned only a collection takes anything back.
     fn set_chunk_state(&self, account: AccountKey, row: &ChunkRow, state: ChunkState) -> Result<()>;
-    /// Forgets a chunk that nothing needs.
+    /// Forgets a chunk that nothing needs, unless it has come again to another place since the row was read, or was
+    /// condemned then and is not any more.
     fn drop_chunk(&self, account: AccountKey, row: &ChunkRow) -> Result<()>;
     /// Notes that an account's chunks take more bytes than before, or fewer.
     fn add_stored(&self, account: AccountKey, more_bytes: i64) -> Result<()>;

@@ -1,7 +1,7 @@
 //! What a crash of the machine leaves behind, and how the next start brings it in order. A commit flushes the packs,
 //! notes how far, and only then counts; so all before that note is whole. Behind it there may be chunks that were
-//! brought but never committed: each is read and verified, and forgotten if it is not whole, with the lists above it.
-//! The device that brought it asks again which are missing. What the history needs (it was damaged before, and had
+//! brought but never committed: each is read and verified, and forgotten if it is not whole, with the lists above it; an
+//! older list above one is incomplete. The device that brought it asks again which are missing. What the history needs (it was damaged before, and had
 //! come again) counts as damaged instead. What then lies behind the last chunk that is known is cut off.
 
 use std::collections::{BTreeMap, HashSet};
@@ -73,9 +73,12 @@ fn forget(
 ) -> Result<(), StoreError> {
     metadata.write(Durability::Flushed, |draft| {
         let needed = Reach::of_history(draft, blobs, account)?.hashes;
-        let (needed, loose): (Vec<ChunkRow>, Vec<ChunkRow>) =
-            rows.iter().partition(|row| needed.contains(&row.hash));
-        loose.iter().try_for_each(|row| draft.drop_chunk(account, row))?;
-        Damage::find(draft, blobs, account, needed)?.note(draft, blobs)
+        let is_loose = |row: &&ChunkRow| !needed.contains(&row.hash);
+        // A list that nobody needs yet may stand above any of them.
+        let damage = Damage::find(draft, blobs, account, rows.to_vec())?;
+        rows.iter()
+            .filter(is_loose)
+            .try_for_each(|row| draft.drop_chunk(account, row))?;
+        damage.note(draft, blobs)
     })
 }

@@ -157,14 +157,16 @@ impl ChunkRow {
     }
 }
 
-/// Whether a chunk or a list can be used. Law: all that a whole list names is whole.
+/// Whether a chunk or a list can be used. Law: all that a whole list names is whole, at every moment that anybody can
+/// see. So a list is condemned before what it names and taken back after it, and whatever makes a chunk less than whole
+/// does the same to the lists above it in one transaction. Of what is condemned only a collection takes anything back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChunkState {
     /// It can.
     Whole,
     /// Its bytes were found damaged.
     Damaged,
-    /// Its bytes are right, but something below this list is damaged.
+    /// Its bytes are right, but something below this list is damaged or gone.
     Incomplete,
     /// Nothing that is kept needs it. Its bytes are still there, and the next collection drops it.
     Condemned,

@@ -1,20 +1,22 @@
 //! Collecting the chunks of one account. What is kept is looked up in one view of the store, which takes long and keeps
 //! nobody waiting; what came since is looked at again in each short transaction that changes something.
+//!
+//! Law: between any two of these transactions, and after the last, all that a whole list names is whole, whatever
+//! devices bring and commit meanwhile. So besides what is kept, all stays that is below a list that may be coming: it
+//! may be much older than the list.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use sync_engine::{Bug, Hash, Version, planted};
 
-use super::retention::{Policy, retention};
+use super::retention::{Policy, Retention, retention};
 use crate::chunk;
-use crate::damage::{all_here, read_parts};
+use crate::damage::{Damage, all_here, read_parts};
 use crate::reach::Reach;
 use crate::store::blobs::Mark;
 use crate::store::{
     AccountKey, Blobs, ChunkRow, ChunkState, Draft, Durability, Metadata, Records, Store, StoreError,
 };
 
-/// Chunks that one transaction changes, so that a running server never waits long for its own.
-const BATCH_MAX: usize = 2000;
 /// Entries that are read at a time.
 const ENTRIES_MAX: usize = 4096;
 /// The length of those, in bytes.
@@ -30,11 +32,12 @@ pub(super) struct Sum {
 }
 
 impl Sum {
-    fn of(rows: &[ChunkRow]) -> Self {
-        Self {
-            n_chunks: rows.len(),
-            len_bytes: rows.iter().map(|row| u64::from(row.place.stored_len)).sum(),
-        }
+    fn add(&mut self, rows: &[ChunkRow]) {
+        self.n_chunks += rows.len();
+        self.len_bytes += rows
+            .iter()
+            .map(|row| u64::from(row.place.stored_len))
+            .sum::<u64>();
     }
 }
 
@@ -51,95 +54,102 @@ pub(super) struct Collected {
     pub(super) n_pardoned: usize,
 }
 
-/// What is to be done, as one view of the store has it.
-pub(super) struct Finding {
+/// A collection in one account that is under way. Each piece of its work is one transaction. Between two of them anything
+/// may happen to the store, and it may end after any.
+pub(super) struct Work {
+    account: AccountKey,
     kept: Kept,
-    given_up: Vec<Hash>,
-    n_given_up: usize,
-    /// Condemned before, and kept after all; chunks before the lists that name them.
-    pardoned: Vec<ChunkRow>,
-    dropped: Vec<ChunkRow>,
-    /// Lists before what they name, so that no list ever stands on something condemned.
-    condemned: Vec<ChunkRow>,
+    rest: VecDeque<Piece>,
+    /// What was done so far.
+    pub(super) collected: Collected,
 }
 
-/// What is kept, and up to where the account was looked at for it.
+/// What one transaction does, as far as nothing that came since speaks against it.
+enum Piece {
+    /// Chunks that were condemned and are kept after all; chunks before the lists that name them.
+    Pardon(Vec<ChunkRow>),
+    /// Contents of which it is noted that they are kept.
+    Keep(Vec<Hash>),
+    /// Contents of which it is noted that they are given up.
+    GiveUp(Vec<Hash>),
+    /// Lists before what they name, so that no list ever stands on something condemned.
+    Condemn(Vec<ChunkRow>),
+    /// Chunks that were condemned before; lists before what they name, so that what is left of a content after an
+    /// interruption never looks like one that could be kept after all.
+    Drop(Vec<ChunkRow>),
+}
+
+/// What stays, and up to where the account was looked at for it.
 struct Kept {
     reach: Reach,
     head: Version,
     looked: Mark,
 }
 
-/// Collects in an account; nothing if something that is kept is damaged, since what it is made of is then not known.
-pub(super) fn collect(
-    store: &Store,
-    account: AccountKey,
-    policy: &Policy,
-) -> Result<Option<Collected>, StoreError> {
-    let found = find(store, account, policy)?;
-    found
-        .map(|finding| carry_out(store, account, finding))
-        .transpose()
-}
-
-/// Finds what is to be done; nothing if something that is kept is damaged.
+/// Looks what is to be done in an account, at most so many chunks in one transaction; nothing if something that is kept
+/// is damaged or gone, since what it is made of may not be known then.
 pub(super) fn find(
     store: &Store,
     account: AccountKey,
     policy: &Policy,
-) -> Result<Option<Finding>, StoreError> {
-    store
-        .metadata
-        .read(|records| look(records, &store.packs, account, policy))
+    n_max: usize,
+) -> Result<Option<Work>, StoreError> {
+    let look = |records: &dyn Records| look(records, &store.packs, account, policy, n_max);
+    store.metadata.read(look)
 }
 
-/// Does what is to be done, as far as nothing that came since speaks against it.
-pub(super) fn carry_out(
-    store: &Store,
-    account: AccountKey,
-    mut finding: Finding,
-) -> Result<Collected, StoreError> {
-    let mut collected = Collected {
-        n_given_up: finding.n_given_up,
-        n_pardoned: finding.pardoned.len(),
-        dropped: Sum::of(&finding.dropped),
-        condemned: Sum::default(),
-    };
-    let write = |work: &mut dyn FnMut(&dyn Draft) -> Result<(), StoreError>| {
-        store.metadata.write(Durability::Flushed, |draft| work(draft))
-    };
-    for rows in finding.pardoned.chunks(BATCH_MAX) {
-        write(&mut |draft| {
-            rows.iter()
-                .try_for_each(|row| pardon(draft, &store.packs, account, row))
-        })?;
+/// Notes which lists stand above something that is gone, so that devices are asked for it.
+pub(super) fn note_missing(store: &Store, account: AccountKey) -> Result<(), StoreError> {
+    let find = |records: &dyn Records| Damage::find(records, &store.packs, account, Vec::new());
+    let damage = store.metadata.read(find)?;
+    let write = |draft: &dyn Draft| damage.note(draft, &store.packs);
+    store.metadata.write(Durability::Flushed, write)
+}
+
+impl Work {
+    /// Does a piece of it; tells whether there was one left.
+    pub(super) fn go_on(&mut self, store: &Store) -> Result<bool, StoreError> {
+        let Some(piece) = self.rest.pop_front() else {
+            return Ok(false);
+        };
+        let write = |draft: &dyn Draft| self.carry_out(draft, &store.packs, &piece);
+        store.metadata.write(Durability::Flushed, write)?;
+        Ok(true)
     }
-    for rows in finding.dropped.chunks(BATCH_MAX) {
-        write(&mut |draft| rows.iter().try_for_each(|row| draft.drop_chunk(account, row)))?;
+
+    fn carry_out(&mut self, draft: &dyn Draft, blobs: &dyn Blobs, piece: &Piece) -> Result<(), StoreError> {
+        let account = self.account;
+        self.kept.refresh(draft, blobs, account)?;
+        let kept = &self.kept.reach.hashes;
+        let without_kept = |rows: &[ChunkRow]| -> Vec<ChunkRow> {
+            let gone = rows.iter().filter(|row| !kept.contains(&row.hash));
+            gone.copied().collect()
+        };
+        match piece {
+            Piece::Pardon(rows) => {
+                let mut pardoned = rows.iter();
+                pardoned.try_for_each(|row| pardon(draft, blobs, account, row))
+            }
+            Piece::Keep(hashes) => hashes
+                .iter()
+                .try_for_each(|hash| draft.set_thinned(account, hash, false)),
+            Piece::GiveUp(hashes) => {
+                let mut gone = hashes.iter().filter(|hash| !kept.contains(hash));
+                gone.try_for_each(|hash| draft.set_thinned(account, hash, true))
+            }
+            Piece::Condemn(rows) => {
+                let rows = without_kept(rows);
+                self.collected.condemned.add(&rows);
+                let condemn = |row| draft.set_chunk_state(account, row, ChunkState::Condemned);
+                rows.iter().try_for_each(condemn)
+            }
+            Piece::Drop(rows) => {
+                let rows = without_kept(rows);
+                self.collected.dropped.add(&rows);
+                rows.iter().try_for_each(|row| draft.drop_chunk(account, row))
+            }
+        }
     }
-    let kept = &mut finding.kept;
-    for hashes in finding.given_up.chunks(BATCH_MAX) {
-        write(&mut |draft| {
-            kept.refresh(draft, &store.packs, account)?;
-            let gone = hashes.iter().filter(|hash| !kept.reach.hashes.contains(hash));
-            gone.into_iter()
-                .try_for_each(|hash| draft.set_thinned(account, hash, true))
-        })?;
-    }
-    for rows in finding.condemned.chunks(BATCH_MAX) {
-        let mut gone = Vec::new();
-        write(&mut |draft| {
-            kept.refresh(draft, &store.packs, account)?;
-            let is_gone = |row: &&ChunkRow| !kept.reach.hashes.contains(&row.hash);
-            gone = rows.iter().filter(is_gone).copied().collect();
-            gone.iter()
-                .try_for_each(|row| draft.set_chunk_state(account, row, ChunkState::Condemned))
-        })?;
-        let sum = Sum::of(&gone);
-        collected.condemned.n_chunks += sum.n_chunks;
-        collected.condemned.len_bytes += sum.len_bytes;
-    }
-    Ok(collected)
 }
 
 fn look(
@@ -147,54 +157,110 @@ fn look(
     blobs: &dyn Blobs,
     account: AccountKey,
     policy: &Policy,
-) -> Result<Option<Finding>, StoreError> {
-    let is_lacking = !records.lacking(account, 1)?.is_empty();
-    let retention = retention(records, account, policy)?;
-    let mut reach = Reach::default();
-    for top in &retention.kept {
-        reach.add(records, blobs, account, *top)?;
-    }
-    if is_lacking || !reach.unreadable.is_empty() {
+    n_max: usize,
+) -> Result<Option<Work>, StoreError> {
+    let Retention { kept, old } = retention(records, account, policy)?;
+    let Some((mut reach, again)) = reach_of_kept(records, blobs, account, &kept)? else {
         return Ok(None);
-    }
-    let given_up: HashSet<Hash> = retention.old.iter().map(|old| old.hash).collect();
+    };
+    let given_up: HashSet<Hash> = old.iter().map(|old| old.hash).collect();
     let mut of_old = Reach::default();
     for top in &given_up {
         of_old.add(records, blobs, account, *top)?;
     }
     let mut n_given_up = 0;
-    for old in &retention.old {
+    for old in &old {
         n_given_up += usize::from(!records.is_thinned(account, &old.hash)?);
     }
     let pruned = records.pruned()?;
+    let is_coming = |row: &ChunkRow| {
+        pruned < row.end() && !of_old.hashes.contains(&row.hash) && !planted(Bug::CollectsWhatComes)
+    };
+    let (mut rows, mut coming) = (Vec::new(), Vec::new());
+    records.chunks_of(account, &mut |row| match row.state {
+        ChunkState::Whole | ChunkState::Damaged | ChunkState::Incomplete if is_coming(&row) => {
+            coming.extend((row.depth != 0).then_some(row.hash));
+        }
+        _ if reach.hashes.contains(&row.hash) && row.state != ChunkState::Condemned => (),
+        _ => rows.push(row),
+    })?;
+    for hash in coming
+        .into_iter()
+        .filter(|_| !planted(Bug::CollectsBelowWhatComes))
+    {
+        reach.add(records, blobs, account, hash)?;
+    }
+    if !reach.unreadable.is_empty() {
+        return Ok(None);
+    }
     let (mut pardoned, mut dropped, mut condemned) = (Vec::new(), Vec::new(), Vec::new());
-    records.chunks_behind(Mark::default(), &mut |of, row| {
-        let is_kept = reach.hashes.contains(&row.hash);
-        let is_condemned = row.state == ChunkState::Condemned;
-        let may_be_coming =
-            pruned < row.end() && !of_old.hashes.contains(&row.hash) && !planted(Bug::CollectsWhatComes);
-        match (is_condemned, is_kept) {
-            _ if of != account => (),
+    for row in rows {
+        match (
+            row.state == ChunkState::Condemned,
+            reach.hashes.contains(&row.hash),
+        ) {
             (true, true) if !planted(Bug::NeverPardons) => pardoned.push(row),
             (true, _) => dropped.push(row),
-            (false, false) if !may_be_coming => condemned.push(row),
-            (false, _) => (),
+            (false, true) => (),
+            (false, false) => condemned.push(row),
         }
-    })?;
+    }
     pardoned.sort_by_key(|row| row.depth);
-    condemned.sort_by_key(|row| std::cmp::Reverse(row.depth));
-    Ok(Some(Finding {
-        kept: Kept {
-            reach,
-            head: records.account(account)?.map_or(Version::ZERO, |row| row.head),
-            looked: records.end_of_chunks()?,
-        },
-        given_up: given_up.into_iter().collect(),
+    for rows in [&mut condemned, &mut dropped] {
+        rows.sort_by_key(|row| std::cmp::Reverse(row.depth));
+    }
+    let collected = Collected {
         n_given_up,
-        pardoned,
-        dropped,
-        condemned,
+        n_pardoned: pardoned.len(),
+        ..Collected::default()
+    };
+    let given_up: Vec<Hash> = given_up.into_iter().collect();
+    let rest = pieces(&pardoned, n_max, Piece::Pardon)
+        .chain(pieces(&again, n_max, Piece::Keep))
+        .chain(pieces(&given_up, n_max, Piece::GiveUp))
+        .chain(pieces(&condemned, n_max, Piece::Condemn))
+        .chain(pieces(&dropped, n_max, Piece::Drop))
+        .collect();
+    let kept = Kept {
+        reach,
+        head: records.account(account)?.map_or(Version::ZERO, |row| row.head),
+        looked: records.end_of_chunks()?,
+    };
+    Ok(Some(Work {
+        account,
+        kept,
+        rest,
+        collected,
     }))
+}
+
+/// Returns what contents that are kept are made of, and those of them that were given up once and are there after all;
+/// nothing if something is damaged or gone. A content that was given up, and of which anything is gone, stays so.
+fn reach_of_kept(
+    records: &dyn Records,
+    blobs: &dyn Blobs,
+    account: AccountKey,
+    kept: &HashSet<Hash>,
+) -> Result<Option<(Reach, Vec<Hash>)>, StoreError> {
+    let has_thinned = records.has_thinned(account)?;
+    let (mut reach, mut again) = (Reach::default(), Vec::new());
+    for top in kept {
+        if has_thinned && records.is_thinned(account, top)? {
+            let mut alone = Reach::default();
+            alone.add(records, blobs, account, *top)?;
+            if alone.is_lacking || !alone.unreadable.is_empty() {
+                continue;
+            }
+            again.push(*top);
+        }
+        reach.add(records, blobs, account, *top)?;
+    }
+    let is_whole = !reach.is_lacking && reach.unreadable.is_empty();
+    Ok(is_whole.then_some((reach, again)))
+}
+
+fn pieces<T: Copy>(all: &[T], n_max: usize, piece: impl Fn(Vec<T>) -> Piece) -> impl Iterator<Item = Piece> {
+    all.chunks(n_max.max(1)).map(move |some| piece(some.to_vec()))
 }
 
 impl Kept {

@@ -387,6 +387,17 @@ impl Records for View<'_> {
         Ok(())
     }
 
+    fn chunks_of(&self, account: AccountKey, visit: &mut dyn FnMut(ChunkRow)) -> Result<()> {
+        let failed = || StoreError::sql("read the chunks");
+        let sql = format!("{CHUNK} WHERE account = ?1");
+        let mut statement = self.0.prepare_cached(&sql).map_err(failed())?;
+        let mut rows = statement.query([account.0]).map_err(failed())?;
+        while let Some(row) = rows.next().map_err(failed())? {
+            visit(chunk(row).map_err(failed())?);
+        }
+        Ok(())
+    }
+
     fn end_of_chunks(&self) -> Result<Mark> {
         let sql = format!("{CHUNK} ORDER BY pack DESC, offset DESC LIMIT 1");
         Ok(self

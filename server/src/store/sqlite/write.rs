@@ -157,25 +157,30 @@ impl Draft for View<'_> {
     }
 
     fn set_chunk_state(&self, account: AccountKey, row: &ChunkRow, state: ChunkState) -> Result<()> {
-        let sql =
-            "UPDATE chunk SET state = ?5 WHERE account = ?1 AND hash = ?2 AND pack = ?3 AND offset = ?4";
+        let sql = "UPDATE chunk SET state = ?5 WHERE account = ?1 AND hash = ?2 AND pack = ?3 AND offset = ?4
+            AND (state <> ?7 OR ?6 = ?7)";
         let params = (
             account.0,
             row.hash.0,
             row.place.pack,
             sql_number(row.place.offset),
             state_number(state),
+            state_number(row.state),
+            state_number(ChunkState::Condemned),
         );
         self.run(sql, params).map(|_| ())
     }
 
     fn drop_chunk(&self, account: AccountKey, row: &ChunkRow) -> Result<()> {
-        let sql = "DELETE FROM chunk WHERE account = ?1 AND hash = ?2 AND pack = ?3 AND offset = ?4";
+        let sql = "DELETE FROM chunk WHERE account = ?1 AND hash = ?2 AND pack = ?3 AND offset = ?4
+            AND (?5 <> ?6 OR state = ?6)";
         let params = (
             account.0,
             row.hash.0,
             row.place.pack,
             sql_number(row.place.offset),
+            state_number(row.state),
+            state_number(ChunkState::Condemned),
         );
         if self.run(sql, params)? == 0 {
             return Ok(());

@@ -56,6 +56,7 @@ pub(super) fn home(bug: Bug) -> &'static str {
         | Bug::CondemnedCounts
         | Bug::ForeignChunks
         | Bug::CollectsWhatComes
+        | Bug::CollectsBelowWhatComes
         | Bug::CollectsUnrefreshed
         | Bug::NeverPardons => SERVER,
     }
