@@ -37,3 +37,4 @@ mod transfers;
 mod trust;
 mod unreadable;
 mod vouching;
+mod writers;

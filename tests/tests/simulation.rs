@@ -73,6 +73,39 @@ fn line(device: u8, weather: LineWeather) -> Act {
     Act::Line { device, weather }
 }
 
+/// A program has a file open that another device replaces, and writes to it only then, by calls and through a map.
+#[test]
+fn what_is_written_to_an_open_file_after_it_was_replaced_is_in_the_folder_within_a_minute() {
+    let mut acts = vec![edit(0, 0, 0, 0), Act::Settle];
+    for is_mapped in [false, true] {
+        acts.extend([
+            Act::Hold { device: 1, which: 0 },
+            edit(0, 5, 0, 0),
+            Act::Pass(30_000),
+            Act::WriteHeld { device: 1, is_mapped },
+            Act::Settle,
+        ]);
+    }
+    check(1, &acts);
+}
+
+/// A program writes to its file through a map, again and again, and keeps it open.
+#[test]
+fn what_is_written_through_a_map_is_in_the_account_within_a_minute() {
+    let mut acts = vec![edit(0, 0, 0, 0), Act::Settle, Act::Hold { device: 0, which: 0 }];
+    for _ in 0..5 {
+        acts.extend([
+            Act::WriteHeld {
+                device: 0,
+                is_mapped: true,
+            },
+            Act::Pass(7_000),
+        ]);
+    }
+    acts.push(Act::Settle);
+    check(2, &acts);
+}
+
 /// A move of the client's own, as when two conflict copies change names, once hid what was written meanwhile.
 #[test]
 fn what_is_written_while_conflict_copies_get_their_names_is_kept() {

@@ -19,6 +19,7 @@ mod unix;
 pub mod volume;
 #[cfg(windows)]
 mod windows;
+mod writers;
 
 #[cfg(unix)]
 use unix as platform;
@@ -35,6 +36,7 @@ pub use sight::{FileType, Identity, Listing, Print, Seen, Sight};
 pub use staging::{Sealed, Staged};
 pub use stash::{Purge, Recovered, StashLimits, Stashed};
 pub use volume::File;
+pub use writers::Writers;
 
 #[cfg(test)]
 #[cfg(unix)]

@@ -23,6 +23,7 @@ mod transfers;
 mod turn;
 mod verify;
 pub mod views;
+mod writers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -173,6 +174,7 @@ pub struct Driver {
     /// Which chunk is where in the large files that the hand is putting into place.
     brought: BTreeMap<NodeId, Vec<ChunkRow>>,
     clearing: stash::Clearing,
+    writers: writers::Writers,
     trouble: Option<(StateWord, Trouble)>,
     stop: CancellationToken,
 }
@@ -248,6 +250,7 @@ impl Driver {
             downloading: BTreeSet::new(),
             brought: BTreeMap::new(),
             clearing: stash::Clearing::default(),
+            writers: writers::Writers::default(),
             trouble: None,
             stop,
         }
@@ -353,6 +356,7 @@ impl Driver {
         let due = self.session.next_due().map(|due| self.began + due.0);
         let proof_due = self.firmness.proof_due().filter(|_| !self.observer.doubts());
         let dues = due.into_iter().chain(self.firmness.due()).chain(proof_due);
+        let dues = dues.chain(self.writers.due());
         dues.fold(self.next_look, Instant::min)
     }
 
@@ -360,6 +364,7 @@ impl Driver {
         let now = self.now();
         self.session.wake(now);
         self.flush_if_due();
+        self.look_at_writers_if_due();
         if self.next_look <= Instant::now() {
             self.next_look = Instant::now() + self.interval;
             self.observer.rescan();

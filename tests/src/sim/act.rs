@@ -18,6 +18,20 @@ pub enum Act {
         /// Where to, or under which name.
         whither: u16,
     },
+    /// A program opens a file of a device's and keeps it open; it closes what it had open before.
+    Hold {
+        /// The device.
+        device: u8,
+        /// Which of the files that there are.
+        which: u16,
+    },
+    /// A program writes to the file that it has open.
+    WriteHeld {
+        /// The device.
+        device: u8,
+        /// Through a memory map, of which no watcher is told.
+        is_mapped: bool,
+    },
     /// Time passes, in milliseconds.
     Pass(u32),
     /// A device's line to the server changes.
@@ -174,8 +188,16 @@ pub fn story(dice: &mut Noise, wildness: Wildness) -> Vec<Act> {
             94 if has_put_back => Act::PutBack {
                 has_new_epoch: dice.number().is_multiple_of(2),
             },
+            94 => Act::Hold {
+                device,
+                which: (dice.number() % 65_536) as u16,
+            },
             95 => Act::Settle,
             96 | 97 if has_full_disks => space(dice, device),
+            96 | 97 => Act::WriteHeld {
+                device,
+                is_mapped: dice.number().is_multiple_of(2),
+            },
             98 | 99 if has_bad_disks => refuse(dice, device),
             _ => pass(dice),
         };

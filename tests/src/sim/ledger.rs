@@ -38,7 +38,7 @@ pub(super) fn shown(tree: &BTreeMap<Vec<u8>, Shown>) -> String {
 }
 
 /// The name that a content has in an account.
-fn name_of(bytes: &[u8]) -> Hash {
+pub(super) fn name_of(bytes: &[u8]) -> Hash {
     /// No file of this length has more than one chunk.
     const ONE_CHUNK_LEN: usize = 4096;
     if bytes.len() <= ONE_CHUNK_LEN {

@@ -1,10 +1,10 @@
 //! Simulated people and their programs: what they do in a folder, with the habits of real editors.
 
 use crate::sim::client::FOLDER;
-use crate::sim::disk::{Shown, SimDisk};
+use crate::sim::disk::{Opened, Shown, SimDisk};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 
 /// The names that people give; few, so that they meet.
 const NAMES: [&str; 9] = [
@@ -176,6 +176,23 @@ impl fmt::Display for Deed {
             Self::Execute(file) => write!(f, "execute {file}"),
         }
     }
+}
+
+/// Chooses a file.
+pub(super) fn file(tree: &BTreeMap<Vec<u8>, Shown>, which: u16) -> Option<String> {
+    let files = of_kind(tree, |shown| matches!(shown, Shown::File { .. }));
+    files.get(usize::from(which) % files.len().max(1)).cloned()
+}
+
+/// Writes to a file that was opened before.
+pub(super) fn write_opened(opened: &mut Opened, is_mapped: bool, contents: &mut Contents) -> io::Result<()> {
+    let bytes = contents.next();
+    if is_mapped {
+        return opened.write_mapped(&bytes);
+    }
+    opened.set_len(0)?;
+    opened.seek(SeekFrom::Start(0))?;
+    opened.write_all(&bytes)
 }
 
 /// The paths of all of a kind.

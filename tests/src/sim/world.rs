@@ -9,13 +9,14 @@ mod tests;
 use crate::noise::Noise;
 use crate::sim::act::{Act, LineWeather, Wildness, story};
 use crate::sim::client::{FOLDER, SimClient, Weather};
-use crate::sim::disk::{Crash, Options, WatchOptions};
-use crate::sim::ledger::{Ledger, contents, shown};
+use crate::sim::disk::{Crash, Opened, Options, WatchOptions};
+use crate::sim::ledger::{Ledger, contents, name_of, shown};
 use crate::sim::person::{self, Contents, Deed};
 use crate::sim::server::{Backup, PutBack, SimServer};
 use anyhow::{Result, bail};
 use common::entropy;
 use common::identity::AccountId;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use sync_engine::Hash;
@@ -136,6 +137,8 @@ struct World {
     contents: Contents,
     ledger: Ledger,
     backup: Option<Backup>,
+    /// The file that a program has open on each device.
+    held: BTreeMap<usize, Opened>,
     /// What a device has said to be blocked, when all were last asked.
     blocked: Vec<String>,
     /// Who was not at rest, when all were last asked, and how that stood.
@@ -167,6 +170,7 @@ impl World {
             contents: Contents::default(),
             ledger: Ledger::default(),
             backup: None,
+            held: BTreeMap::new(),
             blocked: Vec::new(),
             restless: None,
             said: Vec::new(),
@@ -194,6 +198,8 @@ impl World {
                 which,
                 whither,
             } => self.edit(device, how, which, whither),
+            Act::Hold { device, which } => self.hold(device, which),
+            Act::WriteHeld { device, is_mapped } => self.write_held(device, is_mapped),
             Act::Pass(ms) => tokio::time::sleep(Duration::from_millis(ms.into())).await,
             Act::Line { device, weather } => self.client(device).set_weather(weather_of(weather)),
             Act::Crash {
@@ -246,14 +252,52 @@ impl World {
     fn carry_out(&mut self, device: u8, deed: &Deed) {
         let n = usize::from(device) % self.clients.len();
         let disk = self.clients[n].disk.clone();
-        let before = contents(&person::tree(&disk));
+        let before = self.written_on(n);
         let what = match deed.carry_out(&disk, &mut self.contents) {
             Ok(()) => deed.to_string(),
             Err(error) => format!("{deed}: {error}"),
         };
-        let after = contents(&person::tree(&disk));
+        self.is_done(n, &before, &what);
+    }
+
+    /// Lets a program open a file and keep it open.
+    fn hold(&mut self, device: u8, which: u16) {
+        let n = usize::from(device) % self.clients.len();
+        let disk = &self.clients[n].disk;
+        if let Some(path) = person::file(&person::tree(disk), which)
+            && let Ok(opened) = disk.open(&path)
+        {
+            self.said.push(format!("{}: open {path}", self.clients[n].name()));
+            self.held.insert(n, opened);
+        }
+    }
+
+    /// Lets a program write to the file that it has open.
+    fn write_held(&mut self, device: u8, is_mapped: bool) {
+        let n = usize::from(device) % self.clients.len();
+        let before = self.written_on(n);
+        let Some(opened) = self.held.get_mut(&n) else {
+            return;
+        };
+        let what = match person::write_opened(opened, is_mapped, &mut self.contents) {
+            Ok(()) => "write to what is open".to_owned(),
+            Err(error) => format!("write to what is open: {error}"),
+        };
+        self.is_done(n, &before, &what);
+    }
+
+    /// The contents that people have written on a device: in its folder, and in what they have open.
+    fn written_on(&self, n: usize) -> BTreeSet<Hash> {
+        let mut written = contents(&person::tree(&self.clients[n].disk));
+        let opened = self.held.get(&n).and_then(Opened::bytes);
+        written.extend(opened.map(|bytes| name_of(&bytes)));
+        written
+    }
+
+    fn is_done(&mut self, n: usize, before: &BTreeSet<Hash>, what: &str) {
+        let after = self.written_on(n);
         let name = self.clients[n].name();
-        self.ledger.changed(&before, &after, &format!("{name}, {what}"));
+        self.ledger.changed(before, &after, &format!("{name}, {what}"));
         self.said.push(format!("{name}: {what}"));
     }
 

@@ -7,10 +7,11 @@ use super::marker::{self, FolderId};
 use super::platform;
 use super::sight::{FileType, Print, Seen};
 use super::volume::{Dir, Directory, File};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::SystemTime;
 use sync_engine::Name;
 
@@ -41,6 +42,8 @@ pub(super) struct Private {
     pub(super) dir: Dir,
     pub(super) staging: Dir,
     pub(super) stash: Dir,
+    /// The names of what was put into the stash and not looked at since.
+    pub(super) stashed: Mutex<BTreeSet<String>>,
     /// The mode that this process's mask leaves of 0777.
     pub(super) mode_exec: u32,
 }
@@ -290,6 +293,7 @@ impl Root {
             dir,
             staging,
             stash,
+            stashed: Mutex::default(),
             mode_exec,
         };
         Ok(self.0.private.get_or_init(|| private))

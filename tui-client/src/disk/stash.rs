@@ -10,6 +10,7 @@ use super::sight::{FileType, Print};
 use super::volume::Dir;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
+use std::sync::PoisonError;
 use sync_engine::{Block, Bug, Content, Hash, NodeId, RelPath, Target, planted};
 
 /// The names of notes end so.
@@ -170,7 +171,9 @@ impl Root {
     ) -> Result<Purge, DiskError> {
         let stash = &self.private()?.stash;
         let mut purge = Purge::default();
-        for key in keys(stash)? {
+        // Who has one open may write to it still.
+        let open = self.writers().stashed;
+        for key in keys(stash)?.into_iter().filter(|key| !open.contains(key)) {
             // A file that is in use, or cannot be read now, is judged at the next purge.
             let Ok(Some(judged)) = judge(stash, &key, limits, content_of, is_in_history) else {
                 continue;
@@ -186,6 +189,28 @@ impl Root {
             }
         }
         Ok(purge)
+    }
+
+    /// Notes that a file was put into the stash: somebody may write to it still.
+    pub(super) fn stashed(&self, key: &str) -> Result<(), DiskError> {
+        let stashed = &self.private()?.stashed;
+        let mut stashed = stashed.lock().unwrap_or_else(PoisonError::into_inner);
+        stashed.insert(key.to_owned());
+        Ok(())
+    }
+
+    /// Looks at a file of the stash; returns it if it holds something else than when it was taken away.
+    pub(super) fn look_into_stash(&self, key: &str, content_of: &ContentOf<'_>) -> Option<Stashed> {
+        // It is never so old that it would be removed.
+        let limits = StashLimits {
+            now_ms: 0,
+            age_ms_min: u64::MAX,
+        };
+        let stash = &self.private().ok()?.stash;
+        match judge(stash, key, &limits, content_of, &|_| false).ok()?? {
+            Judged::BringBack(stashed) => Some(*stashed),
+            Judged::Remove => None,
+        }
     }
 
     /// Moves a file out of the stash to a free name.

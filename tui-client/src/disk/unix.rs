@@ -14,6 +14,7 @@ use std::time::SystemTime;
 use sync_engine::Name;
 
 mod stat;
+mod writers;
 
 /// A directory held open.
 #[derive(Debug)]
@@ -199,6 +200,14 @@ impl Directory for Dir {
     #[cfg(not(target_os = "linux"))]
     fn flush_file_system(&self) -> io::Result<bool> {
         Ok(false)
+    }
+
+    fn written(&self, folder: &Path) -> Vec<Vec<u8>> {
+        writers::written(folder)
+    }
+
+    fn mounts(&self, folder: &Path) -> Vec<Vec<u8>> {
+        writers::mounts(folder)
     }
 
     fn free_bytes(&self) -> io::Result<Option<u64>> {

@@ -100,6 +100,14 @@ pub trait Directory: Any + Debug + Send + Sync {
     /// Flushes everything on the file system, where there is a call for that; false where there is none.
     fn flush_file_system(&self) -> io::Result<bool>;
 
+    /// Returns the files below this directory, which a path leads to, that others have open for writing, as far as the
+    /// system tells: by their paths seen from here.
+    fn written(&self, folder: &Path) -> Vec<Vec<u8>>;
+
+    /// Returns where other file systems are mounted below this directory, as far as the system tells: by their paths seen
+    /// from here.
+    fn mounts(&self, folder: &Path) -> Vec<Vec<u8>>;
+
     /// Returns how many bytes are free for this user, where the system tells.
     fn free_bytes(&self) -> io::Result<Option<u64>>;
 

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use sync_engine::Name;
 
 mod stat;
+mod writers;
 
 const FILE_READ_ATTRIBUTES: u32 = 0x80;
 const FILE_WRITE_ATTRIBUTES: u32 = 0x100;
@@ -188,6 +189,14 @@ impl Directory for Dir {
     /// A whole volume can be flushed by an administrator only; so files are flushed one by one.
     fn flush_file_system(&self) -> io::Result<bool> {
         Ok(false)
+    }
+
+    fn written(&self, folder: &Path) -> Vec<Vec<u8>> {
+        writers::written(folder)
+    }
+
+    fn mounts(&self, folder: &Path) -> Vec<Vec<u8>> {
+        writers::mounts(folder)
     }
 
     /// The standard library does not tell.

@@ -71,6 +71,11 @@ impl Driver {
             return;
         }
         self.control.hurry();
+        self.wait_after_look(timeout_ms, reply);
+    }
+
+    /// Enters somebody who waits for 'synced'.
+    pub(super) fn wait_for_synced(&mut self, timeout_ms: Option<u64>, reply: oneshot::Sender<Answer>) {
         let now = self.now();
         let deadline = timeout_ms.map(|ms| now + Duration::from_millis(ms));
         let waiter = self.session.wait(deadline);

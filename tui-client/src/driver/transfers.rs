@@ -19,6 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::memory::Memory;
 use super::pieces::Pieces;
 use super::steps::{file_of, node_of};
+use super::writers;
 use crate::chunker::{Chunked, Chunker};
 use crate::disk::{Root, Staged, Stashed};
 use crate::net::{Bulk, BulkError};
@@ -88,6 +89,8 @@ pub(super) enum Transferred {
     Changed(Box<Stashed>, Box<Naming>),
     /// The file system was flushed, or not: what this number and those before it are of.
     Flushed(u64, bool),
+    /// Files that others have open were looked at.
+    Writers(Box<writers::Found>),
     /// A transfer wants to know where files are now.
     Where(Vec<NodeId>, oneshot::Sender<Vec<Option<RelPath>>>),
 }
@@ -240,6 +243,7 @@ impl Transfers {
             Transferred::Loaded(..)
             | Transferred::Cut { .. }
             | Transferred::Changed(..)
+            | Transferred::Writers(..)
             | Transferred::Flushed(..)
             | Transferred::Progress { .. }
             | Transferred::Where(..) => (),

@@ -177,6 +177,7 @@ impl State {
         self.watches.end();
         if crash == Crash::PowerCut {
             self.boot += 1;
+            self.written.clear();
             self.lose_unflushed();
         }
     }

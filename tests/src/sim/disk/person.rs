@@ -44,6 +44,9 @@ impl SimDisk {
                 None => state.make_file(dir, name, 0o666),
             }
         })?;
+        let mut state = self.lock();
+        *state.written.entry(held.id).or_default() += 1;
+        drop(state);
         Ok(Opened(SimFile::new(held, true)))
     }
 
@@ -226,6 +229,20 @@ impl Opened {
     /// Those of the system.
     pub fn set_len(&mut self, len_bytes: u64) -> io::Result<()> {
         self.0.set_len(len_bytes)
+    }
+
+    /// Writes over its first bytes through a memory map, of which no watcher is told.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn write_mapped(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_mapped(bytes)
+    }
+
+    /// Returns what it holds; nothing if it has no name any more.
+    #[must_use]
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        self.0.bytes()
     }
 
     /// Flushes its bytes.

@@ -242,6 +242,18 @@ impl Directory for SimDir {
         self.0.act(|state, _| state.flush_all().map(|()| true))
     }
 
+    fn written(&self, _: &Path) -> Vec<Vec<u8>> {
+        let paths = |state: &mut State, id| {
+            let ids = state.written.keys();
+            Ok(ids.filter_map(|file| state.path_below(id, *file)).collect())
+        };
+        self.0.ask(paths).unwrap_or_default()
+    }
+
+    fn mounts(&self, _: &Path) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+
     fn free_bytes(&self) -> io::Result<Option<u64>> {
         self.0
             .ask(|state, _| Ok(Some(state.free_bytes().unwrap_or(1 << 40))))
@@ -268,6 +280,23 @@ impl SimFile {
             place: Mutex::new(0),
             is_writable,
         }))
+    }
+
+    /// Writes over its first bytes without a word to anybody.
+    pub(super) fn write_mapped(&self, bytes: &[u8]) -> io::Result<()> {
+        self.0.held.act(|state, id| {
+            let len = bytes.len().min(state.node(id)?.bytes()?.len());
+            state.put_at(id, &bytes[..len], 0).map(drop)
+        })
+    }
+
+    /// Returns what it holds; nothing if it has no name any more.
+    pub(super) fn bytes(&self) -> Option<Vec<u8>> {
+        let bytes = self.0.held.ask(|state, id| {
+            let node = state.node(id)?;
+            Ok((!node.names.is_empty()).then(|| node.bytes().map(|bytes| bytes.to_vec())))
+        });
+        bytes.ok()??.ok()
     }
 
     fn expect_writable(&self) -> io::Result<()> {
@@ -353,6 +382,12 @@ impl Drop for Description {
             let mut state = self.held.disk.lock();
             if state.check(self.held.owner).is_ok() {
                 state.happened_to(self.held.id, Happened::Closed);
+                if let Some(count) = state.written.get_mut(&self.held.id) {
+                    *count -= 1;
+                    if *count == 0 {
+                        state.written.remove(&self.held.id);
+                    }
+                }
             }
         }
     }

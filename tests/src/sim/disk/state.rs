@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) armed: Armed,
     /// Which open file has the lock of a file.
     pub(super) locks: BTreeMap<Id, u64>,
+    /// How often people have a file open for writing.
+    pub(super) written: BTreeMap<Id, usize>,
     /// The last number given to an open file or directory.
     pub(super) last_serial: u64,
     /// What is to happen as soon as the client has read a part of a file.
@@ -64,6 +66,7 @@ impl State {
             boot: 1,
             armed: Armed::default(),
             locks: BTreeMap::new(),
+            written: BTreeMap::new(),
             last_serial: 0,
             meddler: Meddler::default(),
             synced_ns: 0,
@@ -197,6 +200,13 @@ impl State {
     }
 
     pub(super) fn write_at(&mut self, id: Id, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        let len = self.put_at(id, bytes, offset)?;
+        self.happened_to(id, Happened::Modified);
+        Ok(len)
+    }
+
+    /// As [`State::write_at`], but nobody is told of it: so it is with what is written through a memory map.
+    pub(super) fn put_at(&mut self, id: Id, bytes: &[u8], offset: u64) -> io::Result<usize> {
         let wanted = self.chopped(bytes.len())?;
         let free = self.free_bytes();
         let stamp_ns = self.stamp_ns();
@@ -222,7 +232,6 @@ impl State {
         there[from..from + len].copy_from_slice(&bytes[..len]);
         node.attributes.mtime_ns = stamp_ns;
         node.attributes.ctime_ns = stamp_ns;
-        self.happened_to(id, Happened::Modified);
         Ok(len)
     }
 

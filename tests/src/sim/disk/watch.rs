@@ -289,7 +289,8 @@ impl State {
         }
     }
 
-    fn path_below(&self, folder: Id, dir: Id) -> Option<Vec<u8>> {
+    /// Returns the path of a node below a folder, by one of its names.
+    pub(super) fn path_below(&self, folder: Id, dir: Id) -> Option<Vec<u8>> {
         let mut names = Vec::new();
         let mut at = dir;
         while at != folder {

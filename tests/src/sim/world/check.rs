@@ -3,7 +3,7 @@
 use super::{REST_MAX, World};
 use crate::sim::client::{FOLDER, SimClient, Weather};
 use crate::sim::disk::Shown;
-use crate::sim::ledger::contents;
+use crate::sim::ledger::{contents, name_of};
 use crate::sim::person;
 use anyhow::{Result, bail, ensure};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,10 +19,16 @@ const ROUNDS_MAX: usize = 8;
 /// What could not be done, for want of space or since the disk refused, is tried again within this time.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// What is written to a file that was open when another took its place is in a folder within this time.
+const SURFACES_MAX: Duration = Duration::from_secs(60);
+
 impl World {
     /// Mends everything, waits until all is at rest, and looks.
     pub(super) async fn settle(&mut self) -> Result<()> {
         self.mend()?;
+        if !self.held.is_empty() {
+            sleep(SURFACES_MAX).await;
+        }
         for _ in 0..ROUNDS_MAX {
             self.wait().await?;
             if self.restless.is_none() && self.is_agreed() {
@@ -185,6 +191,17 @@ impl World {
         self.server.check()?;
         let missing = self.ledger.missing(&self.everything()?);
         ensure!(missing.is_empty(), "lost: {}", missing.join(", "));
+        let reached = self.reached()?;
+        for (n, opened) in &self.held {
+            let is_reached = opened
+                .bytes()
+                .is_none_or(|bytes| reached.contains(&name_of(&bytes)));
+            ensure!(
+                is_reached,
+                "what is open on {} is in no folder",
+                self.clients[*n].name()
+            );
+        }
         for client in &self.clients {
             let staged = client.disk.names(&format!("{FOLDER}/.holdfast/staging"))?;
             ensure!(
@@ -194,6 +211,17 @@ impl World {
             );
         }
         Ok(())
+    }
+
+    /// Returns all contents that people can reach: in the folders, and on the server.
+    fn reached(&self) -> Result<BTreeSet<Hash>> {
+        let mut reached = self.server.contents()?;
+        reached.extend(
+            self.clients
+                .iter()
+                .flat_map(|client| contents(&person::tree(&client.disk))),
+        );
+        Ok(reached)
     }
 
     /// Returns all contents that there are: in the folders, in what the clients have put aside, and on the server. What a

@@ -40,10 +40,15 @@ impl Root {
                     stash::forget(&self.private()?.stash, &key);
                     return Err(failed("swap the new file into place")(error));
                 }
-                Ok(()) => return self.verify_swap(sealed, &key, &place, path, known, content_of),
+                Ok(()) => {
+                    self.stashed(&key)?;
+                    return self.verify_swap(sealed, &key, &place, path, known, content_of);
+                }
             }
         }
-        self.replace_by_link(sealed, &key, &place, known, content_of)
+        let print = self.replace_by_link(sealed, &key, &place, known, content_of)?;
+        self.stashed(&key)?;
+        Ok(print)
     }
 
     /// First half: the new file goes to the stash under the old one's key, and both change places. So the old file is
