@@ -20,3 +20,4 @@ pub mod offload;
 pub mod squeeze;
 pub mod succession;
 pub mod tls;
+pub mod words;

@@ -38,6 +38,12 @@ pub enum ParseAddressError {
     /// The port is not a number from 1 to 65535.
     #[error("'{}' is not a port (1 to 65535)", .0.escape_debug())]
     Port(String),
+    /// It has the scheme of something else.
+    #[error("the address of a server does not begin with {}://, but with its name", .0.escape_debug())]
+    Scheme(String),
+    /// It is an IPv6 address with a zone.
+    #[error("the zone of an IPv6 address ({}) holds on one computer alone", .0.escape_debug())]
+    Zone(String),
     /// A bracket is open.
     #[error("the bracket round the IPv6 address is not closed")]
     Bracket,
@@ -103,6 +109,12 @@ impl FromStr for ServerAddress {
         if resembles_id(text) {
             return Err(ParseAddressError::Secret);
         }
+        if let Some((scheme, _)) = text.split_once("://") {
+            return Err(ParseAddressError::Scheme(scheme.to_owned()));
+        }
+        if let Some(zone) = zone(text) {
+            return Err(ParseAddressError::Zone(zone.to_owned()));
+        }
         let (host, port) = if let Some(rest) = text.strip_prefix('[') {
             let (host, rest) = rest.split_once(']').ok_or(ParseAddressError::Bracket)?;
             if host.parse::<Ipv6Addr>().is_err() {
@@ -123,6 +135,17 @@ impl FromStr for ServerAddress {
         };
         Self::new(host, port.map_or(Ok(DEFAULT_PORT), parse_port)?)
     }
+}
+
+/// Returns the zone of an IPv6 address that has one, with its sign.
+fn zone(text: &str) -> Option<&str> {
+    let bare = text.strip_prefix('[').unwrap_or(text);
+    let bare = bare.split_once(']').map_or(bare, |(bare, _)| bare);
+    let (address, _) = bare.split_once('%')?;
+    address
+        .parse::<Ipv6Addr>()
+        .is_ok()
+        .then(|| &bare[address.len()..])
 }
 
 fn parse_port(text: &str) -> Result<u16, ParseAddressError> {
@@ -258,7 +281,7 @@ mod tests {
 
     #[test]
     fn an_address_that_is_wrong_is_refused_with_a_reason() {
-        use ParseAddressError::{Bracket, Host, NoHost, Port};
+        use ParseAddressError::{Bracket, Host, NoHost, Port, Scheme, Zone};
         for (text, error) in [
             ("", NoHost),
             (":80", NoHost),
@@ -272,6 +295,9 @@ mod tests {
             ("[::1", Bracket),
             ("[nas]:1", Host("nas".to_owned())),
             ("[::1]80", Host("[::1]80".to_owned())),
+            ("https://nas:1/", Scheme("https".to_owned())),
+            ("[fe80::1%eth0]:80", Zone("%eth0".to_owned())),
+            ("fe80::1%2", Zone("%2".to_owned())),
         ] {
             assert_eq!(text.parse::<ServerAddress>(), Err(error), "{text}");
         }

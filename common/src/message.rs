@@ -7,6 +7,7 @@
 //! without waiting, and are answered in the order sent. A bulk connection carries `Have`, `Put`, `Get` and `Ping` only.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 pub use sync_engine::Cursor;
 use sync_engine::trail::POINTS_MAX;
 use sync_engine::{Change, DeviceId, Entry, Epoch, Hash, Node, NodeId, Point, Rejection, Version};
@@ -363,6 +364,22 @@ pub enum Refusal {
     Malformed,
 }
 
+impl fmt::Display for Refusal {
+    /// Says it to a person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Protocol { min, max } => {
+                write!(f, "the server speaks versions {min} to {max} of the protocol")
+            }
+            Self::NotAdmitted => f.write_str("the ID is unknown, or the device is not enrolled or shut out"),
+            Self::Cloned => f.write_str("the state is a copy of another device's, or was put back"),
+            Self::Busy => f.write_str("there are too many attempts or connections"),
+            Self::Closed => f.write_str("no new accounts are taken"),
+            Self::Malformed => f.write_str("the message was not understood"),
+        }
+    }
+}
+
 /// An entry as it is pushed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pushed {
@@ -405,6 +422,20 @@ pub enum Failure {
     LastDevice,
     /// The bytes of a chunk are not what its name says. Nothing of the frame was taken.
     Mismatch,
+}
+
+impl fmt::Display for Failure {
+    /// Says it to a person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotFound => "there is no such thing on the server",
+            Self::ServerFull => "the server's disk is full",
+            Self::Limit => "a limit of the server was passed",
+            Self::ServerFault => "the server could not read or write its store",
+            Self::LastDevice => "the last device cannot be revoked",
+            Self::Mismatch => "a chunk was not what its name says",
+        })
+    }
 }
 
 /// A device of the account.

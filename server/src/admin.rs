@@ -19,6 +19,7 @@ mod verify;
 
 use clap::{Args, Subcommand};
 use common::beneath::Dir;
+use common::words::number;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use sync_engine::Hash;
@@ -47,7 +48,8 @@ pub(crate) enum Command {
         /// The path, from the root of the folder
         path: Option<String>,
         /// The most changes to list
-        #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+        #[arg(long, value_name = "NUMBER", default_value_t = 100, allow_negative_numbers = true,
+            value_parser = number("how many", 0..=usize::MAX))]
         limit: usize,
     },
     /// Write an account's files, as they are or as they were, into a new folder
@@ -140,6 +142,7 @@ pub(crate) struct Place {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct OfAccount {
     /// The account's number, as `account list` shows it
+    #[arg(allow_negative_numbers = true, value_parser = number("an account's number, see `server account list`", 1..=i64::MAX))]
     account: i64,
     #[command(flatten)]
     place: Place,

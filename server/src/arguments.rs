@@ -1,6 +1,7 @@
 //! What the program is told on its command line.
 
 use clap::{Args, Parser};
+use common::words::number;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -23,10 +24,10 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 pub(crate) struct ServeArguments {
     /// The port to listen on, on every address of this computer; 0 picks a free one [default: 7733]
-    #[arg(conflicts_with = "listen")]
+    #[arg(conflicts_with = "listen", allow_negative_numbers = true, value_parser = number("the port", 0..=u16::MAX))]
     pub(crate) port: Option<u16>,
     /// The address and port to listen on, instead of every address
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = parse_listen)]
     pub(crate) listen: Option<SocketAddr>,
     /// The directory that holds the store; it is made when there is none
     #[arg(long, value_name = "DIR", default_value = "holdfast-data")]
@@ -38,14 +39,16 @@ pub(crate) struct ServeArguments {
     #[arg(long)]
     pub(crate) closed: bool,
     /// The most connections at a time
-    #[arg(long, value_name = "NUMBER", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 4096, allow_negative_numbers = true,
+        value_parser = number("how many", 1..=1_000_000_u32))]
     pub(crate) connections: u32,
     /// How much an account may keep on the server, old versions included, such as 500M or 20G, unless something else
     /// is set for it with `server account quota` [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) quota: Option<u64>,
     /// How many accounts one address may make within a minute
-    #[arg(long, value_name = "NUMBER", default_value_t = 600)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 600, allow_negative_numbers = true,
+        value_parser = number("how many", 0..=u32::MAX))]
     pub(crate) registrations: u32,
     /// Make a certificate and its key, print the key's fingerprint, and end
     #[arg(long, group = "making", conflicts_with_all = ["port", "listen", "closed"])]
@@ -60,6 +63,13 @@ pub(crate) struct ServeArguments {
     /// Replace a certificate that is there; every device then has to be told the new fingerprint
     #[arg(long, requires = "gen_cert", conflicts_with = "rotate_cert")]
     pub(crate) force: bool,
+}
+
+/// Reads where to listen.
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "it has to be an address of this computer and a port, such as 127.0.0.1:7733 or [::]:7733; a name is none".to_owned()
+    })
 }
 
 /// Reads a size: a number of bytes, or of KiB, MiB, GiB or TiB with K, M, G or T behind it.

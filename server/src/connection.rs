@@ -48,7 +48,7 @@ pub(crate) enum ConnectionError {
     #[error("the system gave no random numbers: {0}")]
     Random(common::entropy::Error),
     /// The caller was not admitted.
-    #[error("not admitted: {0:?}")]
+    #[error("not admitted: {0}")]
     Refused(Refusal),
     /// The server is stopping, or the work was broken off.
     #[error("the work was broken off")]

@@ -4,6 +4,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use common::certificate::{Certificate, CertificateFiles};
 use common::file::IfExists;
+use common::words::WrongUsage;
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write};
 use std::process::ExitCode;
@@ -42,18 +43,8 @@ fn say_usage(error: &clap::Error) -> ExitCode {
             ExitCode::SUCCESS
         }
         _ => {
-            let text = error.to_string();
-            let first = text
-                .split("\n\n")
-                .next()
-                .unwrap_or(&text)
-                .trim_start_matches("error: ")
-                .trim();
-            let trouble = Trouble::new(
-                first,
-                "nothing was started or changed",
-                "see `server --help` for what can be said",
-            );
+            let WrongUsage { what, todo } = WrongUsage::of(&error.to_string(), "server");
+            let trouble = Trouble::new(what, "nothing was started or changed", todo);
             eprintln!("{trouble}");
             ExitCode::from(WRONG_USAGE)
         }

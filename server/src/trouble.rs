@@ -2,6 +2,7 @@
 //! they can do.
 
 use common::certificate::CertificateError;
+use common::words::write_parts;
 use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -32,9 +33,7 @@ impl Trouble {
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "error: {}", self.happened)?;
-        writeln!(f, "  what was done: {}", self.done)?;
-        write!(f, "  what you can do: {}", self.todo)
+        write_parts(f, &self.happened, &self.done, &self.todo)
     }
 }
 

@@ -5,6 +5,7 @@
 use crate::{ConflictMark, Content, DeviceId, Hash, Kind, Name, Node, NodeId, Version};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use serde::{Deserialize, Serialize};
 
 /// One node's part in a [`Change::Move`].
@@ -125,4 +126,24 @@ pub enum Rejection {
     Quota,
     /// The change is malformed.
     Malformed,
+}
+
+impl fmt::Display for Rejection {
+    /// Says it to a person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stale(Some(_)) => "it was changed by another device meanwhile",
+            Self::Stale(None) => "it was deleted by another device meanwhile",
+            Self::IdUsed => "it was there before",
+            Self::NoParent => "the directory that it belongs in is gone",
+            Self::NameTaken(_) => "its name is taken by something else",
+            Self::Cycle => "a directory would be inside itself",
+            Self::NotEmpty => "the directory has something in it",
+            Self::MissingContent(_) => "a part of its content is not on the server",
+            Self::TypeChanged => "a file cannot become a directory, or the other way round",
+            Self::TooDeep => "it would be too deep",
+            Self::Quota => "the account's quota on the server is used up",
+            Self::Malformed => "the server did not understand it",
+        })
+    }
 }

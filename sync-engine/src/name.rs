@@ -92,11 +92,14 @@ impl fmt::Display for Name {
     }
 }
 
-/// Tells characters that change how the text around them is shown.
+/// Tells characters that change how the text around them is shown, or that are not seen at all.
 #[must_use]
 pub fn is_deceptive(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{061c}')
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180e}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 impl fmt::Debug for Name {
@@ -259,6 +262,41 @@ pub fn visible(text: &str) -> String {
 mod tests {
     use super::*;
     use alloc::string::ToString;
+
+    #[test]
+    fn what_is_not_seen_as_it_is_is_made_visible() {
+        for c in [
+            '\u{1b}',
+            '\u{7f}',
+            '\u{9b}',
+            '\u{ad}',
+            '\u{34f}',
+            '\u{61c}',
+            '\u{115f}',
+            '\u{1160}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{202e}',
+            '\u{2060}',
+            '\u{2066}',
+            '\u{2800}',
+            '\u{3164}',
+            '\u{feff}',
+            '\u{fff9}',
+            '\u{fffb}',
+            '\u{e0001}',
+            '\u{e007f}',
+        ] {
+            assert!(is_deceptive(c), "{}", c.escape_unicode());
+            assert_eq!(
+                visible(&alloc::format!("a{c}b")),
+                alloc::format!("a{}b", c.escape_unicode())
+            );
+        }
+        for c in ['a', ' ', '\u{e4}', '\u{2019}', '\u{1f600}', '\u{5d0}'] {
+            assert!(!is_deceptive(c), "{c}");
+        }
+    }
 
     #[test]
     fn bad_names_are_refused() {

@@ -58,7 +58,7 @@ pub enum Block {
     Ignored,
     /// It is on another file system.
     OtherFileSystem,
-    /// There is not enough space on this disk or on the server.
+    /// There is not enough space on this disk.
     NoSpace,
     /// The server lacks a chunk of it, or has it damaged.
     MissingContent,
@@ -68,6 +68,8 @@ pub enum Block {
     Quota,
     /// It is a directory that was deleted elsewhere, and here something is in it that is not synchronised.
     NotEmpty,
+    /// There is not enough space on the server.
+    ServerFull,
 }
 
 /// See the module's page.

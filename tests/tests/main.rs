@@ -4,6 +4,7 @@
 mod bits;
 mod chaos;
 mod clocks;
+mod commands;
 mod conflicts;
 mod contents;
 mod damage;

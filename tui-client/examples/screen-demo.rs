@@ -108,7 +108,8 @@ fn answer_to(ask: &Ask, script: Script) -> Answer {
         | Ask::Confirm
         | Ask::Rescan
         | Ask::Listen
-        | Ask::Stop => Answer::Done,
+        | Ask::Stop
+        | Ask::GiveWay => Answer::Done,
     }
 }
 

@@ -1,6 +1,7 @@
 //! A client at work on one folder: everything is opened, checked and started here, in the order in which something can
 //! go wrong without harm. Screen, headless mode and commands are listeners of what this returns.
 
+mod calls;
 mod intent;
 pub(crate) mod known;
 mod work;
@@ -12,20 +13,18 @@ use std::sync::Arc;
 
 use common::identity::AccountId;
 use common::link::ServerAddress;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::{Account, Config, default_device_name};
-use crate::control::{Answer, Ask};
 use crate::disk::{FolderId, FolderLock, Root};
-use crate::driver::Asked;
 use crate::fault::{Exit, Fault};
 use crate::net::control::Patience;
 use crate::net::vouch::Keep;
 use crate::net::{ConnectError, Endpoint, ServerKey, TlsDial};
-use crate::notice::Notice;
 use crate::observer::SystemWatch;
 use crate::options::{Run, Start};
-use crate::socket::{Call, Place as SocketPlace, Socket};
+use crate::socket::Socket;
 use crate::state::{STATE_NAME, State};
 use intent::{Intent, Unclear};
 
@@ -44,7 +43,7 @@ struct Place {
 
 impl Place {
     /// Opens the folder, or makes it. Nothing in it is read or changed by another client from here on.
-    fn open(run: &Run) -> Result<Self, Fault> {
+    async fn open(run: &Run) -> Result<Self, Fault> {
         let config = Config::locate()?;
         let joins = matches!(run.start, Start::Link(_) | Start::Server { id: Some(_), .. });
         let folder = make_folder(&config, run, joins)?;
@@ -56,7 +55,7 @@ impl Place {
             }
         }
         root.create_private()?;
-        let lock = root.lock()?;
+        let lock = calls::take_lock(&root, &config, run.is_attached()).await?;
         let id = root.marker()?;
         known::check(&config, &folder, id, joins)?;
         known::check_copy(&config, &folder, id)?;
@@ -119,7 +118,7 @@ pub fn unvouched(run: &Run) -> Option<(ServerAddress, AccountId)> {
 /// # Errors
 /// When folder, configuration or database cannot be used, or when what was asked for cannot be begun safely.
 pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
-    let place = Place::open(run)?;
+    let place = Place::open(run).await?;
     let intent = place.intend(run)?;
     let Place {
         config,
@@ -129,6 +128,9 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
         id: folder_id,
         stored: _,
     } = place;
+    // From here on a command that finds nobody knows that no client runs.
+    let (calls, called) = mpsc::channel(CALLS_WAITING_MAX);
+    let socket = Socket::listen(&config.place(folder_id), calls).await?;
     let is_enrolled = intent.account.device.is_some();
     if is_enrolled {
         known::remember(&config, &folder, folder_id)?;
@@ -171,10 +173,15 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
         watch,
         interval: run.rescan,
     };
-    let socket_place = ground.config.place(folder_id);
     let running = begin(ground)?;
-    let socket = answer_others(&socket_place, running.asks.clone(), running.notices.clone()).await?;
-    Ok(running.keep(socket, lock))
+    let leave = run.is_attached().then(CancellationToken::new);
+    tokio::spawn(calls::answer_all(
+        called,
+        running.asks.clone(),
+        running.notices.clone(),
+        leave.clone(),
+    ));
+    Ok(running.keep(socket, lock, leave))
 }
 
 /// What stores that a key has answered at an address: only then the address is the account's.
@@ -214,7 +221,16 @@ fn make_folder(config: &Config, run: &Run, joins: bool) -> Result<PathBuf, Fault
     };
     let absolute = std::path::absolute(folder).map_err(failed)?;
     match absolute.try_exists() {
+        Ok(true) if !absolute.is_dir() => {
+            return Err(no_folder(folder, "is no folder: something else is there"));
+        }
         Ok(true) => (),
+        Ok(false) if folder.starts_with("~") && !Path::new("~").exists() => {
+            return Err(no_folder(
+                folder,
+                "begins with ~, which only a shell takes for your home directory",
+            ));
+        }
         Ok(false) => {
             known::check_missing(config, &absolute, joins)?;
             if run.start == Start::Enrolled {
@@ -225,6 +241,17 @@ fn make_folder(config: &Config, run: &Run, joins: bool) -> Result<PathBuf, Fault
         Err(error) => return Err(failed(error)),
     }
     absolute.canonicalize().map_err(failed)
+}
+
+fn no_folder(folder: &Path, why: &str) -> Fault {
+    Fault {
+        exit: Exit::Usage,
+        ..Fault::failed(
+            format!("{} {why}", folder.display()),
+            "nothing was changed",
+            "name a folder",
+        )
+    }
 }
 
 fn other_account() -> Fault {
@@ -254,50 +281,5 @@ fn never_enrolled(folder: &Path) -> Fault {
             "nothing was changed",
             "name the server: tui-client SERVER FOLDER",
         )
-    }
-}
-
-/// Lets other programs of the same user ask.
-async fn answer_others(
-    place: &SocketPlace,
-    asks: mpsc::Sender<Asked>,
-    notices: broadcast::Sender<Notice>,
-) -> Result<Socket, Fault> {
-    let (calls, mut called) = mpsc::channel::<Call>(CALLS_WAITING_MAX);
-    let socket = Socket::listen(place, calls).await?;
-    tokio::spawn(async move {
-        while let Some(call) = called.recv().await {
-            tokio::spawn(answer(call, asks.clone(), notices.clone()));
-        }
-    });
-    Ok(socket)
-}
-
-async fn answer(call: Call, asks: mpsc::Sender<Asked>, notices: broadcast::Sender<Notice>) {
-    let Call { ask, answers } = call;
-    if matches!(ask, Ask::Listen) {
-        let mut heard = notices.subscribe();
-        loop {
-            let notice = tokio::select! {
-                notice = heard.recv() => notice,
-                () = answers.closed() => return,
-            };
-            match notice {
-                Ok(notice) => {
-                    if answers.send(Answer::Notice(Box::new(notice))).await.is_err() {
-                        return;
-                    }
-                }
-                Err(broadcast::error::RecvError::Lagged(_)) => (),
-                Err(broadcast::error::RecvError::Closed) => return,
-            }
-        }
-    }
-    let (reply, answer) = oneshot::channel();
-    if asks.send((ask, reply)).await.is_ok()
-        && let Ok(answer) = answer.await
-    {
-        // The asker may have gone.
-        let _ = answers.send(answer).await;
     }
 }

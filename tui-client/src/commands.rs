@@ -3,12 +3,14 @@
 //! `offline`; for the rest a client without a screen is started and ended again.
 //!
 //! Exit codes: `status` 0 when synced, 3 when something is blocked or in conflict besides, 4 when the server is out of
-//! reach or no client runs, 1 otherwise; `wait` 0 when synced and 1 when not in time; `verify` and `doctor` 1 when
+//! reach or no client runs, 1 otherwise; `wait` 0 when synced, also when something is blocked
+//! or in conflict besides, and 1 when not in time; what needs the server 4 when it is out of reach; `verify` and `doctor` 1 when
 //! something is wrong; the others 0 when done and 1 when not.
 
 mod doctor;
 mod helper;
 mod json;
+mod lost;
 mod memory;
 mod show;
 #[cfg(test)]
@@ -24,7 +26,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::config::Config;
 use crate::control::{Answer, Ask, DeviceItem, State, Status};
-use crate::disk::{DiskError, FolderId, Root};
+use crate::disk::{FolderId, Root};
 use crate::fault::{Exit, Fault};
 use crate::options::{Deed, Order};
 use crate::socket::{Conversation, Place, SocketError};
@@ -32,6 +34,8 @@ use helper::Helper;
 
 /// A client that is just being started is waited for at most this long.
 const START_GRACE: Duration = Duration::from_secs(3);
+/// A command that needs a client is begun anew so often when the client gives way to another.
+const ROUNDS_MAX: usize = 8;
 /// How often it is looked whether it has started.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -79,26 +83,51 @@ impl Target {
 /// # Errors
 /// When it cannot be done; the fault says what to do, and how the program ends.
 pub async fn run(order: &Order, surroundings: &Surroundings, out: &mut impl Write) -> Result<Exit, Fault> {
+    if order.folder.exists() && !order.folder.is_dir() {
+        return Err(no_folder(&order.folder));
+    }
+    if let Some(answer) = lost::answer(order, surroundings).await? {
+        return tell(order, &answer, surroundings, out);
+    }
     let target = open_target(order, surroundings).await?;
-    let (answer, exit) = if order.deed == Deed::Doctor {
-        let report = doctor::look(&target, surroundings).await;
-        let exit = exit_of(&order.deed, &report);
-        (report, exit)
+    let answer = if order.deed == Deed::Doctor {
+        doctor::look(&target, surroundings).await
     } else {
-        let answer = answer(&order.deed, &target, surroundings).await?;
-        if let Answer::Failed(trouble) = answer {
-            return Err(Fault::told(trouble));
-        }
-        let exit = exit_of(&order.deed, &answer);
-        (answer, exit)
+        answer(&order.deed, &target, surroundings).await?
     };
+    match answer {
+        Answer::Failed(trouble) => Err(Fault::told(trouble)),
+        Answer::Unconnected { trouble, exit } => Err(Fault { trouble, exit }),
+        Answer::Ending => Err(SocketError::Ended.into()),
+        answer => tell(order, &answer, surroundings, out),
+    }
+}
+
+/// Writes an answer. Returns how the program ends.
+fn tell(
+    order: &Order,
+    answer: &Answer,
+    surroundings: &Surroundings,
+    out: &mut impl Write,
+) -> Result<Exit, Fault> {
     let lines = if order.json {
-        json::lines(&order.deed, &answer, surroundings.now.timestamp())
+        json::lines(&order.deed, answer, surroundings.now.timestamp())
     } else {
-        show::lines(&order.deed, &answer, surroundings)
+        show::lines(&order.deed, answer, surroundings)
     };
     write_lines(out, &lines)?;
-    Ok(exit)
+    Ok(exit_of(&order.deed, answer))
+}
+
+fn no_folder(path: &Path) -> Fault {
+    Fault {
+        exit: Exit::Usage,
+        ..Fault::failed(
+            format!("{} is no folder: something else is there", path.display()),
+            "nothing was changed",
+            "name the folder; a file in it is named after that",
+        )
+    }
 }
 
 /// Opens the folder. Who waits may do so from the moment that a client is being started, before it has marked the folder.
@@ -114,8 +143,9 @@ async fn open_target(order: &Order, surroundings: &Surroundings) -> Result<Targe
     }
 }
 
-/// Begins a conversation with the client that runs; nothing when none does. One that is just starting is waited for.
-async fn converse(deed: &Deed, target: &Target) -> Result<Option<Conversation>, Fault> {
+/// Begins a conversation with the client that runs; nothing when none does within the grace. Whether one runs is asked at
+/// its socket, which it has from its start: to try its lock could keep it off.
+async fn converse(target: &Target, grace: Duration) -> Result<Option<Conversation>, Fault> {
     let begin = Instant::now();
     loop {
         match Conversation::open(&target.place).await {
@@ -123,8 +153,7 @@ async fn converse(deed: &Deed, target: &Target) -> Result<Option<Conversation>, 
             Err(SocketError::NobodyThere) => (),
             Err(error) => return Err(error.into()),
         }
-        let starting = matches!(target.root.lock(), Err(DiskError::InUse { .. }));
-        if !(starting || matches!(deed, Deed::Wait { .. })) || START_GRACE <= begin.elapsed() {
+        if grace <= begin.elapsed() {
             return Ok(None);
         }
         sleep(LOOK_INTERVAL).await;
@@ -150,7 +179,15 @@ fn write_lines(out: &mut impl Write, lines: &[String]) -> Result<(), Fault> {
 
 /// Gets the answer from the client that runs, from the memory, or from a client that is started for it.
 async fn answer(deed: &Deed, target: &Target, surroundings: &Surroundings) -> Result<Answer, Fault> {
-    if let Some(mut conversation) = converse(deed, target).await? {
+    let begin = Instant::now();
+    let grace = match deed {
+        Deed::Wait { timeout: None } => START_GRACE,
+        Deed::Wait {
+            timeout: Some(timeout),
+        } => START_GRACE.min(*timeout / 3),
+        _ => Duration::ZERO,
+    };
+    if let Some(mut conversation) = converse(target, grace).await? {
         return Ok(carry_out(deed, &mut conversation).await?);
     }
     if let Some(answer) = memory::answer(deed, target, &surroundings.config)? {
@@ -160,17 +197,42 @@ async fn answer(deed: &Deed, target: &Target, surroundings: &Surroundings) -> Re
         // The brake is a matter of the client that put it on.
         return Err(SocketError::NobodyThere.into());
     }
-    let helper = Helper::start(target, surroundings).await?;
-    let answered = async {
-        let mut conversation = Conversation::open(&target.place).await?;
-        if !matches!(deed, Deed::Wait { .. }) {
-            helper::settle(&mut conversation).await?;
+    let mut given_up = SocketError::Ended;
+    for round in 0..ROUNDS_MAX {
+        if round != 0 {
+            // The last client gave way to another, which goes first.
+            let taken_over = converse(target, START_GRACE).await?;
+            tracing::debug!(
+                is_there = taken_over.is_some(),
+                "another client takes the folder over"
+            );
         }
-        carry_out(deed, &mut conversation).await
-    };
-    let answered: Result<Answer, SocketError> = answered.await;
-    helper.finish(&target.place).await;
-    Ok(answered?)
+        let (helper, mut conversation) = Helper::start(target, surroundings).await?;
+        let answered = match helper::settle(deed, &mut conversation).await {
+            Ok(None) => carry_out(&shortened(deed, begin.elapsed()), &mut conversation).await,
+            Ok(Some(answer)) => Ok(answer),
+            Err(error) => Err(error),
+        };
+        helper.finish().await;
+        given_up = match answered {
+            Ok(Answer::Ending) => SocketError::Ended,
+            Err(error @ (SocketError::Ended | SocketError::Broken(_))) if !deed.is_order() => error,
+            answered => return Ok(answered?),
+        };
+    }
+    Err(given_up.into())
+}
+
+/// Returns the deed with as much less time as is over already.
+fn shortened(deed: &Deed, elapsed: Duration) -> Deed {
+    match deed {
+        Deed::Wait {
+            timeout: Some(timeout),
+        } => Deed::Wait {
+            timeout: Some(timeout.saturating_sub(elapsed)),
+        },
+        _ => deed.clone(),
+    }
 }
 
 /// Carries a deed out with a running client.
@@ -241,7 +303,8 @@ fn exit_of(deed: &Deed, answer: &Answer) -> Exit {
     match answer {
         Answer::Status(_) if matches!(deed, Deed::Wait { .. }) => Exit::Done,
         Answer::Status(status) => exit_of_status(status),
-        Answer::TimedOut(_) | Answer::Failed(_) => Exit::Failed,
+        Answer::Unconnected { exit, .. } => *exit,
+        Answer::TimedOut(_) | Answer::Failed(_) | Answer::Ending => Exit::Failed,
         Answer::Report { sound: false, .. } if matches!(deed, Deed::Verify | Deed::Doctor) => Exit::Failed,
         Answer::Identity(_)
         | Answer::List(_)

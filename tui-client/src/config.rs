@@ -31,6 +31,8 @@ use sync_engine::DeviceId;
 use crate::disk::FolderId;
 use crate::socket::Place;
 pub(crate) use platform::create_own_dir;
+#[cfg(unix)]
+pub(crate) use platform::is_own_dir;
 
 /// The variable of the environment that moves the configuration.
 pub const CONFIG_DIR_VARIABLE: &str = "HOLDFAST_CONFIG_DIR";

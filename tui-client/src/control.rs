@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use sync_engine::{DeviceId, Name, NodeId, RelPath, Version};
 
+use crate::fault::Exit;
 use crate::notice::{Notice, Trouble};
 
 /// A question or an order.
@@ -82,6 +83,37 @@ pub enum Ask {
     Listen,
     /// Ends the client in good order.
     Stop,
+    /// Ends a client that a command started, as soon as no order is under way; any other stays.
+    GiveWay,
+}
+
+impl Ask {
+    /// Tells whether it changes something: an order that may be half done is not given again by itself.
+    #[must_use]
+    pub fn is_order(&self) -> bool {
+        match self {
+            Self::Restore { .. }
+            | Self::Resolve { .. }
+            | Self::RenameDevice { .. }
+            | Self::RevokeDevice { .. }
+            | Self::ReplaceId
+            | Self::Confirm => true,
+            Self::Status
+            | Self::Wait { .. }
+            | Self::Identity
+            | Self::List { .. }
+            | Self::Log { .. }
+            | Self::History { .. }
+            | Self::Conflicts
+            | Self::Devices
+            | Self::Why { .. }
+            | Self::Rescan
+            | Self::Verify
+            | Self::Listen
+            | Self::Stop
+            | Self::GiveWay => false,
+        }
+    }
 }
 
 /// When, of a restore.
@@ -137,6 +169,15 @@ pub enum Answer {
     Done,
     /// It could not be done.
     Failed(Trouble),
+    /// It could not be done, since there is no connection to the server.
+    Unconnected {
+        /// Why there is none.
+        trouble: Trouble,
+        /// How a command ends that wanted one.
+        exit: Exit,
+    },
+    /// The client is about to end: a question was not answered, and an order not begun.
+    Ending,
 }
 
 /// How things stand.

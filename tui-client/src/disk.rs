@@ -29,7 +29,7 @@ use windows as platform;
 pub use error::{DiskError, RootLost};
 pub use hand::{ContentOf, HandError, Known};
 pub use held::Held;
-pub use lock::FolderLock;
+pub use lock::{FolderLock, Holder};
 pub use marker::FolderId;
 pub use root::{Folds, OWN_DIRS, Root};
 pub use sight::{FileType, Identity, Listing, Print, Seen, Sight};

@@ -5,6 +5,9 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
+use common::words::{plain, write_parts};
+use serde::{Deserialize, Serialize};
+
 use crate::config::ConfigError;
 use crate::disk::DiskError;
 use crate::notice::Trouble;
@@ -12,7 +15,7 @@ use crate::socket::SocketError;
 use crate::state::StateError;
 
 /// How the program ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Exit {
     /// 0: what was asked for is done, and the folder is synced.
     Done,
@@ -62,7 +65,7 @@ impl fmt::Display for Fault {
     /// Writes three lines.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Trouble { what, done, todo } = &self.trouble;
-        write!(f, "error: {what}\n  done: {done}\n  next: {todo}")
+        write_parts(f, what, done, todo)
     }
 }
 
@@ -104,7 +107,7 @@ pub fn chain(error: &dyn Error) -> String {
         }
         source = cause.source();
     }
-    sync_engine::name::visible(&text)
+    plain(&text)
 }
 
 const NOTHING: &str = "nothing was changed";

@@ -69,6 +69,45 @@ pub async fn run(run: &Run, once: bool, json: bool) -> Result<Exit, Fault> {
     Ok(exit)
 }
 
+/// Runs a client for a command, which holds the other end of standard input: the client ends soon after that end is closed,
+/// however the command ended. It prints nothing but an [`Answer`] that says why it cannot be started.
+///
+/// # Errors
+/// When it cannot be started.
+pub async fn run_attached(run: &Run) -> Result<Exit, Fault> {
+    let (ended, mut input_ended) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        // An input that cannot be read has ended as well.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        // The client may have ended by itself.
+        let _ = ended.send(());
+    });
+    let started = tokio::select! {
+        started = client::start(run, false) => started,
+        _ = &mut input_ended => return Ok(Exit::Done),
+    };
+    let running = match started {
+        Ok(running) => running,
+        Err(fault) => {
+            if let Ok(line) = serde_json::to_string(&Answer::Failed(fault.trouble.clone())) {
+                write_lines(&line);
+            }
+            return Err(fault);
+        }
+    };
+    let mut signals = signal::Signals::listen();
+    let exit = tokio::select! {
+        _ = input_ended => {
+            running.leave();
+            running.ended().await
+        }
+        () = signals.recv() => Exit::Done,
+        exit = running.ended() => exit,
+    };
+    running.stop().await;
+    Ok(exit)
+}
+
 /// With `once`: waits until synced. Otherwise for ever.
 fn wait_once(running: &Running, once: bool) -> impl Future<Output = Option<Status>> + use<> {
     let asks = running.asks.clone();

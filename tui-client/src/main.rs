@@ -52,7 +52,9 @@ async fn run(invocation: Invocation, now: Zoned) -> Result<Exit, Fault> {
         Invocation::FirstStart(look) => shown::first(look).await,
         Invocation::Run(run) => match run.listener.clone() {
             Listener::Screen(look) => shown::run(run, look).await,
-            Listener::Headless { once, json } => {
+            // Its command hears of it through the socket, and reads only why it could not start.
+            Listener::Headless { attached: true, .. } => headless::run_attached(&run).await,
+            Listener::Headless { once, json, .. } => {
                 log_to_standard_error();
                 headless::run(&run, once, json).await
             }

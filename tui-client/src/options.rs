@@ -1,5 +1,5 @@
 //! The command line: what the program is asked to do, checked as far as it can be without the folder or a network. A
-//! mistyped ID or link is found here. What is wrong is told in clap's words, with what to do; an ID is never repeated.
+//! mistyped ID or link is found here. What is wrong is told in three parts, as everything is; an ID is never repeated.
 
 mod args;
 pub(crate) mod moment;
@@ -16,11 +16,12 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 use common::fingerprint::Fingerprint;
 use common::identity::AccountId;
 use common::link::{PairingLink, ServerAddress};
+use common::words::WrongUsage;
 use jiff::Zoned;
 use sync_engine::RelPath;
 
 use crate::control::{Choice, Moment};
-use crate::fault::Exit;
+use crate::fault::{Exit, Fault};
 use args::Args;
 
 /// What the program is asked to do.
@@ -47,6 +48,14 @@ pub struct Run {
     pub device_name: Option<String>,
     /// Who listens.
     pub listener: Listener,
+}
+
+impl Run {
+    /// Tells whether the client was started for a command.
+    #[must_use]
+    pub fn is_attached(&self) -> bool {
+        matches!(self.listener, Listener::Headless { attached: true, .. })
+    }
 }
 
 /// Where the account of a folder is.
@@ -89,6 +98,8 @@ pub enum Listener {
         once: bool,
         /// Whether to write JSON.
         json: bool,
+        /// Whether it was started for a command, which holds the other end of standard input: it ends with that.
+        attached: bool,
     },
 }
 
@@ -183,6 +194,32 @@ pub enum Deed {
     Doctor,
 }
 
+impl Deed {
+    /// Tells whether it changes something: what may be half done is not begun again by itself.
+    #[must_use]
+    pub fn is_order(&self) -> bool {
+        match self {
+            Self::Restore { .. }
+            | Self::Resolve { .. }
+            | Self::RenameDevice { .. }
+            | Self::RevokeDevice { .. }
+            | Self::ReplaceId
+            | Self::Confirm => true,
+            Self::Status
+            | Self::Wait { .. }
+            | Self::Id
+            | Self::Link
+            | Self::Log { .. }
+            | Self::History { .. }
+            | Self::Conflicts
+            | Self::Devices
+            | Self::Why { .. }
+            | Self::Verify
+            | Self::Doctor => false,
+        }
+    }
+}
+
 /// What is written instead, when the program is not asked to do anything that it can: help, or what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage {
@@ -200,7 +237,18 @@ impl From<clap::Error> for Usage {
             Exit::Done
         };
         let text = error.render().to_string();
-        Self { text, exit }
+        if exit == Exit::Done {
+            return Self { text, exit };
+        }
+        let WrongUsage { what, todo } = WrongUsage::of(&text, "tui-client");
+        let fault = Fault {
+            exit,
+            ..Fault::failed(what, "nothing was started or changed", todo)
+        };
+        Self {
+            text: fault.to_string(),
+            exit,
+        }
     }
 }
 
@@ -219,6 +267,33 @@ pub fn parse(
         Args::from_arg_matches(&matches)?.check(now)
     };
     read().map_err(|error| secret::without_id(error.into(), &arguments))
+}
+
+/// Returns the command that a word resembles: one that it begins, or that is two letters away at most.
+#[must_use]
+pub fn command_like(word: &str) -> Option<String> {
+    const WORD_LEN_MIN: usize = 3;
+    let command = Args::command();
+    let mut names = command.get_subcommands().map(clap::Command::get_name);
+    let resembles = |name: &&str| name.starts_with(word) || distance(name, word) <= 2;
+    names
+        .find(|name| WORD_LEN_MIN <= word.len() && resembles(name))
+        .map(str::to_owned)
+}
+
+/// How many letters have to be added, taken away or changed to make one word of another.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, a) in one.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
+        for (b_at, b) in other.iter().enumerate() {
+            let changed = diagonal + usize::from(a != *b);
+            diagonal = row[b_at + 1];
+            row[b_at + 1] = changed.min(diagonal + 1).min(row[b_at] + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
 }
 
 /// Makes an error in clap's style out of what is wrong and what to do.

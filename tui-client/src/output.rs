@@ -5,8 +5,11 @@
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use serde::Serialize;
+use sync_engine::name::is_deceptive;
 use sync_engine::{RelPath, Version};
 
 use crate::notice::{ChangeKind, ChangeNotice, Direction, Notice, Progress, Trouble};
@@ -27,7 +30,26 @@ pub fn json_line(event: &str, time: Timestamp, body: &impl Serialize) -> String 
         time: rfc3339(time),
         body,
     };
-    serde_json::to_string(&line).expect("a body has text keys and finite numbers")
+    escaped(serde_json::to_string(&line).expect("a body has text keys and finite numbers"))
+}
+
+/// Escapes in JSON what a terminal would not show as it is. It stays the same value: such characters stand only in texts.
+fn escaped(json: String) -> String {
+    if json.bytes().all(|byte| byte < 0x7f) {
+        return json;
+    }
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_deceptive(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing into a string cannot fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
 }
 
 /// Writes a time with milliseconds.

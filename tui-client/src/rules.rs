@@ -66,7 +66,7 @@ impl Rules {
         for line in junk.chain(lines) {
             match Pattern::parse(line) {
                 Ok(pattern) => patterns.extend(pattern),
-                Err(error) => bad_lines.push(format!("{:?}: {error}", String::from_utf8_lossy(line))),
+                Err(error) => bad_lines.push(format!("'{}': {error}", String::from_utf8_lossy(line))),
             }
         }
         let has_anchored = patterns.iter().any(|pattern: &Pattern| pattern.is_anchored);

@@ -48,7 +48,8 @@ fn check_terminal() -> Result<(), Fault> {
         ..Fault::failed(
             "there is no terminal for the screen",
             "nothing was started",
-            "use a terminal, or add --headless; what can be asked of a folder is listed by --help",
+            "use a terminal, or add --headless; `tui-client status FOLDER` tells how a folder stands, and --help what \
+             else can be asked",
         )
     })
 }

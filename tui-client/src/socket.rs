@@ -209,26 +209,33 @@ async fn connection(
         let Some(ask) = ask else {
             return write_line(&mut write, &Answer::Failed(not_understood())).await;
         };
+        let is_order = ask.is_order();
         let (answers, mut given) = mpsc::channel(ANSWERS_WAITING_MAX);
         let handed_on = tokio::select! {
             () = stop.cancelled() => false,
             sent = calls.send(Call { ask, answers }) => sent.is_ok(),
         };
         if !handed_on {
-            return write_line(&mut write, &Answer::Failed(ending())).await;
+            return write_line(&mut write, &Answer::Ending).await;
         }
-        if !write_answers(&mut given, &mut lines, &mut write, &stop).await? {
+        let unanswered = if is_order {
+            Answer::Failed(ending())
+        } else {
+            Answer::Ending
+        };
+        if !write_answers(&mut given, &mut lines, &mut write, &stop, unanswered).await? {
             return Ok(());
         }
     }
 }
 
-/// Writes the answers to one question. Returns whether the peer may ask on.
+/// Writes the answers to one question, or that it is `unanswered`. Returns whether the peer may ask on.
 async fn write_answers<S: AsyncRead + AsyncWrite>(
     given: &mut mpsc::Receiver<Answer>,
     lines: &mut Lines<ReadHalf<S>>,
     write: &mut WriteHalf<S>,
     stop: &CancellationToken,
+    unanswered: Answer,
 ) -> Result<bool, SocketError> {
     let mut n_written = 0_u64;
     loop {
@@ -249,7 +256,7 @@ async fn write_answers<S: AsyncRead + AsyncWrite>(
         match answer {
             Some(answer) => write_line(write, &answer).await?,
             None if n_written == 0 => {
-                write_line(write, &Answer::Failed(ending())).await?;
+                write_line(write, &unanswered).await?;
                 return Ok(false);
             }
             None => return Ok(true),
@@ -268,9 +275,9 @@ fn not_understood() -> Trouble {
 
 fn ending() -> Trouble {
     Trouble {
-        what: "the running client is about to end".into(),
-        done: "the question was not answered".into(),
-        todo: "ask again when it runs".into(),
+        what: "the running client ended before it was done".into(),
+        done: "it is not known how much of it was done".into(),
+        todo: "look at `log`, then try again".into(),
     }
 }
 
@@ -405,6 +412,7 @@ fn answer_timeout(ask: &Ask) -> Option<Duration> {
         | Ask::Why { .. }
         | Ask::Confirm
         | Ask::Rescan
-        | Ask::Stop => Some(QUICK),
+        | Ask::Stop
+        | Ask::GiveWay => Some(QUICK),
     }
 }

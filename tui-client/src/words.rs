@@ -1,7 +1,7 @@
 //! What people are told of changes, blocks and conflicts, in words that are safe to show. Each is written here once.
 
+use common::words::plain;
 use sync_engine::Block;
-use sync_engine::name::visible;
 use sync_engine::node::ConflictCause;
 
 use crate::notice::ChangeKind;
@@ -23,7 +23,7 @@ pub fn kind_in_words(kind: ChangeKind) -> &'static str {
 pub fn block_in_words(block: &Block) -> String {
     match block {
         Block::Unreadable(reason) => {
-            format!("it cannot be read or written: {}", visible(reason))
+            format!("it cannot be read or written: {}", plain(reason))
         }
         Block::UnsupportedType => "it is neither file nor directory nor symbolic link".to_owned(),
         Block::IllegalName => "this disk cannot hold the name".to_owned(),
@@ -32,9 +32,10 @@ pub fn block_in_words(block: &Block) -> String {
         Block::Busy => "it changes all the time".to_owned(),
         Block::Ignored => "the folder's rules leave it out".to_owned(),
         Block::OtherFileSystem => "it is on another file system".to_owned(),
-        Block::NoSpace => "there is not enough space".to_owned(),
+        Block::NoSpace => "there is not enough space on this computer's disk".to_owned(),
+        Block::ServerFull => "there is not enough space on the server: its disk is full".to_owned(),
         Block::MissingContent => "the server lacks a part of it, or has it damaged".to_owned(),
-        Block::Refused(reason) => format!("the server refused it: {}", visible(reason)),
+        Block::Refused(reason) => format!("the server refused it: {}", plain(reason)),
         Block::Quota => "the account's quota on the server is used up".to_owned(),
         Block::NotEmpty => "it was deleted elsewhere, but holds what is not synchronised".to_owned(),
     }

@@ -1,6 +1,7 @@
 //! A moment of an account, as it is named on the command line.
 
 use clap::Args;
+use common::words::number;
 use sync_engine::Version;
 
 use crate::store::{AccountRow, Metadata, Store};
@@ -11,7 +12,7 @@ use crate::trouble::Trouble;
 #[group(multiple = false)]
 pub(crate) struct Moment {
     /// After this change of the account's journal
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number("the number of a change", 0..=u64::MAX))]
     version: Option<u64>,
     /// At this time, such as 2026-11-22T10:30:00Z, or 2026-11-22T10:30 in this computer's time zone
     #[arg(long, value_name = "TIME", value_parser = parse_time)]

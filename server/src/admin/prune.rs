@@ -15,6 +15,7 @@ mod run;
 mod tests;
 
 use clap::Args;
+use common::words::number;
 
 use super::{Place, shown_time};
 use crate::program::print_line;
@@ -34,10 +35,10 @@ const BATCH_MAX: usize = 2000;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Keep {
     /// Keep every version that was current within so many days; with 0 only the number counts
-    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32))]
+    #[arg(long, value_name = "DAYS", default_value_t = 30, allow_negative_numbers = true, value_parser = number("how many days", 0..=u32::MAX))]
     keep_days: u32,
     /// Keep so many of the newest versions of each file, however old
-    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 10, allow_negative_numbers = true, value_parser = number("how many", 1..=u32::MAX))]
     keep_versions: u32,
     /// Of deleted files keep nothing that is older than --keep-days
     #[arg(long)]

@@ -197,7 +197,7 @@ impl Work<'_> {
                 let what = format!("chunk {hash}, which the {name} of then needs,");
                 Err(StoreError::Damaged { what })
             }
-            Err(rejection) => Err(refused(&format!("{rejection:?}"))),
+            Err(rejection) => Err(refused(&rejection.to_string())),
         }
     }
 }

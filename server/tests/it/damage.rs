@@ -199,7 +199,7 @@ fn is_called_sound(data: &Path, what: &str) -> bool {
         Some(0) => true,
         Some(1) => {
             assert!(
-                text.contains("what you can do: ") && !text.contains("panicked"),
+                text.contains("next: ") && !text.contains("panicked"),
                 "{what}: {text}"
             );
             false

@@ -69,10 +69,7 @@ pub(crate) fn started(mut child: Child) -> Program {
 fn assert_trouble(output: &Output, code: i32, words: &[&str]) {
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{text}");
-    for word in ["error: ", "what was done: ", "what you can do: "]
-        .iter()
-        .chain(words)
-    {
+    for word in ["error: ", "\n  done: ", "\n  next: "].iter().chain(words) {
         assert!(text.contains(word), "{word:?} is not in {text}");
     }
 }

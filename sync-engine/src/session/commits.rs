@@ -196,7 +196,7 @@ impl Session {
         self.uploading.remove(&id);
         let size_bytes = self.size_bytes(id);
         match block {
-            Some(block @ (Block::NoSpace | Block::Quota)) => {
+            Some(block @ (Block::NoSpace | Block::ServerFull | Block::Quota)) => {
                 self.holds.fail_for_room(id, size_bytes, block, now);
             }
             block => self.holds.fail(id, now, block),
@@ -297,7 +297,7 @@ impl Session {
         let Some(Sent { changes, brought, .. }) = self.outbox.answered(request) else {
             return;
         };
-        let is_for_room = *block == Block::NoSpace && !brought.is_empty();
+        let is_for_room = *block == Block::ServerFull && !brought.is_empty();
         for id in changes.iter().flat_map(Change::ids) {
             self.uploading.remove(&id);
             match brought.get(&id) {

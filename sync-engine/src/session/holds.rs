@@ -218,8 +218,15 @@ impl Holds {
     /// come to rest can.
     #[must_use]
     pub(super) fn all_hopeless(&self) -> bool {
-        let may_pass =
-            |failing: &Failing| matches!(failing.block, Some(Block::NoSpace | Block::Quota | Block::Busy));
+        let may_pass = |failing: &Failing| {
+            let block = failing.block.as_ref();
+            block.is_some_and(|block| {
+                matches!(
+                    block,
+                    Block::NoSpace | Block::ServerFull | Block::Quota | Block::Busy
+                )
+            })
+        };
         self.all_stuck() && !self.failing.values().any(may_pass)
     }
 

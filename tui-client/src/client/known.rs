@@ -34,6 +34,14 @@ fn is_gone(config: &Config, folder: &Path) -> Fault {
     )
 }
 
+/// Returns the folder that was enrolled at a path and is not what is there now, and what is said of that.
+pub(crate) fn lost(config: &Config, folder: &Path) -> Option<(FolderId, Fault)> {
+    let absolute = std::path::absolute(folder).ok()?;
+    let path = absolute.canonicalize().unwrap_or(absolute);
+    let id = FolderId::parse(&read(config, &path)?)?;
+    (!has_id(&path, id)).then(|| (id, is_gone(config, &path)))
+}
+
 /// Refuses a missing folder that was enrolled, unless it `joins` an account anew by an ID or a link.
 ///
 /// # Errors

@@ -75,15 +75,24 @@ pub struct Running {
     first: broadcast::Receiver<Notice>,
     stop: CancellationToken,
     done: watch::Receiver<Option<Exit>>,
+    leave: Option<CancellationToken>,
     _kept: Option<(Socket, FolderLock)>,
 }
 
 impl Running {
-    /// Keeps what other programs ask through, and what keeps a second client off, as long as the client is at work.
+    /// Keeps what other programs ask through, and what keeps a second client off, as long as the client is at work. With
+    /// `leave`, it is one that was started for a command.
     #[must_use]
-    pub(super) fn keep(self, socket: Socket, lock: FolderLock) -> Self {
+    pub(super) fn keep(self, socket: Socket, lock: FolderLock, leave: Option<CancellationToken>) -> Self {
         let _kept = Some((socket, lock));
-        Self { _kept, ..self }
+        Self { leave, _kept, ..self }
+    }
+
+    /// Tells a client that was started for a command to end as soon as no order is under way; any other stays.
+    pub fn leave(&self) {
+        if let Some(leave) = &self.leave {
+            leave.cancel();
+        }
     }
 
     /// Returns the notices from the very first on. Only the first call does; later ones hear from now on.
@@ -181,6 +190,7 @@ pub fn begin(ground: Ground) -> Result<Running, Fault> {
         interval,
     };
     let done = drive(Driver::new(setup, stop.clone()), notices.clone());
+    let (leave, _kept) = (None, None);
     Ok(Running {
         asks,
         notices,
@@ -188,7 +198,8 @@ pub fn begin(ground: Ground) -> Result<Running, Fault> {
         first,
         stop,
         done,
-        _kept: None,
+        leave,
+        _kept,
     })
 }
 

@@ -134,7 +134,13 @@ async fn client(target: &Target) -> Result<String, String> {
             None => Err("runs, not connected".to_owned()),
         },
         Ok(_) => Err("runs, but does not tell its state".to_owned()),
-        Err(SocketError::NobodyThere) => Ok("does not run".to_owned()),
+        Err(SocketError::NobodyThere) => match target.root.lock_holder() {
+            Some(pid) => Err(format!(
+                "another client runs on this folder (process {pid}), which is not asked with this configuration; see that \
+                 HOLDFAST_CONFIG_DIR is right"
+            )),
+            None => Ok("does not run".to_owned()),
+        },
         Err(error) => Err(chain(&error)),
     }
 }

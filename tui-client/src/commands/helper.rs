@@ -1,22 +1,30 @@
-//! A client without a screen that is started for one command and ended after it: what `restore`, `history` and their like
-//! need when none runs.
+//! A client without a screen that is started for one command: what `restore`, `history` and their like need when none
+//! runs. Only that one is ended, and always: the command holds the other end of its standard input, which the system
+//! closes however the command ends.
 
-use std::process::{Child, Command, Stdio};
+use std::io::Read as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{Surroundings, Target};
 use crate::config::CONFIG_DIR_VARIABLE;
-use crate::control::Ask;
-use crate::fault::Fault;
-use crate::socket::{Conversation, Place, Socket, SocketError};
+use crate::control::{Answer, Ask};
+use crate::fault::{Exit, Fault};
+use crate::notice::Trouble;
+use crate::options::Deed;
+use crate::socket::{Conversation, SocketError};
 
 /// A client that starts answers within this time.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
-/// It is given this time to reach the server and to look at the folder before it is asked, in milliseconds.
+/// A server that is not reached in this time counts as out of reach.
+const REACH_TIMEOUT: Duration = Duration::from_secs(4);
+/// The client is given this time to look at the folder before it is asked, in milliseconds.
 const SETTLE_TIMEOUT_MS: u64 = 30_000;
-/// A client that is told to end does so within this time.
+/// The same when the server is out of reach, so that it will not be synced.
+const SETTLE_ALONE_TIMEOUT_MS: u64 = 2_000;
+/// A client whose input was closed ends within this time.
 const END_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often it is looked whether the client has started or ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(25);
@@ -27,47 +35,59 @@ pub(super) struct Helper {
 }
 
 impl Helper {
-    /// Starts a client on a folder and waits until it answers.
-    pub(super) async fn start(target: &Target, surroundings: &Surroundings) -> Result<Self, Fault> {
-        let could_not = |why: String| {
-            Fault::failed(
-                format!("no client runs on this folder, and none could be started: {why}"),
-                "nothing was changed",
-                "start the client on the folder, see what it says, then try again",
-            )
-        };
+    /// Starts a client on a folder and waits until one answers. It need not be this one: another may have come first.
+    pub(super) async fn start(
+        target: &Target,
+        surroundings: &Surroundings,
+    ) -> Result<(Self, Conversation), Fault> {
         let child = Command::new(&surroundings.program)
-            .arg("--headless")
-            .arg("--")
+            .args(["--headless", "--until-input-ends", "--"])
             .arg(target.root.path())
             .env(CONFIG_DIR_VARIABLE, surroundings.config.dir())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .map_err(|error| could_not(error.to_string()))?;
+            .map_err(|error| could_not(&error.to_string()))?;
         let mut helper = Self { child };
         let begin = Instant::now();
         loop {
             match Conversation::open(&target.place).await {
-                Ok(_) => return Ok(helper),
+                Ok(conversation) => return Ok((helper, conversation)),
                 Err(SocketError::NobodyThere) => (),
                 Err(error) => return Err(error.into()),
             }
             if let Ok(Some(status)) = helper.child.try_wait() {
-                return Err(could_not(format!("it ended at once ({status})")));
+                return Err(helper.reason(status));
             }
             if START_TIMEOUT < begin.elapsed() {
-                return Err(could_not("it does not answer".to_owned()));
+                return Err(could_not("it does not answer"));
             }
             sleep(LOOK_INTERVAL).await;
         }
     }
 
-    /// Ends the client in good order.
-    pub(super) async fn finish(mut self, place: &Place) {
-        // If it cannot be told to end, it is killed when this is dropped.
-        let _ = Socket::ask(place, &Ask::Stop).await;
+    /// Returns why the client has ended at once, in its own words if it left any.
+    fn reason(&mut self, status: ExitStatus) -> Fault {
+        let mut line = String::new();
+        if let Some(out) = &mut self.child.stdout {
+            // What cannot be read is no reason.
+            let _ = out.read_to_string(&mut line);
+        }
+        match serde_json::from_str(&line) {
+            Ok(Answer::Failed(trouble)) => {
+                let codes = [Exit::Usage, Exit::Unreachable, Exit::NotAdmitted];
+                let is = |exit: &Exit| status.code() == Some(i32::from(exit.code()));
+                let exit = codes.into_iter().find(is).unwrap_or(Exit::Failed);
+                Fault { trouble, exit }
+            }
+            _ => could_not("it ended at once, and did not say why"),
+        }
+    }
+
+    /// Ends the client in good order. One that was there before, or came meanwhile, is left alone.
+    pub(super) async fn finish(mut self) {
+        drop(self.child.stdin.take());
         let begin = Instant::now();
         while begin.elapsed() < END_TIMEOUT {
             match self.child.try_wait() {
@@ -88,10 +108,59 @@ impl Drop for Helper {
     }
 }
 
-/// Lets a client that has just started reach the server. Whether it did is seen from the answers that follow.
-pub(super) async fn settle(conversation: &mut Conversation) -> Result<(), SocketError> {
-    let ask = Ask::Wait {
-        timeout_ms: Some(SETTLE_TIMEOUT_MS),
+fn could_not(why: &str) -> Fault {
+    Fault::failed(
+        format!("no client runs on this folder, and none could be started: {why}"),
+        "nothing was changed",
+        "start the client on the folder, see what it says, then try again",
+    )
+}
+
+/// Lets a client that has just started reach the server and look at the folder, as far as a deed needs either. Returns
+/// the answer that there is already when it cannot have what it needs.
+pub(super) async fn settle(
+    deed: &Deed,
+    conversation: &mut Conversation,
+) -> Result<Option<Answer>, SocketError> {
+    if matches!(deed, Deed::Wait { .. }) {
+        return Ok(None);
+    }
+    // What is no question for the server alone shows best whether it can be asked.
+    let reached = match timeout(REACH_TIMEOUT, conversation.ask(&Ask::Devices)).await {
+        Ok(answer) => answer?,
+        Err(_) => Answer::Unconnected {
+            trouble: not_reached(),
+            exit: Exit::Unreachable,
+        },
     };
-    conversation.ask(&ask).await.map(drop)
+    let timeout_ms = match (deed, reached) {
+        (_, Answer::Devices(_)) => SETTLE_TIMEOUT_MS,
+        (Deed::Why { .. }, Answer::Unconnected { .. }) => SETTLE_ALONE_TIMEOUT_MS,
+        (_, answer) => return Ok(Some(answer)),
+    };
+    let needs_folder = matches!(
+        deed,
+        Deed::Restore { .. } | Deed::Resolve { .. } | Deed::Verify | Deed::Why { .. }
+    );
+    if !needs_folder {
+        return Ok(None);
+    }
+    let ask = Ask::Wait {
+        timeout_ms: Some(timeout_ms),
+    };
+    match conversation.ask(&ask).await? {
+        Answer::Ending => Ok(Some(Answer::Ending)),
+        _ => Ok(None),
+    }
+}
+
+fn not_reached() -> Trouble {
+    Trouble {
+        what: format!(
+            "the server is out of reach: it did not answer in {} seconds",
+            REACH_TIMEOUT.as_secs()
+        ),
+        done: "nothing was changed".into(),
+        todo: "check the address, and that the server runs and lets this computer in; then try again".into(),
+    }
 }

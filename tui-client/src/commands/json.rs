@@ -28,10 +28,12 @@ pub(super) fn lines(deed: &Deed, answer: &Answer, now: Timestamp) -> Vec<String>
         }
         Answer::Report { sound, lines } => vec![json_line("report", now, &Report { sound: *sound, lines })],
         Answer::Notice(notice) => crate::output::notice_as_json(notice, now).into_iter().collect(),
-        Answer::Failed(trouble) => vec![json_line("error", now, trouble)],
+        Answer::Failed(trouble) | Answer::Unconnected { trouble, .. } => {
+            vec![json_line("error", now, trouble)]
+        }
         Answer::Done => vec![json_line("done", now, &Nothing {})],
-        // No command asks for a list.
-        Answer::List(_) => Vec::new(),
+        // No command asks for a list, and of one that is not answered the caller tells.
+        Answer::List(_) | Answer::Ending => Vec::new(),
     }
 }
 

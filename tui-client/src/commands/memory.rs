@@ -1,5 +1,7 @@
 //! What can be told of a folder on which no client runs: out of its memory and the configuration, changing neither.
 
+use sync_engine::Version;
+
 use super::Target;
 use crate::config::{Account, Config};
 use crate::control::{Answer, ConflictItem, Identity, State, Status};
@@ -80,7 +82,6 @@ fn status(loaded: &Loaded, account: &Account) -> Status {
         .filter_map(|(id, block)| Some((views::path_of(trees, *id)?, block_in_words(block))))
         .collect();
     Status {
-        state: State::Offline,
         version: loaded
             .facts
             .cursor
@@ -90,6 +91,20 @@ fn status(loaded: &Loaded, account: &Account) -> Status {
         blocked,
         conflicts: trees.marked().len() as u64,
         nodes: trees.local().len() as u64,
+        protected_ms: loaded.facts.protected_ms,
+        ..outline(account)
+    }
+}
+
+/// What is known without a memory.
+pub(super) fn outline(account: &Account) -> Status {
+    Status {
+        state: State::Offline,
+        version: Version::ZERO,
+        pending: 0,
+        blocked: Vec::new(),
+        conflicts: 0,
+        nodes: 0,
         device: account.device_name.clone(),
         device_id: account.device,
         server: account
@@ -97,7 +112,7 @@ fn status(loaded: &Loaded, account: &Account) -> Status {
             .as_ref()
             .map_or_else(|| "not known yet".to_owned(), ToString::to_string),
         connected: false,
-        protected_ms: loaded.facts.protected_ms,
+        protected_ms: None,
         trouble: None,
         brake: None,
     }

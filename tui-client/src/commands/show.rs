@@ -38,10 +38,12 @@ pub(super) fn lines(deed: &Deed, answer: &Answer, surroundings: &Surroundings) -
         Answer::Devices(items) => or_nothing(items.iter().map(|item| device_line(item, zone)), "no devices"),
         Answer::Report { lines, .. } => lines.iter().map(|line| visible(line)).collect(),
         Answer::Notice(notice) => notice_in_words(notice).into_iter().collect(),
-        Answer::Failed(trouble) => vec![visible(&trouble.to_string())],
+        Answer::Failed(trouble) | Answer::Unconnected { trouble, .. } => {
+            vec![visible(&trouble.to_string())]
+        }
         Answer::Done => vec!["done".to_owned()],
-        // No command asks for a list.
-        Answer::List(_) => Vec::new(),
+        // No command asks for a list, and of one that is not answered the caller tells.
+        Answer::List(_) | Answer::Ending => Vec::new(),
     }
 }
 

@@ -8,6 +8,11 @@ use std::path::Path;
 /// Makes a directory for this user alone, or checks that one is that.
 pub(crate) fn create_own_dir(dir: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    is_own_dir(dir)
+}
+
+/// Checks that a directory is this user's own, and closed to others. A link to one is none.
+pub(crate) fn is_own_dir(dir: &Path) -> io::Result<()> {
     let metadata = fs::symlink_metadata(dir)?;
     let is_own = metadata.is_dir()
         && metadata.uid() == rustix::process::geteuid().as_raw()

@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use sync_engine::{Block, RelPath};
 
+use super::lock::Holder;
+
 /// Says why the folder could not be opened, looked at or prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
@@ -39,6 +41,8 @@ pub enum DiskError {
     InUse {
         /// The other client's process, when it says so.
         pid: Option<u32>,
+        /// What it is, when it says so.
+        holder: Option<Holder>,
     },
     /// The directory or file is not there, or a directory on the way to it is not.
     #[error("{path} is not there")]

@@ -169,7 +169,7 @@ fn sort_in(dir: &Dir, bytes: &[u8], listing: &mut Listing) {
         Err(error) => {
             let shown = sync_engine::name::visible(&String::from_utf8_lossy(bytes));
             let block = match error {
-                NameError::Reserved => Block::Unreadable(error.to_string()),
+                NameError::Reserved => Block::Unreadable("it belongs to another Holdfast folder".to_owned()),
                 NameError::Empty | NameError::TooLong | NameError::Separator | NameError::Dots => {
                     Block::IllegalName
                 }

@@ -30,7 +30,8 @@ impl FolderId {
         Self(bytes)
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads what [`fmt::Display`] writes.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         // NodeId has the same 32 digits; its strict reader serves here too.
         text.parse().ok().map(|sync_engine::NodeId(bytes)| Self(bytes))
     }

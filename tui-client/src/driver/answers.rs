@@ -45,10 +45,10 @@ impl Driver {
                 self.stop.cancel();
                 Answer::Done
             }
-            Ask::Listen => Answer::Failed(Trouble {
-                what: "notices are not answered one by one".into(),
+            Ask::Listen | Ask::GiveWay => Answer::Failed(Trouble {
+                what: "that is answered by the socket alone".into(),
                 done: "nothing was done".into(),
-                todo: "listen through the socket".into(),
+                todo: "ask through the socket".into(),
             }),
             other @ (Ask::Log { .. }
             | Ask::History { .. }

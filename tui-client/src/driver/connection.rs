@@ -66,12 +66,15 @@ impl Driver {
             ControlEvent::Frame(frame) => self.on_frame(frame),
             ControlEvent::Lost { reason, retry } => {
                 self.on_disconnected();
+                self.ask_early();
                 let retry_ms = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
                 self.tell(Notice::Disconnected { reason, retry_ms });
             }
             ControlEvent::Ended(error) => {
                 self.on_disconnected();
                 self.on_not_admitted(&error);
+                // Who asked hears the reason.
+                self.ask_early();
             }
         }
     }
@@ -152,7 +155,6 @@ impl Driver {
             self.session.step_given_up(step);
         }
         files.into_iter().for_each(|id| self.session.upload_given_up(id));
-        self.ask_early();
     }
 
     /// Carries out what the session says.
@@ -250,6 +252,7 @@ impl Driver {
                 },
                 crate::fault::Exit::Failed,
             );
+            self.ask_early();
         }
         self.hear();
     }
@@ -322,8 +325,8 @@ impl Driver {
 
     fn on_commit_failed(&mut self, request: RequestId, failure: &Failure) {
         let block = match failure {
-            Failure::ServerFull => Block::NoSpace,
-            other => Block::Refused(format!("{other:?}")),
+            Failure::ServerFull => Block::ServerFull,
+            other => Block::Refused(other.to_string()),
         };
         let now = self.now();
         self.session.commit_failed(request, &block, now);

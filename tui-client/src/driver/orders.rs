@@ -131,8 +131,7 @@ impl Driver {
             return give(reply, answer);
         }
         if self.connection.is_none() {
-            let answer = failed("the server is out of reach", "try again when it is connected");
-            return give(reply, answer);
+            return give(reply, self.unconnected());
         }
         self.last_order += 1;
         let parts = changes

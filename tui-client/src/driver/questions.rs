@@ -13,6 +13,7 @@ use super::paging::{Aim, Paging};
 use super::restore::Restore;
 use super::verify::Verify;
 use crate::control::{Answer, Ask, DeviceItem, Moment};
+use crate::fault::Exit;
 use crate::notice::Trouble;
 
 /// How many questions wait for the first answer of the server at most.
@@ -89,8 +90,7 @@ impl Driver {
             return self.early.push((ask, reply));
         }
         if !self.session.is_pulled() {
-            let trouble = failed("the server is out of reach", "try again when it is connected");
-            return give(reply, trouble);
+            return give(reply, self.unconnected());
         }
         match ask {
             Ask::Devices => {
@@ -127,10 +127,27 @@ impl Driver {
             Ask::Restore { path, at, to } => self.browse(path, at, to, reply),
             Ask::Resolve { path, choice } => self.resolve(&path, choice, reply),
             Ask::Verify => self.verify(reply),
-            other => give(
-                reply,
-                failed(format!("{other:?} is no question for the server"), "report this"),
+            _ => give(reply, failed("that is no question for the server", "report this")),
+        }
+    }
+
+    /// What is answered when there is no connection.
+    pub(super) fn unconnected(&self) -> Answer {
+        let (trouble, exit) = match &self.trouble {
+            Some((_, trouble)) => (trouble.clone(), *self.failing.borrow()),
+            None => (
+                Trouble {
+                    what: format!("the server {} is out of reach", self.endpoint.address),
+                    done: "nothing was changed".into(),
+                    todo: "check the address, and that the server runs and lets this computer in; then try again"
+                        .into(),
+                },
+                Some(Exit::Unreachable),
             ),
+        };
+        Answer::Unconnected {
+            trouble,
+            exit: exit.unwrap_or(Exit::Failed),
         }
     }
 

@@ -439,7 +439,7 @@ impl Driver {
         let block = match error {
             UploadError::Changed | UploadError::Bulk(BulkError::Lost) => None,
             UploadError::Unreadable(reason) => Some(Block::Unreadable(reason.clone())),
-            UploadError::Bulk(BulkError::ServerFull) => Some(Block::NoSpace),
+            UploadError::Bulk(BulkError::ServerFull) => Some(Block::ServerFull),
             UploadError::Bulk(BulkError::Quota) => Some(Block::Quota),
             UploadError::Bulk(error) => Some(Block::Refused(error.to_string())),
         };
@@ -448,7 +448,10 @@ impl Driver {
         {
             self.observer.reread(id, &path);
         }
-        let (now, is_for_room) = (self.now(), matches!(block, Some(Block::NoSpace | Block::Quota)));
+        let (now, is_for_room) = (
+            self.now(),
+            matches!(block, Some(Block::ServerFull | Block::Quota)),
+        );
         self.session.upload_failed(id, block, now);
         if is_for_room {
             // Which of them may still fit the session knows.

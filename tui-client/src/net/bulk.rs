@@ -228,7 +228,7 @@ fn answer(waiting: &mut VecDeque<Waiting>, reply: Reply, attachments: Vec<Attach
             request,
             failure: common::message::Failure::Limit,
         } => (request, Some(Err(BulkError::Quota))),
-        Reply::Failed { request, failure } => (request, Some(Err(BulkError::Failed(format!("{failure:?}"))))),
+        Reply::Failed { request, failure } => (request, Some(Err(BulkError::Failed(failure.to_string())))),
         other => {
             tracing::warn!(?other, "an answer that belongs to no order");
             return Err(());

@@ -112,7 +112,7 @@ pub enum ConnectError {
     #[error("the server's key could not be stored: {0}")]
     NotKept(String),
     /// The server does not admit this device.
-    #[error("the server refused: {0:?}")]
+    #[error("the server refused: {0}")]
     Refused(Refusal),
     /// This side's key or settings cannot be used.
     #[error("the device's own key cannot be used: {0}")]
@@ -160,9 +160,9 @@ pub async fn connect(
             Ok((Line::start(frames, write), Admitted { welcome, fingerprint }))
         }
         Reply::Refused(refusal) => Err(ConnectError::Refused(refusal)),
-        other => Err(ConnectError::Broken(format!(
-            "an unexpected answer to hello: {other:?}"
-        ))),
+        _ => Err(ConnectError::Broken(
+            "it answered another question than was asked".into(),
+        )),
     }
 }
 

@@ -6,15 +6,28 @@ use common::message::Refusal;
 use super::ConnectError;
 use crate::fault::Exit;
 use crate::notice::Trouble;
+use crate::options::command_like;
 
 impl ConnectError {
     /// Says in three parts what happened, what was done about it and what to do.
     #[must_use]
     pub fn trouble(&self, server: &ServerAddress) -> Trouble {
         let (what, todo) = match self {
+            Self::OutOfReach(_) if is_link_local(server) => (
+                format!("the server {server} is out of reach: its address is link-local, and holds on one interface alone"),
+                "name the server by its name, or by another of its addresses".to_owned(),
+            ),
             Self::OutOfReach(_) | Self::TimedOut | Self::Broken(_) => (
                 format!("the server {server} is out of reach: {self}"),
-                "check the address, and that the server runs and lets this computer in".to_owned(),
+                match command_like(server.host()) {
+                    Some(command) => format!(
+                        "if the command `{command}` was meant, write `tui-client {command} FOLDER`; if not, check the \
+                         address, and that the server runs and lets this computer in"
+                    ),
+                    None => {
+                        "check the address, and that the server runs and lets this computer in".to_owned()
+                    }
+                },
             ),
             Self::Untrusted(mismatch) => (
                 format!(
@@ -52,6 +65,11 @@ impl ConnectError {
             Self::Unusable(_) | Self::NotKept(_) => Exit::Failed,
         }
     }
+}
+
+fn is_link_local(server: &ServerAddress) -> bool {
+    let address = server.host().parse::<std::net::Ipv6Addr>();
+    address.is_ok_and(|address| address.is_unicast_link_local())
 }
 
 fn unvouched(server: &ServerAddress) -> (String, String) {

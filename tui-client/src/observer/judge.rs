@@ -18,6 +18,7 @@ use super::scene::{Detail, Scene, Through, put_off};
 use super::settle::Urgency;
 use super::update::LocalUpdate;
 use crate::disk::{Listing, Print, Sight};
+use crate::words::block_in_words;
 
 /// After so many events in a row that fit no valid tree the whole folder is looked at anew.
 const MISFITS_MAX: u32 = 8;
@@ -114,7 +115,11 @@ impl Observer {
         self.lift(scene.trees, id, update);
         self.oddities.remove(dir);
         if let Some((name, block)) = listing.odd.first() {
-            let reason = format!("{name} in it: {block:?}");
+            let reason = match block {
+                Block::Unreadable(reason) => reason.clone(),
+                other => block_in_words(other),
+            };
+            let reason = format!("{name} in it: {reason}");
             self.oddities.insert(dir.clone(), Block::Unreadable(reason));
         }
         let names: BTreeSet<Name> = listing.entries.iter().map(|(name, _)| name.clone()).collect();
@@ -414,6 +419,7 @@ fn is_of_sight(block: &Block) -> bool {
         | Block::NameClash(_)
         | Block::NoSymlinks
         | Block::NoSpace
+        | Block::ServerFull
         | Block::MissingContent
         | Block::Refused(_)
         | Block::Quota

@@ -9,16 +9,20 @@ use clap::{Parser, Subcommand, ValueEnum};
 use common::fingerprint::Fingerprint;
 use common::limits::DEVICE_NAME_LEN_MAX;
 use common::link::PairingLink;
+use common::words::number;
 use jiff::Zoned;
 use sync_engine::{Name, RelPath, Version};
 use zeroize::Zeroizing;
 
+use super::moment::BadMoment;
 use super::secret::STANDARD_INPUT;
 use super::{Deed, FirstTrust, Invocation, Listener, Look, Order, Run, Start, moment, secret, wrong};
 use crate::control::{Choice, Moment};
 
 /// How many seconds there may be between two full looks.
-const SECONDS: RangeInclusive<u64> = 1..=31_536_000;
+const SECONDS: RangeInclusive<u64> = 1..=SECONDS_MAX;
+/// A year, in seconds: nobody waits longer.
+const SECONDS_MAX: u64 = 31_536_000;
 
 /// Keeps a folder the same on all of your computers, through a server of yours that keeps every version.
 #[derive(Debug, Parser)]
@@ -38,7 +42,7 @@ pub(super) struct Args {
     /// The folder to keep the same.
     folder: Option<PathBuf>,
     /// The longest time between two full looks at folder and server; changes travel at once anyway.
-    #[arg(default_value_t = 3600, value_parser = clap::value_parser!(u64).range(SECONDS))]
+    #[arg(default_value_t = 3600, allow_negative_numbers = true, value_parser = number("seconds", SECONDS))]
     seconds: u64,
     /// The ID of the account to join; - reads it from standard input. What stands here itself, others on this computer see.
     #[arg(long, value_name = "-|ID", conflicts_with = "id_file")]
@@ -64,6 +68,9 @@ pub(super) struct Args {
     /// Write one JSON object a line.
     #[arg(long, requires = "headless")]
     json: bool,
+    /// End when standard input ends. A command starts a client so, where none runs.
+    #[arg(long, requires = "headless", hide = true)]
+    until_input_ends: bool,
     /// What to call this device.
     #[arg(long, value_name = "NAME")]
     device_name: Option<String>,
@@ -90,13 +97,24 @@ struct Common {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Tell how things stand.
+    ///
+    /// The state is one of: synced; syncing; offline (the server is out of reach, or no client runs); halted (the folder
+    /// is missing or another is in its place, or removals wait for `confirm`); error.
+    #[command(
+        after_help = "Exit codes: 0 synced; 3 synced, but something is blocked or in conflict; 4 offline; 1 syncing, \
+        halted or error."
+    )]
     Status(Common),
     /// Wait until everything is synced.
+    #[command(
+        after_help = "Exit codes: 0 synced, also when something is blocked or in conflict (`status` tells by 3); \
+        1 not in time."
+    )]
     Wait {
         #[command(flatten)]
         common: Common,
         /// How long to wait at most.
-        #[arg(long, value_name = "SECONDS")]
+        #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = number("seconds", 0..=SECONDS_MAX))]
         timeout: Option<u64>,
     },
     /// Print the account's ID. Whoever knows it can join the account.
@@ -110,7 +128,8 @@ enum Command {
         /// Only the changes of this file or directory.
         path: Option<PathBuf>,
         /// How many changes at most.
-        #[arg(long, short = 'n', value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 50, allow_negative_numbers = true,
+            value_parser = number("how many", 1..=10_000_u32))]
         limit: u32,
     },
     /// List the versions of a file or directory, also of one that is deleted.
@@ -128,7 +147,8 @@ enum Command {
         /// The file or directory.
         path: PathBuf,
         /// As it was after this journal number (see `history`).
-        #[arg(long, value_name = "N", group = "when")]
+        #[arg(long, value_name = "N", group = "when", allow_negative_numbers = true,
+            value_parser = number("a journal number", 0..=u64::MAX))]
         version: Option<u64>,
         /// As it was at this time: `2026-11-22 14:00`, `2026-11-22T14:00:00Z` or `2h ago`.
         #[arg(long, value_name = "T", group = "when")]
@@ -211,8 +231,8 @@ impl Args {
             ascii: self.ascii,
         };
         let listener = if self.headless {
-            let (once, json) = (self.once, self.json);
-            Listener::Headless { once, json }
+            let (once, json, attached) = (self.once, self.json, self.until_input_ends);
+            Listener::Headless { once, json, attached }
         } else {
             Listener::Screen(look)
         };
@@ -285,18 +305,16 @@ fn check_start(server: &std::ffi::OsStr, id: Option<&str>, trust: FirstTrust) ->
         .ok_or_else(|| wrong("the server's address is no text", "write it as HOST or HOST:PORT"))?;
     let is_read = server == STANDARD_INPUT;
     if is_read || PairingLink::is_meant_by(server) {
+        // What is wrong with the link comes first: what to do about it may make the rest right.
+        let link = (!is_read).then(|| check_link(server)).transpose()?;
         if id.is_some() || trust != FirstTrust::Ask {
             return Err(wrong(
                 "a pairing link says already which account and which server are meant",
                 "leave --id, --fingerprint and --trust-first-use away",
             ));
         }
-        if is_read {
-            return Ok(Start::Link(check_link(&secret::from_standard_input(
-                "the link",
-            )?)?));
-        }
-        return Ok(Start::Link(check_link(server)?));
+        let read = || check_link(&secret::from_standard_input("the link")?);
+        return Ok(Start::Link(link.map_or_else(read, Ok)?));
     }
     let server = server
         .parse()
@@ -395,10 +413,16 @@ fn check_devices(action: Option<DevicesAction>) -> Result<Deed, clap::Error> {
 fn check_moment(version: Option<u64>, time: Option<&str>, now: &Zoned) -> Result<Moment, clap::Error> {
     match (version, time) {
         (Some(version), _) => Ok(Moment::Version(Version(version))),
-        (None, Some(time)) => moment::parse(time, now).map(Moment::TimeMs).ok_or_else(|| {
+        (None, Some(time)) => moment::parse(time, now).map(Moment::TimeMs).map_err(|bad| {
+            let shown = time.escape_debug();
+            let what = match bad {
+                BadMoment::NoTime => format!("'{shown}' is no date or time"),
+                BadMoment::Future => format!("'{shown}' is in the future"),
+                BadMoment::TooEarly => format!("'{shown}' is before 1970, when there were no versions"),
+            };
             wrong(
-                format!("'{}' is no time in the past", time.escape_debug()),
-                "write it as 2026-11-22, 2026-11-22 14:00, 2026-11-22T14:00:00Z, or 2h ago",
+                what,
+                "name a date or time in the past: 2026-11-22, 2026-11-22 14:00, 2026-11-22T14:00:00Z, or 2h ago",
             )
         }),
         (None, None) => Err(wrong("it is not said as of when", "add --version N or --time T")),
@@ -421,6 +445,8 @@ fn check_path(folder: &Path, path: &Path) -> Result<RelPath, clap::Error> {
             Component::Normal(name) => {
                 names.push(Name::new(name.as_encoded_bytes()).map_err(|error| wrong(error, todo))?);
             }
+            // No link is followed inside the folder, so this is where it leads.
+            Component::ParentDir if names.pop().is_some() => (),
             Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
                 return Err(wrong("the path leads out of the folder", todo));
             }

@@ -31,7 +31,9 @@ fn usage(line: &str) -> String {
     assert_eq!(usage.exit, Exit::Usage, "{line}");
     assert!(usage.text.starts_with("error: "), "{line}");
     assert!(
-        usage.text.contains("--help") || usage.text.contains("tip:"),
+        usage
+            .text
+            .contains("\n  done: nothing was started or changed\n  next: "),
         "{line}"
     );
     usage.text
@@ -94,6 +96,7 @@ fn everything_can_be_said_at_once() {
         listener: Listener::Headless {
             once: true,
             json: true,
+            attached: false,
         },
     };
     assert_eq!(run(&line), expected);

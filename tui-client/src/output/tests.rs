@@ -136,7 +136,7 @@ fn each_notice_is_one_line_of_json_with_event_and_time_first() {
 fn each_notice_worth_it_is_one_line_of_words_that_is_safe_to_show() {
     let lines: Vec<String> = notices().iter().filter_map(notice_in_words).collect();
     for line in &lines {
-        assert!(!line.contains(sync_engine::name::is_deceptive));
+        assert!(!line.contains(is_deceptive));
     }
     insta::assert_snapshot!(lines.join("\n"), @r#"
     account AAAA-BBBB, device box, server nas:7733 (key 07)
@@ -162,4 +162,17 @@ fn each_notice_worth_it_is_one_line_of_words_that_is_safe_to_show() {
 fn a_time_that_cannot_be_is_shown_and_does_no_harm() {
     assert_eq!(rfc3339(time_of_ms(u64::MAX)), "1970-01-01T00:00:00.000Z");
     assert_eq!(rfc3339(time_of_ms(5)), "1970-01-01T00:00:00.005Z");
+}
+
+proptest::proptest! {
+    #[test]
+    fn json_has_nothing_that_a_terminal_would_not_show_as_it_is(
+        text in "[\\u{7f}-\\u{a0}\\u{ad}\\u{202a}-\\u{202e}\\u{2800}\\u{e0000}-\\u{e007f}a-z\"\\\\\\u{1f600}]{0,20}",
+    ) {
+        let reason = text.clone();
+        let line = notice_as_json(&Notice::Disconnected { reason, retry_ms: 1 }, Timestamp::UNIX_EPOCH).unwrap();
+        proptest::prop_assert!(!line.contains(is_deceptive), "{}", line);
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        proptest::prop_assert_eq!(value["reason"].as_str(), Some(text.as_str()));
+    }
 }

@@ -1,22 +1,28 @@
-//! The local socket on unix: a UNIX socket in the folder's configuration directory, or, where its path is too long or the
-//! file system holds no sockets, in `/tmp/holdfast-UID`. Either directory is the user's own and closed to others, and
-//! each side checks that the other runs as the same user.
+//! The local socket on unix: a UNIX socket in the folder's configuration directory, or, where the file system there holds
+//! no sockets, in `$XDG_RUNTIME_DIR/holdfast` or `/tmp/holdfast-UID`. It lives only in a directory that is this user's own
+//! and closed to others; a candidate that is not is passed over by both sides, so that nobody can put one in the way. Each
+//! side checks that the other runs as the same user.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::sleep;
 
 use super::{Place, SocketError};
-use crate::config::create_own_dir;
+use crate::config::{create_own_dir, is_own_dir};
 
 /// A connection, on either side.
 pub(super) type Stream = UnixStream;
 
 /// The longest path of a socket that every unix takes, in bytes.
 const SOCKET_PATH_LEN_MAX: usize = 100;
+/// How long to wait before a socket at which too many wait is tried again.
+const CROWD_PAUSE: Duration = Duration::from_millis(20);
 
 /// The answering side.
 pub(super) struct Listener {
@@ -26,14 +32,75 @@ pub(super) struct Listener {
     identity: (u64, u64),
 }
 
-/// Where the socket may be, the better place first.
-fn candidates(place: &Place) -> Vec<PathBuf> {
+/// A place where the socket may be.
+#[derive(Debug, PartialEq, Eq)]
+struct Candidate {
+    dir: PathBuf,
+    name: String,
+}
+
+impl Candidate {
+    fn path(&self) -> PathBuf {
+        self.dir.join(&self.name)
+    }
+
+    /// Returns a path of the socket that is short enough: by way of the directory, held open, where its own is not.
+    fn reach(&self) -> io::Result<(PathBuf, Option<File>)> {
+        let path = self.path();
+        if path.as_os_str().len() <= SOCKET_PATH_LEN_MAX {
+            return Ok((path, None));
+        }
+        let dir = File::open(&self.dir)?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(&self.name);
+        Ok((path, Some(dir)))
+    }
+
+    /// Connects to whoever listens here; nothing when nobody does. The caller limits the time.
+    async fn connect(&self) -> io::Result<Option<UnixStream>> {
+        let (path, _held) = self.reach()?;
+        loop {
+            match UnixStream::connect(&path).await {
+                Ok(stream) => return Ok(Some(stream)),
+                Err(error) if is_nobody(&error) => return Ok(None),
+                // So many wait already that no more are let in; that passes.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(CROWD_PAUSE).await,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Tells whether the system says that nobody listens.
+fn is_nobody(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory
+    )
+}
+
+/// Where the socket may be, the better place first. The first one depends on nothing that may differ between a terminal
+/// and a service.
+fn candidates(place: &Place, runtime_dir: Option<PathBuf>) -> Vec<Candidate> {
     let folder = place.folder.to_string();
     let user = rustix::process::geteuid().as_raw();
-    let near = place.config_dir.join(&folder).join("socket");
-    let short = PathBuf::from(format!("/tmp/holdfast-{user}")).join(format!("{folder}.sock"));
-    let fits = |path: &PathBuf| path.as_os_str().len() <= SOCKET_PATH_LEN_MAX;
-    [near, short].into_iter().filter(fits).collect()
+    let shared = |dir: PathBuf| Candidate {
+        dir,
+        name: format!("{folder}.sock"),
+    };
+    let near = Candidate {
+        dir: place.config_dir.join(&folder),
+        name: "socket".to_owned(),
+    };
+    let runtime = runtime_dir
+        .filter(|dir| is_own_dir(dir).is_ok())
+        .map(|dir| shared(dir.join("holdfast")));
+    let last = shared(PathBuf::from(format!("/tmp/holdfast-{user}")));
+    std::iter::once(near).chain(runtime).chain([last]).collect()
+}
+
+fn runtime_dir() -> Option<PathBuf> {
+    let dir = PathBuf::from(std::env::var_os("XDG_RUNTIME_DIR")?);
+    dir.is_absolute().then_some(dir)
 }
 
 impl Listener {
@@ -41,37 +108,40 @@ impl Listener {
     pub(super) async fn bind(place: &Place) -> Result<Self, SocketError> {
         match connect(place).await {
             Err(SocketError::NobodyThere) => (),
-            Ok(_) | Err(_) => return Err(SocketError::InUse),
+            Ok(_) => return Err(SocketError::InUse),
+            Err(error) => return Err(error),
         }
         let mut refused = None;
-        for path in candidates(place) {
-            match Self::bind_at(&path) {
+        for candidate in candidates(place, runtime_dir()) {
+            match Self::bind_at(&candidate) {
                 Ok(listener) => return Ok(listener),
-                Err(source) => refused = Some(SocketError::Place { path, source }),
+                Err(source) => {
+                    let path = candidate.path();
+                    refused.get_or_insert(SocketError::Place { path, source });
+                }
             }
         }
-        Err(refused.unwrap_or(SocketError::Place {
-            path: place.config_dir.clone(),
-            source: io::ErrorKind::InvalidFilename.into(),
-        }))
+        Err(refused.unwrap_or(SocketError::NobodyThere))
     }
 
-    fn bind_at(path: &Path) -> io::Result<Self> {
-        create_own_dir(path.parent().unwrap_or(Path::new("/")))?;
-        match fs::symlink_metadata(path) {
+    fn bind_at(candidate: &Candidate) -> io::Result<Self> {
+        create_own_dir(&candidate.dir)?;
+        let path = candidate.path();
+        match fs::symlink_metadata(&path) {
             // Only a socket is replaced, and nobody answered there.
-            Ok(metadata) if metadata.file_type().is_socket() => fs::remove_file(path)?,
+            Ok(metadata) if metadata.file_type().is_socket() => fs::remove_file(&path)?,
             Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => (),
             Err(error) => return Err(error),
         }
-        let listener = UnixListener::bind(path)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-        let metadata = fs::symlink_metadata(path)?;
+        let (short, _held) = candidate.reach()?;
+        let listener = UnixListener::bind(&short)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        let metadata = fs::symlink_metadata(&path)?;
         Ok(Self {
             listener,
-            path: path.to_owned(),
             identity: (metadata.dev(), metadata.ino()),
+            path,
         })
     }
 
@@ -97,23 +167,109 @@ impl Drop for Listener {
     }
 }
 
-/// Connects to whoever answers at one of the candidates.
+/// Connects to whoever answers at one of the candidates. Nobody is there only if each was asked.
 pub(super) async fn connect(place: &Place) -> Result<Stream, SocketError> {
-    for path in candidates(place) {
-        match UnixStream::connect(&path).await {
-            Ok(stream) if is_of_this_user(&stream)? => return Ok(stream),
-            Ok(_) => return Err(SocketError::Stranger),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory
-                ) => {}
-            Err(error) => return Err(SocketError::Broken(error)),
+    let mut failed = None;
+    for candidate in candidates(place, runtime_dir()) {
+        if is_own_dir(&candidate.dir).is_err() {
+            continue;
+        }
+        match candidate.connect().await {
+            Ok(None) => (),
+            Ok(Some(stream)) if is_of_this_user(&stream)? => return Ok(stream),
+            Ok(Some(_)) => failed = Some(SocketError::Stranger),
+            Err(error) => failed = Some(SocketError::Broken(error)),
         }
     }
-    Err(SocketError::NobodyThere)
+    Err(failed.unwrap_or(SocketError::NobodyThere))
 }
 
 fn is_of_this_user(stream: &UnixStream) -> io::Result<bool> {
     Ok(stream.peer_cred()?.uid() == rustix::process::geteuid().as_raw())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::FolderId;
+
+    struct Places {
+        dir: tempfile::TempDir,
+        place: Place,
+    }
+
+    impl Places {
+        fn new(config: &str) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let place = Place::new(&dir.path().join(config), FolderId::random());
+            Self { dir, place }
+        }
+
+        fn make(&self, name: &str, mode: u32) -> PathBuf {
+            let path = self.dir.path().join(name);
+            fs::create_dir(&path).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            path
+        }
+    }
+
+    #[test]
+    fn a_runtime_directory_that_others_may_open_is_no_candidate() {
+        let places = Places::new("config");
+        let (own, open) = (places.make("own", 0o700), places.make("open", 0o755));
+        let dirs = |runtime: Option<PathBuf>| -> Vec<PathBuf> {
+            let candidates = candidates(&places.place, runtime).into_iter();
+            candidates.map(|candidate| candidate.dir).collect()
+        };
+        let without = dirs(None);
+        assert_eq!(dirs(Some(open)), without);
+        assert_eq!(dirs(Some(places.dir.path().join("none"))), without);
+        let with = dirs(Some(own.clone()));
+        assert_eq!(with[1], own.join("holdfast"), "before the one in /tmp");
+        assert_eq!(with.len(), without.len() + 1);
+    }
+
+    #[tokio::test]
+    async fn a_long_path_is_reached_by_way_of_its_directory() {
+        let places = Places::new(&"a long name/".repeat(12));
+        let listener = Listener::bind(&places.place).await.unwrap();
+        assert!(SOCKET_PATH_LEN_MAX < listener.path.as_os_str().len());
+        assert!(
+            listener.path.starts_with(places.dir.path()),
+            "{}",
+            listener.path.display()
+        );
+        connect(&places.place).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_socket_in_a_directory_that_others_may_open_is_not_asked() {
+        let places = Places::new("config");
+        let listener = Listener::bind(&places.place).await.unwrap();
+        let dir = listener.path.parent().unwrap();
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(matches!(
+            connect(&places.place).await,
+            Err(SocketError::NobodyThere)
+        ));
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(connect(&places.place).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn only_a_live_peer_means_that_the_place_is_in_use() {
+        let places = Places::new("config");
+        let first = Listener::bind(&places.place).await.unwrap();
+        assert!(matches!(
+            Listener::bind(&places.place).await,
+            Err(SocketError::InUse)
+        ));
+        // As a client leaves it that is killed.
+        let path = first.path.clone();
+        drop(first);
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        let second = Listener::bind(&places.place).await.unwrap();
+        assert_eq!(second.path, path);
+    }
 }

@@ -201,11 +201,16 @@ fn the_private_directory_is_closed_to_others() {
 #[test]
 fn only_one_client_gets_the_lock_and_a_link_in_its_place_is_refused() {
     let folder = Folder::new();
-    let lock = folder.root.lock().unwrap();
+    let lock = folder.root.lock_as(Holder::Helper).unwrap();
     let other = Root::open(folder.root.path()).unwrap();
     let pid = std::process::id();
-    assert!(matches!(other.lock(), Err(DiskError::InUse { pid: Some(found) }) if found == pid));
+    let Err(DiskError::InUse { pid: noted, holder }) = other.lock() else {
+        panic!("it was taken twice")
+    };
+    assert_eq!((noted, holder), (Some(pid), Some(Holder::Helper)));
+    assert_eq!(other.lock_holder(), Some(pid));
     drop(lock);
+    assert_eq!(other.lock_holder(), None);
     drop(other.lock().unwrap());
     let outside = folder.outside().join("file");
     fs::write(&outside, "precious").unwrap();

@@ -12,7 +12,7 @@ use crate::screen::pane::Pane;
 /// Takes an answer in.
 pub(super) fn answer(model: &mut Model, ask: &Ask, answer: Answer) {
     model.questions.answered(ask);
-    let failed = matches!(answer, Answer::Failed(_));
+    let failed = matches!(answer, Answer::Failed(_) | Answer::Unconnected { .. });
     match answer {
         Answer::Status(status) | Answer::TimedOut(status) => take_status(model, status),
         Answer::Identity(identity) => {
@@ -66,8 +66,8 @@ pub(super) fn answer(model: &mut Model, ask: &Ask, answer: Answer) {
             });
         }
         Answer::Report { sound, lines } => report(model, ask, sound, lines),
-        Answer::Failed(trouble) => take_failure(model, ask, trouble),
-        Answer::Restored(_) | Answer::Done | Answer::Notice(_) => (),
+        Answer::Failed(trouble) | Answer::Unconnected { trouble, .. } => take_failure(model, ask, trouble),
+        Answer::Restored(_) | Answer::Done | Answer::Notice(_) | Answer::Ending => (),
     }
     settle_deeds(model, ask, failed);
 }
