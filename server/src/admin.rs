@@ -220,6 +220,37 @@ pub(crate) fn damages(store: &Store) -> Result<Vec<String>, Trouble> {
     Ok(verify::look(store).map_err(Trouble::from)?.damages)
 }
 
+/// What was found in a store.
+#[derive(Debug)]
+pub struct Verification(verify::Found);
+
+impl Verification {
+    /// Reads everything in a store.
+    pub(crate) fn of(store: &Store) -> Result<Self, Trouble> {
+        verify::look(store).map(Self).map_err(Trouble::from)
+    }
+
+    /// Returns what is damaged.
+    #[must_use]
+    pub fn damages(&self) -> &[String] {
+        &self.0.damages
+    }
+
+    /// Notes it in the store.
+    pub(crate) fn note(self, store: &Store) -> Result<(), Trouble> {
+        verify::mend(store, self.0).map_err(Trouble::from)
+    }
+}
+
+/// Returns what gives up and collects in a store, step by step.
+pub(crate) fn collection(
+    store: &Store,
+    n_versions: usize,
+    n_max: usize,
+) -> Result<impl FnMut() -> Result<bool, Trouble> + Send, Trouble> {
+    prune::steps(store, n_versions, n_max).map_err(Trouble::from)
+}
+
 /// Returns all contents that any account has, or has had in its history.
 pub(crate) fn contents(store: &Store) -> Result<BTreeSet<Hash>, Trouble> {
     let read = |records: &dyn Records| {

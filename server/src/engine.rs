@@ -71,6 +71,12 @@ impl Engine {
         })
     }
 
+    /// Returns the store that it serves, for those who look after it meanwhile.
+    #[must_use]
+    pub fn store(&self) -> Arc<Store> {
+        self.house.store.clone()
+    }
+
     /// Returns what all connections share.
     pub(crate) fn house(&self) -> &Arc<House> {
         &self.house

@@ -28,6 +28,7 @@ mod trouble;
 mod watch;
 mod writer;
 
+pub use admin::Verification;
 pub use engine::Engine;
 pub use options::{Limits, Listen, Options};
 pub use program::run;

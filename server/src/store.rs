@@ -44,6 +44,7 @@ use std::path::Path;
 use std::sync::Arc;
 use sync_engine::Hash;
 
+use crate::admin::Verification;
 use crate::trouble::{StartError, Trouble};
 
 /// An open store.
@@ -137,6 +138,36 @@ impl Store {
     /// When it cannot be read at all.
     pub fn damages(&self) -> Result<Vec<String>, Trouble> {
         crate::admin::damages(self)
+    }
+
+    /// Reads everything in the store as [`Store::damages`] does; [`Store::note`] then writes down what was found.
+    ///
+    /// # Errors
+    /// When it cannot be read at all.
+    pub fn verification(&self) -> Result<Verification, Trouble> {
+        Verification::of(self)
+    }
+
+    /// Notes what a verification has found, as `server verify` does.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn note(&self, verification: Verification) -> Result<(), Trouble> {
+        verification.note(self)
+    }
+
+    /// Returns what gives up and collects, as `server prune` does, one step at each call until it says that it has
+    /// ended. So many of the newest versions of each file that is there are kept, whatever their age, and a step changes
+    /// at most so many chunks. Only one may be at work at a time.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn collection(
+        &self,
+        n_versions: usize,
+        n_max: usize,
+    ) -> Result<impl FnMut() -> Result<bool, Trouble> + Send, Trouble> {
+        crate::admin::collection(self, n_versions, n_max)
     }
 
     /// Returns the contents of all files that any account has, or has had in its history.

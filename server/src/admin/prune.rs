@@ -102,6 +102,25 @@ pub(super) fn prune(place: &Place, keep: &Keep) -> Result<(), Trouble> {
     ))
 }
 
+/// Returns what takes the steps of a run that keeps by number alone; it says when that has ended.
+pub(super) fn steps(
+    store: &Store,
+    n_versions: usize,
+    n_max: usize,
+) -> Result<impl FnMut() -> Result<bool, Trouble> + Send, StoreError> {
+    let policy = Policy {
+        age_ms: 0,
+        n_versions,
+        drop_deleted: true,
+        now_ms: u64::MAX,
+    };
+    let mut run = Run::begin(store, policy, n_max)?;
+    Ok(move || match run.go_on().map_err(interrupted)? {
+        Step::Going | Step::Collected(..) | Step::Troubled(_) => Ok(true),
+        Step::Done(_) => Ok(false),
+    })
+}
+
 /// Keeps others from collecting or copying meanwhile.
 pub(super) fn lock(directory: &Directory) -> Result<crate::store::DirectoryLock, Trouble> {
     directory.lock_chunks().map_err(Trouble::from)?.ok_or_else(|| {

@@ -17,7 +17,7 @@ use crate::store::{
 use crate::trouble::Trouble;
 
 /// What there is in a store.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Found {
     /// What is damaged.
     pub(super) damages: Vec<String>,

@@ -2,6 +2,7 @@
 //! that moment; so a part of a story is a story too, and a failing one can be made shorter.
 
 use crate::noise::Noise;
+use crate::sim::server::Tool;
 use std::fmt;
 
 /// Something that happens.
@@ -109,6 +110,13 @@ pub enum Act {
     StartServer,
     /// The server's store is copied.
     Backup,
+    /// A tool is started beside the server, and killed after so many steps if that is not zero.
+    Tool {
+        /// Which.
+        tool: Tool,
+        /// Never when zero.
+        n_steps: u8,
+    },
     /// The server's store is put back to the last copy, with a new epoch or as it was.
     PutBack {
         /// As the documentation says.
@@ -160,9 +168,14 @@ pub fn story(dice: &mut Noise, wildness: Wildness) -> Vec<Act> {
     let has_put_back = dice.number().is_multiple_of(6);
     let has_loss = dice.number().is_multiple_of(4);
     let (has_full_disks, has_bad_disks) = (dice.number().is_multiple_of(4), dice.number().is_multiple_of(4));
+    let has_tools = has(dice);
     let mut acts = Vec::with_capacity(wildness.n_acts + 1);
     while acts.len() < wildness.n_acts {
         let device = (dice.number() % u64::from(wildness.n_devices)) as u8;
+        if has_tools && dice.number().is_multiple_of(6) {
+            acts.push(tool(dice, device));
+            continue;
+        }
         let act = match dice.number() % 100 {
             0..52 => edit(dice, device),
             52..66 => pass(dice),
@@ -216,6 +229,33 @@ fn edit(dice: &mut Noise, device: u8) -> Act {
     }
 }
 
+/// A tool, or something that gives it work: large files, which share chunks, and deletions.
+fn tool(dice: &mut Noise, device: u8) -> Act {
+    let of = |dice: &mut Noise, how| {
+        let Act::Edit { which, whither, .. } = edit(dice, device) else {
+            return Act::Settle;
+        };
+        Act::Edit {
+            device,
+            how,
+            which,
+            whither,
+        }
+    };
+    let tool = match dice.number() % 12 {
+        0..=2 => return of(dice, 19),
+        3 => return of(dice, 11),
+        4..=8 => Tool::Prune((1 + dice.number() % 2) as u8),
+        9 | 10 => Tool::Verify,
+        _ => Tool::Backup,
+    };
+    let n_steps = match dice.number() % 3 {
+        0 => (dice.number() % 20) as u8,
+        _ => 0,
+    };
+    Act::Tool { tool, n_steps }
+}
+
 fn space(dice: &mut Noise, device: u8) -> Act {
     let left = [0, 0, 1, 200, 5_000][(dice.number() % 5) as usize];
     if dice.number().is_multiple_of(3) {
@@ -254,7 +294,9 @@ fn line(dice: &mut Noise, device: u8) -> Act {
 /// As it is written in the code, so that a story can be kept as a test.
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let act = format!("{self:?}").replace("weather: ", "weather: LineWeather::");
+        let act = format!("{self:?}")
+            .replace("weather: ", "weather: LineWeather::")
+            .replace("tool: ", "tool: Tool::");
         write!(f, "Act::{act}")
     }
 }

@@ -31,9 +31,12 @@ impl Contents {
         format!("content {}\n", self.0).into_bytes()
     }
 
+    /// Those that are of the same third share most of their chunks.
     fn large(&mut self) -> Vec<u8> {
-        self.0 += 1;
-        crate::noise::Noise::new(self.0).bytes(LARGE_LEN)
+        let end = self.next();
+        let mut bytes = crate::noise::Noise::new(self.0 % 3).bytes(LARGE_LEN);
+        bytes.extend(end);
+        bytes
     }
 }
 

@@ -7,6 +7,7 @@ mod life;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod tools;
 
 use anyhow::{Context as _, Result, ensure};
 use common::fingerprint::Fingerprint;
@@ -20,9 +21,11 @@ use tokio::io::DuplexStream;
 use self::disk::{Disk, DiskClock, DiskCommits, DiskPacks};
 use self::life::Life;
 use self::stream::MortalStream;
+use self::tools::Tools;
 use crate::noise::Noise;
 
 pub use self::disk::{Backup, Damage};
+pub use self::tools::Tool;
 
 /// Bytes that are on the way in each direction of a connection.
 const ON_THE_WAY_LEN_MAX: usize = 64 * 1024;
@@ -44,6 +47,9 @@ pub struct SimServer {
     dice: Mutex<Noise>,
     /// In which effect the next process ends, if that is decided.
     next_end: Mutex<Option<u64>>,
+    /// Whether the machine loses power when the process ends by itself.
+    cuts_power: Mutex<bool>,
+    tools: Tools,
 }
 
 /// A process.
@@ -69,6 +75,8 @@ impl SimServer {
             running: Mutex::default(),
             dice: Mutex::new(Noise::new(seed)),
             next_end: Mutex::default(),
+            cuts_power: Mutex::default(),
+            tools: Tools::default(),
         }
     }
 
@@ -104,8 +112,31 @@ impl SimServer {
 
     /// Ends the process at once. What it gave to the system stays.
     pub fn kill(&self) {
+        self.lose_power_if_due();
         if let Some(running) = self.lock_running().take() {
             running.life.end();
+        }
+    }
+
+    /// Lets the machine lose power in the course of an effect of the process: the first after this call is number 1. If
+    /// none runs, it loses power now.
+    pub fn power_cut_at(&self, effect: u64) {
+        if !self.is_running() {
+            return self.power_cut();
+        }
+        *self.lock_cuts_power() = true;
+        self.kill_at(effect);
+    }
+
+    /// Takes away what a loss of power takes, if the process has ended by one.
+    fn lose_power_if_due(&self) {
+        let has_ended = self
+            .lock_running()
+            .as_ref()
+            .is_none_or(|running| !running.life.is_on());
+        if has_ended && std::mem::take(&mut *self.lock_cuts_power()) {
+            self.tools.end();
+            self.lock_disk().power_cut(&mut self.lock_dice());
         }
     }
 
@@ -123,6 +154,8 @@ impl SimServer {
     /// Ends the process, and of what was not flushed leaves on the disk what chance leaves.
     pub fn power_cut(&self) {
         self.kill();
+        *self.lock_cuts_power() = false;
+        self.tools.end();
         self.lock_disk().power_cut(&mut self.lock_dice());
     }
 
@@ -150,6 +183,7 @@ impl SimServer {
     /// Tells whether the process is alive.
     #[must_use]
     pub fn is_running(&self) -> bool {
+        self.lose_power_if_due();
         self.lock_running()
             .as_ref()
             .is_some_and(|running| running.life.is_on())
@@ -211,6 +245,7 @@ impl SimServer {
     /// Returns a copy of the store as it is.
     #[must_use]
     pub fn backup(&self) -> Backup {
+        self.lose_power_if_due();
         self.lock_disk().backup()
     }
 
@@ -220,6 +255,7 @@ impl SimServer {
     /// When the store cannot be opened.
     pub fn put_back(&self, backup: &Backup, how: PutBack) -> Result<()> {
         self.kill();
+        self.tools.end();
         self.lock_disk().put_back(backup);
         if how == PutBack::WithNewEpoch {
             let life = Arc::new(Life::new(self.throw()));
@@ -270,12 +306,11 @@ impl SimServer {
 
     /// Opens a copy of the store.
     fn copy(&self) -> Result<Store> {
-        let copy = Arc::new(Mutex::new(Disk::new()));
-        let backup = self.backup();
-        copy.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .put_back(&backup);
-        open(&copy, &Arc::new(Life::new(0)))
+        open_copy(&self.backup())
+    }
+
+    fn lock_cuts_power(&self) -> MutexGuard<'_, bool> {
+        self.cuts_power.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn throw(&self) -> u64 {
@@ -293,6 +328,15 @@ impl SimServer {
     fn lock_running(&self) -> MutexGuard<'_, Option<Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Opens a copy of a store, as a server would find it that starts on it.
+fn open_copy(backup: &Backup) -> Result<Store> {
+    let copy = Arc::new(Mutex::new(Disk::new()));
+    copy.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .put_back(backup);
+    open(&copy, &Arc::new(Life::new(0)))
 }
 
 /// Opens the store of a disk, in a process.

@@ -235,6 +235,7 @@ impl World {
             Act::CrashServer { is_power_cut, after } => self.crash_server(is_power_cut, after),
             Act::StartServer => self.start_server()?,
             Act::Backup => self.backup = Some(self.server.backup()),
+            Act::Tool { tool, n_steps } => self.server.start_tool(tool, n_steps.into())?,
             Act::PutBack { has_new_epoch } => self.put_back(has_new_epoch)?,
             Act::Settle => self.settle().await?,
         }
@@ -353,7 +354,8 @@ impl World {
 
     fn crash_server(&mut self, is_power_cut: bool, after: u16) {
         match (is_power_cut, after) {
-            (true, _) => self.server.power_cut(),
+            (true, 0) => self.server.power_cut(),
+            (true, after) => self.server.power_cut_at(after.into()),
             (false, 0) => self.server.kill(),
             (false, after) => self.server.kill_at(after.into()),
         }
@@ -368,6 +370,7 @@ impl World {
     }
 
     fn put_back(&mut self, has_new_epoch: bool) -> Result<()> {
+        self.backup = self.server.take_copy().or(self.backup.take());
         let Some(backup) = &self.backup else { return Ok(()) };
         let how = if has_new_epoch {
             PutBack::WithNewEpoch

@@ -28,6 +28,10 @@ pub struct Backup {
     packs: PackStates,
 }
 
+/// The first part of a copy of a store.
+#[derive(Debug)]
+pub(super) struct CopiedDatabase(Option<Arc<Vec<u8>>>);
+
 /// Something that happens to a pack.
 #[derive(Debug, Clone, Copy)]
 pub enum Damage {
@@ -130,6 +134,24 @@ impl Disk {
         Backup {
             database: self.database.clone(),
             packs: self.packs.clone(),
+        }
+    }
+
+    /// Returns a copy of the database alone, as one that has been flushed.
+    pub(super) fn copy_of_database(&self) -> CopiedDatabase {
+        CopiedDatabase(self.database())
+    }
+
+    /// Returns a copy of the store whose database was copied earlier, with the packs as they are now.
+    pub(super) fn finish_copy(&self, CopiedDatabase(flushed): CopiedDatabase) -> Backup {
+        let mut packs = self.packs.clone();
+        packs.flush_all();
+        Backup {
+            database: Database {
+                flushed,
+                later: VecDeque::new(),
+            },
+            packs,
         }
     }
 

@@ -3,6 +3,7 @@
 mod caller;
 mod member;
 mod scenario;
+mod tools;
 
 use common::message::{Failure, Reply};
 use std::future::Future;

@@ -189,6 +189,8 @@ impl World {
     /// Looks whether the promises were kept.
     fn look(&self) -> Result<()> {
         self.server.check()?;
+        let faults = self.server.take_faults();
+        ensure!(faults.is_empty(), "{}", faults.join("\n"));
         let missing = self.ledger.missing(&self.everything()?);
         ensure!(missing.is_empty(), "lost: {}", missing.join(", "));
         let reached = self.reached()?;

@@ -41,6 +41,14 @@ impl FileState {
         self.same_len = self.same_len.min(self.bytes.len());
     }
 
+    /// Makes a hole: what is there is zeros, whatever happens next.
+    fn release(&mut self, from: usize, to: usize) {
+        for bytes in [&mut self.bytes, &mut self.flushed] {
+            let to = to.min(bytes.len());
+            bytes[from.min(to)..to].fill(0);
+        }
+    }
+
     fn flush(&mut self) {
         self.flushed.truncate(self.same_len);
         self.flushed.extend_from_slice(&self.bytes[self.same_len..]);
@@ -107,6 +115,12 @@ impl PackStates {
         }
         self.names.clone_from(&left);
         self.flushed_names = left;
+    }
+
+    /// Makes all of it durable.
+    pub(super) fn flush_all(&mut self) {
+        self.files.values_mut().for_each(FileState::flush);
+        self.flushed_names.clone_from(&self.names);
     }
 
     /// Returns the number and the length of each pack.
@@ -247,6 +261,15 @@ impl PackFiles for DiskPacks {
 
     fn remove(&self, pack: u32) -> io::Result<()> {
         self.change(|disk| disk.packs.names.remove(&pack).map(|_| ()).ok_or_else(not_found))
+    }
+
+    fn release(&self, pack: u32, offset: u64, len: u64) -> io::Result<bool> {
+        let [from, len] = [offset, len].map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        self.change(|disk| {
+            disk.packs.file(pack)?.release(from, from.saturating_add(len));
+            Ok(())
+        })?;
+        Ok(true)
     }
 
     fn flush_names(&self) -> io::Result<()> {
