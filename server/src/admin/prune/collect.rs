@@ -193,22 +193,11 @@ fn look(
     if !reach.unreadable.is_empty() {
         return Ok(None);
     }
-    let (mut pardoned, mut dropped, mut condemned) = (Vec::new(), Vec::new(), Vec::new());
-    for row in rows {
-        match (
-            row.state == ChunkState::Condemned,
-            reach.hashes.contains(&row.hash),
-        ) {
-            (true, true) if !planted(Bug::NeverPardons) => pardoned.push(row),
-            (true, _) => dropped.push(row),
-            (false, true) => (),
-            (false, false) => condemned.push(row),
-        }
-    }
-    pardoned.sort_by_key(|row| row.depth);
-    for rows in [&mut condemned, &mut dropped] {
-        rows.sort_by_key(|row| std::cmp::Reverse(row.depth));
-    }
+    let Sorted {
+        pardoned,
+        condemned,
+        dropped,
+    } = sort_out(rows, &reach);
     let collected = Collected {
         n_given_up,
         n_pardoned: pardoned.len(),
@@ -232,6 +221,33 @@ fn look(
         rest,
         collected,
     }))
+}
+
+/// What becomes of chunks, each in the order in which it has to happen.
+#[derive(Default)]
+struct Sorted {
+    pardoned: Vec<ChunkRow>,
+    condemned: Vec<ChunkRow>,
+    dropped: Vec<ChunkRow>,
+}
+
+/// Says what becomes of chunks by what stays.
+fn sort_out(rows: Vec<ChunkRow>, stays: &Reach) -> Sorted {
+    let mut sorted = Sorted::default();
+    for row in rows {
+        let is_condemned = row.state == ChunkState::Condemned;
+        match (is_condemned, stays.hashes.contains(&row.hash)) {
+            (true, true) if !planted(Bug::NeverPardons) => sorted.pardoned.push(row),
+            (true, _) => sorted.dropped.push(row),
+            (false, true) => (),
+            (false, false) => sorted.condemned.push(row),
+        }
+    }
+    sorted.pardoned.sort_by_key(|row| row.depth);
+    for rows in [&mut sorted.condemned, &mut sorted.dropped] {
+        rows.sort_by_key(|row| std::cmp::Reverse(row.depth));
+    }
+    sorted
 }
 
 /// Returns what contents that are kept are made of, and those of them that were given up once and are there after all;
