@@ -150,6 +150,16 @@ impl Kind {
         core::mem::discriminant(self) == core::mem::discriminant(other)
     }
 
+    /// Tells whether both are equal, but perhaps for the time of a file. Law: a time alone is no edit; whoever only touches a
+    /// file keeps nobody from deleting it.
+    #[must_use]
+    pub fn is_equal_but_for_time(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(a), Self::File(b)) => a.content == b.content && a.exec == b.exec,
+            (Self::File(_) | Self::Dir | Self::Symlink(_), _) => self == other,
+        }
+    }
+
     /// Tells whether both hold the same bytes (or the same target); attributes do not count.
     #[must_use]
     pub fn same_content(&self, other: &Self) -> bool {
@@ -203,6 +213,12 @@ pub struct Node {
 }
 
 impl Node {
+    /// Tells whether both are equal, but perhaps for the time of a file.
+    #[must_use]
+    pub fn is_equal_but_for_time(&self, other: &Self) -> bool {
+        self.same_place(other) && self.mark == other.mark && self.kind.is_equal_but_for_time(&other.kind)
+    }
+
     /// Tells whether both are at the same place.
     #[must_use]
     pub fn same_place(&self, other: &Self) -> bool {

@@ -138,7 +138,11 @@ impl<'a> Wanted<'a> {
             }
             (None, None, Some(local)) => Some(local.clone()),
             (None, Some(remote), None) => Some(remote.clone()),
-            (Some(base), Some(remote), None) if base == remote || planted(Bug::DeleteBeatsRemoteEdit) => None,
+            (Some(base), Some(remote), None)
+                if base.is_equal_but_for_time(remote) || planted(Bug::DeleteBeatsRemoteEdit) =>
+            {
+                None
+            }
             (Some(_), Some(remote), None) => {
                 self.remarks.insert(Remark::EditBeatDelete(id));
                 Some(remote.clone())
@@ -192,13 +196,13 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// Tells whether a local node is as it was. Its mark is no observation, and neither are bits that the disk lacks.
+    /// Tells whether a local node is as it was, but for its time. Its mark is no observation, and neither are bits that the
+    /// disk lacks.
     fn is_same_on_disk(&self, base: &Node, local: &Node) -> bool {
-        let same_kind = match (base.kind.file(), local.kind.file()) {
-            (Some(base), Some(local)) if !self.policy.has_exec_bits => {
-                base.content == local.content && base.mtime_ns == local.mtime_ns
-            }
-            (Some(_) | None, _) => base.kind == local.kind,
+        let same_kind = if self.policy.has_exec_bits {
+            base.kind.is_equal_but_for_time(&local.kind)
+        } else {
+            base.kind.same_content(&local.kind)
         };
         same_kind && base.same_place(local)
     }

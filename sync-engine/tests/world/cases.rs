@@ -48,6 +48,46 @@ fn an_edit_beats_a_deletion_whichever_comes_first() {
 }
 
 #[test]
+fn a_touch_is_no_edit_against_a_deletion_whichever_comes_first() {
+    for (toucher, deleter) in [(FIRST, SECOND), (SECOND, FIRST)] {
+        let mut world = both_have(&[
+            ("d/", ""),
+            ("d/a", "old"),
+            ("b", "old"),
+            ("c", "old"),
+            ("x", "old"),
+        ]);
+        for path in ["d/a", "b", "c"] {
+            world.touch(toucher, path, 7);
+        }
+        world.delete(deleter, "d");
+        world.delete(deleter, "b");
+        // Programs also save so: what was there goes, and something new takes its name.
+        world.delete(deleter, "c");
+        world.make(deleter, "c", "new");
+        world.meet();
+        world.has(&[("c", "new"), ("x", "old")]);
+        assert!(world.conflicts().is_empty());
+    }
+}
+
+#[test]
+fn a_touch_is_no_edit_against_an_edit_and_reaches_those_who_do_nothing() {
+    for (toucher, other) in [(FIRST, SECOND), (SECOND, FIRST)] {
+        let mut world = both_have(&[("a", "old"), ("b", "old")]);
+        world.touch(toucher, "a", 7);
+        world.touch(toucher, "b", 7);
+        world.write(other, "a", "new");
+        world.meet();
+        assert_eq!(world.time_of(other, "b"), 7);
+        world.touch(other, "b", 0);
+        world.meet();
+        world.has(&[("a", "new"), ("b", "old")]);
+        assert!(world.conflicts().is_empty());
+    }
+}
+
+#[test]
 fn an_edit_and_a_rename_both_apply() {
     for (editor, mover) in [(FIRST, SECOND), (SECOND, FIRST)] {
         let mut world = both_have(&[("a", "old"), ("d/", "")]);

@@ -61,7 +61,7 @@ where
     }
 }
 
-/// What either side wrote is there, and what one side deleted and the other left alone is not.
+/// What either side wrote is there, and what one side deleted and the other left alone, or only touched, is not.
 fn account(base: &Tree, sides: &[Tree; 2], world: &World) {
     let contents = |tree: &Tree| -> BTreeSet<Content> {
         tree.iter()
@@ -76,7 +76,7 @@ fn account(base: &Tree, sides: &[Tree; 2], world: &World) {
     for (id, item) in base.iter().filter(|(_, item)| !item.node.kind.is_dir()) {
         let is_same = |tree: &Tree| {
             tree.node(id)
-                .is_some_and(|node| node.kind == item.node.kind && node.same_place(&item.node))
+                .is_some_and(|node| node.is_equal_but_for_time(&item.node))
         };
         let [one, other] = sides;
         // What was made anew at its place is the same node again.

@@ -54,6 +54,22 @@ impl World {
         self.user(n).write(id, file(text));
     }
 
+    /// Sets the time of a file, and leaves its bytes as they are.
+    pub(crate) fn touch(&mut self, n: usize, path: &str, mtime_ns: i64) {
+        let id = self.id(n, path);
+        let mut kind = self.devices[n].disk.node(id).unwrap().kind.clone();
+        if let Kind::File(file) = &mut kind {
+            file.mtime_ns = mtime_ns;
+        }
+        self.user(n).write(id, kind);
+    }
+
+    /// Returns the time that a file has on a device.
+    pub(crate) fn time_of(&self, n: usize, path: &str) -> i64 {
+        let node = self.devices[n].disk.node(self.id(n, path)).unwrap();
+        node.kind.file().unwrap().mtime_ns
+    }
+
     pub(crate) fn delete(&mut self, n: usize, path: &str) {
         let id = self.id(n, path);
         self.user(n).delete(id);
