@@ -20,7 +20,7 @@ pub(super) fn contents(tree: &BTreeMap<Vec<u8>, Shown>) -> BTreeSet<Hash> {
     tree.values()
         .filter_map(|shown| match shown {
             Shown::File { bytes, .. } => Some(name_of(bytes)),
-            Shown::Dir { .. } | Shown::Symlink(_) => None,
+            Shown::Dir { .. } | Shown::Symlink(_) | Shown::Pipe => None,
         })
         .collect()
 }
@@ -32,7 +32,7 @@ pub(super) fn shown(tree: &BTreeMap<Vec<u8>, Shown>) -> String {
             let content = name_of(bytes).to_string();
             Some(format!("{}={:.4}", String::from_utf8_lossy(path), content))
         }
-        Shown::Dir { .. } | Shown::Symlink(_) => None,
+        Shown::Dir { .. } | Shown::Symlink(_) | Shown::Pipe => None,
     });
     files.collect::<Vec<_>>().join(" ")
 }

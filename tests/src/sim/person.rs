@@ -82,6 +82,10 @@ pub(super) enum Deed {
     Link(String),
     /// A file becomes a program.
     Execute(String),
+    /// A file gets another time, and keeps its bytes.
+    Touch(String),
+    /// A pipe is made.
+    MakePipe(String),
 }
 
 impl Deed {
@@ -96,6 +100,16 @@ impl Deed {
             n => &dirs[n - 1],
         };
         let target = format!("{parent}/{}", NAMES[usize::from(whither / 8) % NAMES.len()]);
+        // What came later has numbers of its own, so that stories that were kept mean what they meant.
+        match how {
+            240..=247 if !files.is_empty() => return pick(&files).map_or(Self::Write(target), Self::Touch),
+            248..=251 => return Self::MakePipe(target),
+            252.. => {
+                let pipes = of_kind(tree, |shown| matches!(shown, Shown::Pipe));
+                return pick(&pipes).map_or(Self::MakePipe(target), Self::Delete);
+            }
+            _ => (),
+        }
         match (how % 20, pick(&files), pick(&dirs), pick(&all)) {
             (0..=2, ..) | (_, None, None, None) => Self::Write(target),
             (3 | 4, Some(file), ..) => Self::Write(file),
@@ -154,6 +168,11 @@ impl Deed {
             }
             Self::Link(link) => disk.symlink("../somewhere", link),
             Self::Execute(file) => disk.chmod(file, 0o755),
+            Self::Touch(file) => {
+                let mtime_ns = time_of(disk, file)?.unwrap_or_default();
+                disk.set_mtime(file, mtime_ns + 3_000_000_000)
+            }
+            Self::MakePipe(pipe) => disk.mkfifo(pipe),
         }
     }
 }
@@ -177,6 +196,8 @@ impl fmt::Display for Deed {
             Self::MakeDeep(dir) => write!(f, "make {dir}/b/c"),
             Self::Link(link) => write!(f, "link {link}"),
             Self::Execute(file) => write!(f, "execute {file}"),
+            Self::Touch(file) => write!(f, "touch {file}"),
+            Self::MakePipe(pipe) => write!(f, "make a pipe {pipe}"),
         }
     }
 }
@@ -208,13 +229,21 @@ fn of_kind(tree: &BTreeMap<Vec<u8>, Shown>, is_kind: impl Fn(&Shown) -> bool) ->
 
 fn rewrite_unseen(disk: &SimDisk, file: &str, contents: &mut Contents) -> io::Result<()> {
     let len = disk.read(file)?.len();
-    let Some(Shown::File { mtime_ns, .. }) = disk.tree(FOLDER)?.remove(name_in_folder(file)) else {
+    let Some(mtime_ns) = time_of(disk, file)? else {
         return Ok(());
     };
     let mut bytes = contents.next();
     bytes.resize(len, b'.');
     disk.write(file, bytes)?;
     disk.set_mtime(file, mtime_ns)
+}
+
+/// Returns the time of a file.
+fn time_of(disk: &SimDisk, file: &str) -> io::Result<Option<i64>> {
+    Ok(match disk.tree(FOLDER)?.remove(name_in_folder(file)) {
+        Some(Shown::File { mtime_ns, .. }) => Some(mtime_ns),
+        Some(Shown::Dir { .. } | Shown::Symlink(_) | Shown::Pipe) | None => None,
+    })
 }
 
 fn name_in_folder(file: &str) -> &[u8] {

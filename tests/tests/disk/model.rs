@@ -232,6 +232,7 @@ impl Both {
             }
             Shown::Dir { mode } => format!("dir {:o}", mode & 0o700),
             Shown::Symlink(target) => format!("link {}", String::from_utf8(target).unwrap()),
+            Shown::Pipe => "pipe".to_owned(),
         };
         let tree = self.disk.tree("").unwrap().into_iter();
         tree.map(|(path, found)| (String::from_utf8(path).unwrap(), shown(found)))

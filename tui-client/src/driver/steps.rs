@@ -2,8 +2,8 @@
 //! each step enters the trees.
 
 use common::message::Attachment;
-use sync_engine::plan::{Place, Step};
-use sync_engine::{Block, Bug, Content, FileState, Kind, Node, NodeId, RelPath, planted};
+use sync_engine::plan::{Folding, Place, Step};
+use sync_engine::{Block, Bug, Content, FileState, Kind, Name, Node, NodeId, RelPath, planted};
 
 use super::Driver;
 use super::applier::{Applied, Body, Deed, Job, block_of};
@@ -105,14 +105,22 @@ impl Driver {
     fn in_the_way(&self, step: &Step) -> Option<(RelPath, Block)> {
         let place = target_of(step).filter(|_| !self.observer.oddities().is_empty())?;
         let path = self.path_of_place(place.parent, &place.name)?;
-        let local = self.trees().local();
-        (1..=path.0.len()).find_map(|len| {
-            let path = RelPath(path.0[..len].to_vec());
-            let block = self.observer.oddities().get(&path)?;
-            // A directory that holds something odd is listed too, and stands in nobody's way.
-            let is_node = local.lookup(&path).is_some();
-            (!is_node).then(|| (path, block.clone()))
-        })
+        let (local, odd) = (self.trees().local(), self.observer.oddities());
+        // A directory that holds something odd is listed too, and stands in nobody's way.
+        let is_no_node = |(odd, _): &(&RelPath, &Block)| local.lookup(odd).is_none();
+        let found = if self.folding == Folding::None {
+            let on_the_way = (1..=path.0.len()).map(|len| RelPath(path.0[..len].to_vec()));
+            on_the_way
+                .filter_map(|at| odd.get_key_value(&at))
+                .find(is_no_node)
+        } else {
+            // To this disk it may be there under another spelling.
+            let is_one = |(a, b): (&Name, &Name)| self.folding.key(a) == self.folding.key(b);
+            let leads_there =
+                |at: &RelPath| at.0.len() <= path.0.len() && at.0.iter().zip(&path.0).all(is_one);
+            odd.iter().filter(|(at, _)| leads_there(at)).find(is_no_node)
+        };
+        found.map(|(path, block)| (path.clone(), block.clone()))
     }
 
     /// Returns why a step failed, for people; nothing when another look and another plan are the answer.
@@ -147,7 +155,7 @@ impl Driver {
     }
 
     /// The path of a place, also inside a directory that is being made.
-    fn path_of_place(&self, parent: NodeId, name: &sync_engine::Name) -> Option<RelPath> {
+    fn path_of_place(&self, parent: NodeId, name: &Name) -> Option<RelPath> {
         let dir = self
             .making
             .get(&parent)

@@ -106,7 +106,7 @@ impl SimDisk {
         let id = state.find_path(path.as_bytes())?;
         match &mut state.node_mut(id)?.body {
             Body::File(bytes) => Arc::make_mut(bytes).iter_mut().for_each(|byte| *byte = !*byte),
-            Body::Dir(_) | Body::Symlink(_) => return Err(io::ErrorKind::InvalidInput.into()),
+            Body::Dir(_) | Body::Symlink(_) | Body::Pipe => return Err(io::ErrorKind::InvalidInput.into()),
         }
         Ok(())
     }

@@ -104,6 +104,10 @@ impl State {
         self.make_entry(dir, name, Body::Symlink(target.to_vec()), 0o777)
     }
 
+    pub(super) fn make_pipe(&mut self, dir: Id, name: &[u8]) -> io::Result<Id> {
+        self.make_entry(dir, name, Body::Pipe, Self::masked(0o666))
+    }
+
     fn make_entry(&mut self, dir: Id, name: &[u8], body: Body, mode: u32) -> io::Result<Id> {
         if self.find_entry(dir, name)?.is_some() {
             return Err(Fail::Exists.into());

@@ -40,6 +40,7 @@ pub(super) enum Body {
     File(Arc<Vec<u8>>),
     Dir(BTreeMap<Key, Entry>),
     Symlink(Vec<u8>),
+    Pipe,
 }
 
 /// What is wrong with a node.
@@ -71,7 +72,7 @@ impl Node {
     pub(super) fn entries(&self) -> io::Result<&BTreeMap<Key, Entry>> {
         match &self.body {
             Body::Dir(entries) => Ok(entries),
-            Body::File(_) | Body::Symlink(_) => Err(Fail::NotDir.into()),
+            Body::File(_) | Body::Symlink(_) | Body::Pipe => Err(Fail::NotDir.into()),
         }
     }
 
@@ -80,6 +81,7 @@ impl Node {
             Body::File(bytes) => Ok(bytes),
             Body::Dir(_) => Err(Fail::IsDir.into()),
             Body::Symlink(_) => Err(Fail::Link.into()),
+            Body::Pipe => Err(Fail::Invalid.into()),
         }
     }
 
@@ -92,6 +94,7 @@ impl Node {
             Body::File(bytes) => bytes.len() as u64,
             Body::Dir(_) => 4096,
             Body::Symlink(target) => target.len() as u64,
+            Body::Pipe => 0,
         }
     }
 }

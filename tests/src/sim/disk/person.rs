@@ -96,6 +96,14 @@ impl SimDisk {
         })
     }
 
+    /// Makes a pipe.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn mkfifo(&self, path: impl AsRef<[u8]>) -> io::Result<()> {
+        self.at(path, |state, dir, name| state.make_pipe(dir, name).map(drop))
+    }
+
     /// Gives a file another name.
     ///
     /// # Errors
@@ -185,7 +193,7 @@ impl SimDisk {
     pub fn read_link(&self, path: impl AsRef<[u8]>) -> io::Result<Vec<u8>> {
         self.call(|state| match &state.node(state.find_path(path.as_ref())?)?.body {
             Body::Symlink(target) => Ok(target.clone()),
-            Body::File(_) | Body::Dir(_) => Err(super::Fail::Invalid.into()),
+            Body::File(_) | Body::Dir(_) | Body::Pipe => Err(super::Fail::Invalid.into()),
         })
     }
 

@@ -58,6 +58,8 @@ impl State {
         let node = self.node(id)?;
         match &node.body {
             Body::Symlink(_) => Err(Fail::Link.into()),
+            // Nobody has to open one, and the client never does.
+            Body::Pipe => Err(Fail::Invalid.into()),
             Body::Dir(_) if is_writable => Err(Fail::IsDir.into()),
             Body::File(_) | Body::Dir(_) if node.troubles.is_denied => Err(Fail::Denied.into()),
             Body::File(_) | Body::Dir(_) => Ok(id),
@@ -80,7 +82,7 @@ impl State {
         let links = match &node.body {
             Body::Dir(_) if node.names.is_empty() && id != super::node::TOP => 0,
             Body::Dir(entries) => 2 + entries.values().filter(|entry| is_dir(&entry.id)).count(),
-            Body::File(_) | Body::Symlink(_) => node.names.len(),
+            Body::File(_) | Body::Symlink(_) | Body::Pipe => node.names.len(),
         };
         let attributes = node.attributes;
         Ok(Seen {
@@ -88,6 +90,7 @@ impl State {
                 Body::File(_) => FileType::File,
                 Body::Dir(_) => FileType::Dir,
                 Body::Symlink(_) => FileType::Symlink,
+                Body::Pipe => FileType::Other,
             },
             print: Print {
                 device: 0,
@@ -163,7 +166,7 @@ impl Directory for SimDir {
         self.0
             .ask(|state, id| match &state.node(state.find(id, name)?)?.body {
                 Body::Symlink(target) => Ok(target.clone()),
-                Body::File(_) | Body::Dir(_) => Err(Fail::Invalid.into()),
+                Body::File(_) | Body::Dir(_) | Body::Pipe => Err(Fail::Invalid.into()),
             })
     }
 

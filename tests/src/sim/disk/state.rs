@@ -173,7 +173,7 @@ impl State {
     pub(super) fn used_bytes(&self) -> u64 {
         let len = |node: &Node| match &node.body {
             Body::File(bytes) => NODE_LEN + bytes.len() as u64,
-            Body::Dir(_) | Body::Symlink(_) => NODE_LEN,
+            Body::Dir(_) | Body::Symlink(_) | Body::Pipe => NODE_LEN,
         };
         self.nodes.values().map(len).sum()
     }

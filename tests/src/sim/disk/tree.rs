@@ -29,6 +29,8 @@ pub enum Shown {
     },
     /// A symbolic link and where it points.
     Symlink(Vec<u8>),
+    /// A pipe.
+    Pipe,
 }
 
 impl SimDisk {
@@ -93,6 +95,7 @@ impl State {
                     Shown::Dir { mode }
                 }
                 Body::Symlink(target) => Shown::Symlink(target.clone()),
+                Body::Pipe => Shown::Pipe,
             };
             into.insert(at, shown);
         }

@@ -272,6 +272,8 @@ fn comparable(tree: &BTreeMap<Vec<u8>, Shown>) -> BTreeMap<String, String> {
         }
         Shown::Dir { .. } => "dir".to_owned(),
         Shown::Symlink(target) => format!("link {}", String::from_utf8_lossy(target)),
+        // It is the same on no other device, so it has to be among what is blocked.
+        Shown::Pipe => "pipe".to_owned(),
     };
     tree.iter()
         .map(|(path, shown)| (String::from_utf8_lossy(path).into_owned(), show(shown)))
