@@ -17,6 +17,7 @@ pub mod link;
 pub mod list;
 pub mod message;
 pub mod offload;
+pub mod sparse;
 pub mod squeeze;
 pub mod succession;
 pub mod tls;

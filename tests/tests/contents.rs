@@ -59,7 +59,10 @@ fn the_time_of_a_file_travels_to_the_nanosecond() -> Result<()> {
 mod on_unix {
     use super::*;
     use crate::support::{expected, picture};
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::io::{Seek as _, SeekFrom, Write as _};
+    use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, symlink};
+    use std::path::Path;
+    use tests::{Device, settle_apart};
 
     #[test]
     fn the_executable_bit_travels_and_the_other_bits_do_not() -> Result<()> {
@@ -77,6 +80,63 @@ mod on_unix {
             0
         );
         Ok(())
+    }
+
+    /// How many bytes a file takes on the disk.
+    fn taken_bytes(path: &Path) -> Result<u64> {
+        Ok(fs::metadata(path)?.blocks() * 512)
+    }
+
+    #[test]
+    fn holes_of_sparse_files_stay_holes() -> Result<()> {
+        let (_world, [first, mut second]) = World::with_devices()?;
+        let make = |name: &str, len: u64, at: u64, bytes: &[u8]| -> Result<()> {
+            let mut file = File::create(first.path(name))?;
+            file.set_len(len)?;
+            file.seek(SeekFrom::Start(at))?;
+            Ok(file.write_all(bytes)?)
+        };
+        // With its bytes in the middle, at the end, and nowhere; and one that is small enough to travel in a commit.
+        make("middle", 12 << 20, 5 << 20, &Noise::new(1).bytes(100_000))?;
+        make("end", 4 << 20, (4 << 20) - 5, b"bytes")?;
+        make("nowhere", (4 << 20) + 12_345, 0, b"")?;
+        make("small", 60_000, 30_000, b"bytes")?;
+        let names = ["middle", "end", "nowhere", "small"];
+        if taken_bytes(&first.path("nowhere"))? > 1 << 20 {
+            eprintln!("passed over: this disk makes no holes");
+            return Ok(());
+        }
+        let check = |second: &Device| -> Result<()> {
+            for name in names {
+                let (made, come) = (taken_bytes(&first.path(name))?, taken_bytes(&second.path(name))?);
+                assert!(come <= made + (64 << 10), "{name} takes {come} bytes for {made}");
+            }
+            Ok(())
+        };
+        settle(&[&first, &second])?;
+        check(&second)?;
+        make("middle", 12 << 20, 7 << 20, &Noise::new(2).bytes(100_000))?;
+        settle(&[&first, &second])?;
+        check(&second)?;
+        // A copy that is kept of one in conflict.
+        second.stop()?;
+        make("middle", 12 << 20, 3 << 20, &Noise::new(3).bytes(100_000))?;
+        first.wait_synced()?;
+        let edited = File::options().write(true).open(second.path("middle"))?;
+        edited.write_at(b"other", 1 << 20)?;
+        second.launch()?;
+        settle_apart(&[&first, &second], |trees| {
+            trees.iter().all(|tree| tree.len() == names.len() + 1)
+        })?;
+        for device in [&first, &second] {
+            for entry in fs::read_dir(&device.folder)? {
+                let path = entry?.path();
+                if path.is_file() {
+                    assert!(taken_bytes(&path)? < 1 << 20, "{}", path.display());
+                }
+            }
+        }
+        check(&second)
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! Others may be able to write there too: nothing is written through what they put in the way.
 
 use common::beneath::Dir;
+use common::sparse::SparseWriter;
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 use sync_engine::{FileState, Kind, Name, Node, NodeId};
@@ -100,8 +101,9 @@ fn write_file(
     name: &[u8],
 ) -> io::Result<()> {
     let mut file = dir.create_file(name, 0o666)?;
-    write_content(store, account.key, &state.content, &mut file).map_err(io::Error::other)?;
-    file.flush()?;
+    let mut sparse = SparseWriter::new(&mut file);
+    write_content(store, account.key, &state.content, &mut sparse).map_err(io::Error::other)?;
+    sparse.finish()?;
     if state.exec {
         make_executable(&file)?;
     }

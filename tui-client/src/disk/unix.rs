@@ -6,7 +6,7 @@ use common::beneath;
 use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -270,6 +270,32 @@ pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usi
 /// Sets the permissions of an open file.
 pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     Ok(fs::fchmod(file, Mode::from_bits_truncate(mode as fs::RawMode))?)
+}
+
+/// Copies a file to an empty one, but for its holes.
+#[cfg(target_os = "linux")]
+pub(super) fn copy_data(from: &mut File, to: &mut File) -> io::Result<()> {
+    let len_bytes = from.metadata()?.len();
+    let mut at = 0;
+    while at < len_bytes {
+        at = match fs::seek(&*from, fs::SeekFrom::Data(at)) {
+            // There is nothing but a hole up to the end.
+            Err(Errno::NXIO) => break,
+            result => result?,
+        };
+        let end = fs::seek(&*from, fs::SeekFrom::Hole(at))?;
+        from.seek(SeekFrom::Start(at))?;
+        to.seek(SeekFrom::Start(at))?;
+        io::copy(&mut (&*from).take(end - at), to)?;
+        at = end;
+    }
+    to.set_len(len_bytes)
+}
+
+/// Copies a file to an empty one.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn copy_data(from: &mut File, to: &mut File) -> io::Result<()> {
+    io::copy(from, to).map(drop)
 }
 
 /// Takes over another file's access list and extended attributes. Fails when there is an access list that cannot be kept;

@@ -274,6 +274,11 @@ pub(super) fn set_mode(_: &File, _mode: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Copies a file to an empty one.
+pub(super) fn copy_data(from: &mut File, to: &mut File) -> io::Result<()> {
+    io::copy(from, to).map(drop)
+}
+
 /// Takes over another file's access list and extended attributes: nothing that the standard library lets be done.
 pub(super) fn copy_attributes(_: &File, _: &File) -> io::Result<()> {
     Ok(())

@@ -3,7 +3,7 @@
 //! then is anything said to be done.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io;
 
 use bytes::Bytes;
 use sync_engine::plan::Step;
@@ -211,9 +211,9 @@ fn staged(root: &Root, body: Body) -> Result<Written, HandError> {
         Body::Bytes(bytes) => bytes,
     };
     let mut staged = root.stage()?;
-    staged
-        .file()
-        .write_all(&bytes)
+    let file = staged.file();
+    file.write_sparsely_at(&bytes, 0, false)
+        .and_then(|()| file.set_len(bytes.len() as u64))
         .map_err(|source| match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => HandError::NoSpace,
             _ => HandError::Io {

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::compress::detach;
 use super::space::Space;
-use crate::chunker::CHUNK_LEN_MIN;
+use crate::chunker::{self, CHUNK_LEN_MIN};
 use crate::disk::{DiskError, File, Root, Staged};
 use crate::net::{Bulk, BulkError};
 use crate::state::ChunkRow;
@@ -156,24 +156,59 @@ async fn complete(
         pieces
     };
     let n_unwritten = len_of(&pieces);
+    // What nobody has written is zeros already.
+    let pieces = if has_begun { pieces } else { without_zeros(pieces) };
+    let into = Into { file, has_begun };
     let promise = space.promise(n_unwritten).ok_or(DownloadError::NoSpace)?;
     if has_begun {
         // A new file grows with what is written to it.
-        let sizing = file.clone();
-        offload::run(move || sizing.set_len(size_bytes)).await?;
+        into.set_len(size_bytes).await?;
     }
-    let pieces = reuse(space.root(), &file, pieces, local).await?;
+    let pieces = reuse(space.root(), &into, pieces, local).await?;
     let n_absent = len_of(&pieces);
     promise.used(n_unwritten.saturating_sub(n_absent));
     let mut there = size_bytes.saturating_sub(n_absent);
     progress(there);
-    fetch(file, pieces, bulk, |len| {
+    fetch(&into, pieces, bulk, |len| {
         promise.used(len);
         there += len;
         progress(there);
     })
     .await?;
+    if !has_begun {
+        // It may end with a hole.
+        into.set_len(size_bytes).await?;
+    }
     Ok(rows)
+}
+
+/// The file in staging, and whether an earlier try has begun with it.
+#[derive(Clone)]
+struct Into {
+    file: Arc<File>,
+    has_begun: bool,
+}
+
+impl Into {
+    fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_sparsely_at(bytes, offset, self.has_begun)
+    }
+
+    async fn set_len(&self, size_bytes: u64) -> io::Result<()> {
+        let file = self.file.clone();
+        offload::run(move || file.set_len(size_bytes)).await
+    }
+}
+
+/// Leaves out what is nothing but zeros, as its name tells. Many zeros are cut into the longest pieces; what is shorter is
+/// cheaper to fetch than to tell.
+fn without_zeros(mut pieces: Vec<Piece>) -> Vec<Piece> {
+    let is_long = |piece: &Piece| piece.len as usize == chunker::CHUNK_LEN_MAX;
+    if pieces.iter().any(is_long) {
+        let zeros = Hash::of(&vec![0; chunker::CHUNK_LEN_MAX]);
+        pieces.retain(|piece| !is_long(piece) || piece.hash != zeros);
+    }
+    pieces
 }
 
 fn len_of(pieces: &[Piece]) -> u64 {
@@ -302,7 +337,7 @@ fn starts_written(file: &File, piece: &Piece) -> bool {
 /// Copies what other local files hold, and returns the rest.
 async fn reuse(
     root: &Root,
-    into: &Arc<File>,
+    into: &Into,
     pieces: Vec<Piece>,
     local: &impl LocalPieces,
 ) -> Result<Vec<Piece>, DownloadError> {
@@ -322,7 +357,7 @@ async fn reuse(
                 .get(&piece.hash)
                 .and_then(|at| read_local(&root, &mut open, at, &piece));
             match bytes {
-                Some(bytes) => into.write_all_at(&bytes, piece.offset)?,
+                Some(bytes) => into.write(&bytes, piece.offset)?,
                 None => rest.push(piece),
             }
         }
@@ -351,7 +386,7 @@ fn read_local(
 }
 
 async fn fetch(
-    file: Arc<File>,
+    into: &Into,
     pieces: Vec<Piece>,
     bulk: &Bulk,
     mut there: impl FnMut(u64),
@@ -363,7 +398,7 @@ async fn fetch(
         {
             there(outcome.map_err(|_| BulkError::Lost)??);
         }
-        under_way.spawn(fetch_group(file.clone(), group, bulk.clone()));
+        under_way.spawn(fetch_group(into.clone(), group, bulk.clone()));
     }
     while let Some(outcome) = under_way.join_next().await {
         there(outcome.map_err(|_| BulkError::Lost)??);
@@ -371,7 +406,7 @@ async fn fetch(
     Ok(())
 }
 
-async fn fetch_group(file: Arc<File>, group: Vec<Piece>, bulk: Bulk) -> Result<u64, DownloadError> {
+async fn fetch_group(into: Into, group: Vec<Piece>, bulk: Bulk) -> Result<u64, DownloadError> {
     let hashes: BTreeSet<Hash> = group.iter().map(|piece| piece.hash).collect();
     let got = bulk.get(hashes.into_iter().collect()).await?;
     let write = move || {
@@ -386,7 +421,7 @@ async fn fetch_group(file: Arc<File>, group: Vec<Piece>, bulk: Bulk) -> Result<u
             if bytes.len() != piece.len as usize {
                 return Err(DownloadError::Inconsistent);
             }
-            file.write_all_at(bytes, piece.offset)?;
+            into.write(bytes, piece.offset)?;
             n_bytes += u64::from(piece.len);
         }
         Ok(n_bytes)

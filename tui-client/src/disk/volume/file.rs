@@ -1,6 +1,7 @@
 //! An opened file, of this computer or of another disk.
 
 use super::platform;
+use common::sparse::data_runs;
 use std::any::Any;
 use std::fmt::Debug;
 use std::fs::FileTimes;
@@ -138,6 +139,31 @@ impl File {
         Ok(())
     }
 
+    /// Writes bytes at a place in the file, but for zeros, which are there already where nothing was written. With
+    /// `was_written` something may have been; then it is looked, and zeros are written where there are none.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or not be read.
+    pub fn write_sparsely_at(&self, bytes: &[u8], offset: u64, was_written: bool) -> io::Result<()> {
+        let mut there = Vec::new();
+        let mut end = 0;
+        let after = std::iter::once(bytes.len()..bytes.len());
+        for run in data_runs(bytes, offset).chain(after) {
+            let hole = end..run.start;
+            if was_written && !hole.is_empty() {
+                there.resize(hole.len(), 0);
+                let at = offset + hole.start as u64;
+                self.read_exact_at(&mut there, at)?;
+                if there.iter().any(|byte| *byte != 0) {
+                    self.write_all_at(&bytes[hole], at)?;
+                }
+            }
+            self.write_all_at(&bytes[run.clone()], offset + run.start as u64)?;
+            end = run.end;
+        }
+        Ok(())
+    }
+
     /// Cuts it off, or makes it longer with zeros.
     ///
     /// # Errors
@@ -160,13 +186,12 @@ impl File {
         }
     }
 
-    /// Copies the rest of another file to its place here, in the way that is fastest.
+    /// Copies another file to this empty one, in the way that is fastest. Holes stay holes where the system tells of them.
     pub(in crate::disk) fn copy_from(&mut self, from: &mut Self) -> io::Result<()> {
         match (&mut from.0, &mut self.0) {
-            (Kind::Platform(from), Kind::Platform(to)) => io::copy(from, to),
-            _ => io::copy(from, self),
+            (Kind::Platform(from), Kind::Platform(to)) => platform::copy_data(from, to),
+            _ => io::copy(from, self).map(drop),
         }
-        .map(drop)
     }
 
     /// Lets this empty file share the bytes of another until one of them is changed.
