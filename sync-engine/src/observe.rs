@@ -290,8 +290,9 @@ impl<'a, I: Identities> Scene<'a, I> {
             return false;
         };
         match self.looks.get(&own) {
-            None | Some(Seen::Unknown(_)) => false,
-            Some(Seen::Absent | Seen::Unreachable) => true,
+            None => false,
+            // Whatever is there cannot be looked at, but what has one name only and shows itself elsewhere is not there.
+            Some(Seen::Absent | Seen::Unreachable | Seen::Unknown(_)) => true,
             Some(Seen::Present { node_type, .. }) if *node_type != own_type => true,
             // A directory is its contents: one that is put aside takes them along, and what stands in its place is new.
             Some(seen) if own_type == NodeType::Dir => self.shown(seen) != Some(id),
@@ -413,8 +414,10 @@ impl<'a, I: Identities> Scene<'a, I> {
                 .into_iter()
                 .for_each(enter),
             (Seen::Unreachable, _) => (),
-            (Seen::Unknown(block), Some(id)) => enter(Verdict::Blocked(id, block.clone())),
-            (Seen::Unknown(block), None) => enter(Verdict::Odd(place.clone(), block.clone())),
+            (Seen::Unknown(block), Some(id)) if leaves(&id) => enter(Verdict::Blocked(id, block.clone())),
+            // What the rules leave out is nothing to tell of.
+            (Seen::Unknown(Block::Ignored), _) => (),
+            (Seen::Unknown(block), _) => enter(Verdict::Odd(place.clone(), block.clone())),
             (Seen::Present { node_type, .. }, _) => {
                 let stays = newcomer.is_none()
                     && occupant
