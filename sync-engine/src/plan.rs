@@ -29,7 +29,8 @@ mod steps;
 mod unify;
 mod wanted;
 
-pub use brake::{Brake, Removals, is_much};
+pub use brake::{Brake, Removals};
+pub(crate) use brake::{is_much, lost};
 pub(crate) use conflict_name::is_moving_name;
 pub use conflict_name::{Date, conflict_name};
 pub use names::{Folding, NameRules};

@@ -12,6 +12,7 @@
 //!   is the one that the server had when the connection began.
 //! - 'Synced' is said only after a proof that began when nothing was under way ([`Session::probe`]).
 
+mod burst;
 mod commits;
 mod heal;
 mod holds;
@@ -27,6 +28,7 @@ mod search;
 mod state;
 mod steps;
 
+pub use burst::Burst;
 pub use commits::{Answered, Commit, Limits};
 pub use journal::SnapshotError;
 pub use lookback::Suspect;
@@ -42,6 +44,7 @@ use crate::{Block, Change, Content, Hash, Kind, Node, NodeId, Parts, TreeError, 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use burst::Bursts;
 use holds::Holds;
 use outbox::Outbox;
 use pace::Pace;
@@ -80,6 +83,8 @@ pub enum Tell {
     Remark(Remark),
     /// The brake was put on, or released.
     Brake(Option<Brake>),
+    /// So much was removed by another device that it would have waited for a person here.
+    Burst(Burst),
     /// The server's journal is not the one that this device followed. Both sides are united, and nothing is deleted.
     Diverged,
     /// The server is to be asked which of these points is the newest that its journal has. The answer has to come back with
@@ -131,6 +136,7 @@ pub struct Session {
     holds: Holds,
     pace: Pace,
     removals: Removals,
+    bursts: Bursts,
     proof: Proof,
     /// Contents that were sent and that no accepted change names yet.
     on_server: BTreeSet<Hash>,
@@ -168,6 +174,7 @@ impl Session {
             holds: Holds::default(),
             pace: Pace::new(now),
             removals: Removals::default(),
+            bursts: Bursts::default(),
             proof: Proof::default(),
             on_server: BTreeSet::new(),
             heals: BTreeMap::new(),
@@ -255,6 +262,27 @@ impl Session {
         }
     }
 
+    /// Brings back what the brake holds back: what is missing on disk has not been there, and comes anew from the account.
+    /// Returns how many nodes that are.
+    pub fn revert_removals(&mut self) -> usize {
+        if self.brake.is_none() {
+            return 0;
+        }
+        let trees = &self.trees;
+        let is_missing = |id: &NodeId| {
+            trees.local().node(*id).is_none()
+                && trees.remote().node(*id).is_some()
+                && trees.base(*id).is_some()
+        };
+        let missing: Vec<NodeId> = trees.altered().iter().copied().filter(is_missing).collect();
+        for id in &missing {
+            self.trees.set_base(*id, None);
+        }
+        self.unsaved.nodes.extend(&missing);
+        self.disturb();
+        missing.len()
+    }
+
     /// Plans, if it is time to, until the trees need no correction. The plan has to come back with [`Session::order`], or
     /// to be dropped. `policy` need not know the cursor and the removals. [`Session::rest`] ends the planning in any case.
     pub fn plan(&mut self, now: Instant, policy: &Policy) -> Option<Plan> {
@@ -263,6 +291,7 @@ impl Session {
             return None;
         }
         self.pace.begin(now);
+        self.bursts.take_in(policy.device, now);
         let policy = Policy {
             removals: self.removals.now(now),
             ..self.complete_policy(policy)

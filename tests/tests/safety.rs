@@ -99,6 +99,49 @@ fn what_was_copied_elsewhere_in_the_folder_may_go_without_a_person() -> Result<(
 }
 
 #[test]
+fn what_the_brake_holds_back_is_brought_back_by_one_action() -> Result<()> {
+    let (_world, [first, second]) = World::with_devices()?;
+    for n in 0..MANY {
+        first.write(&format!("album/{n}.txt"), n.to_string())?;
+    }
+    let before = settle(&[&first, &second])?;
+    fs::remove_dir_all(first.path("album"))?;
+    first.wait_for("brake", |event| event.is("brake"))?;
+    first.command("confirm", &["--revert"])?.ok()?;
+    assert_eq!(settle(&[&first, &second])?, before);
+    Ok(())
+}
+
+#[test]
+fn a_mass_deletion_from_another_device_is_told_and_brought_back_by_one_action() -> Result<()> {
+    let (_world, [first, mut second]) = World::with_devices()?;
+    for n in 0..MANY {
+        first.write(&format!("album/{n}.txt"), n.to_string())?;
+    }
+    fs::create_dir(first.path("album/empty"))?;
+    let before = settle(&[&first, &second])?;
+    fs::remove_dir_all(first.path("album"))?;
+    first.wait_for("brake", |event| event.is("brake"))?;
+    first.command("confirm", &[])?.ok()?;
+    let removed = MANY as u64 + 2;
+    second.wait_for("word of it", |event| {
+        event.is("removed") && event.number("removals") == Some(removed)
+    })?;
+    assert!(settle(&[&first, &second])?.is_empty());
+    second.stop()?;
+    second.start()?;
+    let status = second.command("status", &["--json"])?.ok()?;
+    let status = tests::Event(serde_json::from_str(&status.stdout)?);
+    assert_eq!(status.0["removed"]["removals"], removed, "it is remembered");
+    second.command("confirm", &["--revert"])?.ok()?;
+    assert_eq!(settle(&[&first, &second])?, before);
+    let status = second.command("status", &["--json"])?.ok()?;
+    let status = tests::Event(serde_json::from_str(&status.stdout)?);
+    assert!(status.0["removed"].is_null());
+    Ok(())
+}
+
+#[test]
 fn a_renamed_directory_with_many_files_does_not_touch_the_brake() -> Result<()> {
     let (_world, [first, second]) = World::with_devices()?;
     for n in 0..MANY {

@@ -106,6 +106,7 @@ fn answer_to(ask: &Ask, script: Script) -> Answer {
         | Ask::RenameDevice { .. }
         | Ask::RevokeDevice { .. }
         | Ask::Confirm
+        | Ask::Revert
         | Ask::Rescan
         | Ask::Listen
         | Ask::Stop
@@ -141,6 +142,7 @@ fn status(script: Script) -> Status {
         protected_ms: Some(now_ms() - 40_000),
         trouble: None,
         brake: script.brake.then_some((4100, 5000)),
+        removed: None,
     }
 }
 

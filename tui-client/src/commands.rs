@@ -270,6 +270,7 @@ async fn carry_out(deed: &Deed, conversation: &mut Conversation) -> Result<Answe
         Deed::ReplaceId => Ask::ReplaceId,
         Deed::Why { path } => Ask::Why { path: path.clone() },
         Deed::Confirm => Ask::Confirm,
+        Deed::Revert => Ask::Revert,
         Deed::Verify | Deed::Doctor => Ask::Verify,
     };
     conversation.ask(&ask).await

@@ -73,8 +73,10 @@ pub enum Ask {
         /// The path.
         path: RelPath,
     },
-    /// Releases the brake for the plan that it stopped.
+    /// Releases the brake for the plan that it stopped, and lets bursts of removals from the account stand.
     Confirm,
+    /// Brings back what the brake holds back, and what bursts of removals from the account took.
+    Revert,
     /// Looks at the whole folder and the server anew.
     Rescan,
     /// Checks that disk, local, synced and remote tree and the server's chain agree.
@@ -97,7 +99,8 @@ impl Ask {
             | Self::RenameDevice { .. }
             | Self::RevokeDevice { .. }
             | Self::ReplaceId
-            | Self::Confirm => true,
+            | Self::Confirm
+            | Self::Revert => true,
             Self::Status
             | Self::Wait { .. }
             | Self::Identity
@@ -150,7 +153,7 @@ pub enum Answer {
     List(Vec<ListItem>),
     /// To [`Ask::Log`] and [`Ask::History`].
     Log(Vec<LogItem>),
-    /// To [`Ask::Restore`]: how many nodes were made or changed.
+    /// To [`Ask::Restore`] and [`Ask::Revert`]: how many nodes were made or changed.
     Restored(u64),
     /// To [`Ask::Conflicts`].
     Conflicts(Vec<ConflictItem>),
@@ -209,6 +212,9 @@ pub struct Status {
     pub trouble: Option<Trouble>,
     /// The brake, when it is on: how many nodes would be removed, and how many there are.
     pub brake: Option<(u64, u64)>,
+    /// What bursts of removals from the account took, until a person has answered: how many nodes, and how many there were.
+    #[serde(default)]
+    pub removed: Option<(u64, u64)>,
 }
 
 /// The state of a client in one word.

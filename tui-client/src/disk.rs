@@ -34,7 +34,7 @@ pub use marker::FolderId;
 pub use root::{Folds, OWN_DIRS, Root};
 pub use sight::{FileType, Identity, Listing, Print, Seen, Sight};
 pub use staging::{Sealed, Staged};
-pub use stash::{Purge, Recovered, StashLimits, Stashed};
+pub use stash::{Purge, Recovered, Spared, StashLimits, Stashed};
 pub use volume::File;
 pub use writers::Writers;
 

@@ -5,6 +5,7 @@
 
 mod answers;
 pub mod applier;
+pub(crate) mod bursts;
 mod connection;
 mod contents;
 mod feed;
@@ -48,7 +49,7 @@ use crate::fault::Exit;
 use crate::net::{Control, Endpoint};
 use crate::notice::{Notice, Trouble};
 use crate::observer::{Event, Observer};
-use crate::state::{ChunkRow, Facts, StateError};
+use crate::state::{ChunkRow, Facts, Removed, StateError};
 use applier::{Applied, Hand, Job};
 use connection::Connection;
 use contents::Contents;
@@ -174,6 +175,8 @@ pub struct Driver {
     /// Which chunk is where in the large files that the hand is putting into place.
     brought: BTreeMap<NodeId, Vec<ChunkRow>>,
     clearing: stash::Clearing,
+    /// Bursts of removals that a person has not answered.
+    bursts: Vec<Removed>,
     writers: writers::Writers,
     trouble: Option<(StateWord, Trouble)>,
     stop: CancellationToken,
@@ -196,6 +199,7 @@ impl Driver {
             generation,
             protected_ms,
             doubted,
+            bursts,
             ..
         } = setup.facts;
         let mut session = Session::new(setup.trees, cursor, setup.trail, turn::LIMITS, since(began));
@@ -250,6 +254,7 @@ impl Driver {
             downloading: BTreeSet::new(),
             brought: BTreeMap::new(),
             clearing: stash::Clearing::default(),
+            bursts,
             writers: writers::Writers::default(),
             trouble: None,
             stop,
@@ -284,6 +289,7 @@ impl Driver {
             generation: self.generation,
             protected_ms: self.protected_ms,
             doubted: self.session.is_doubted(),
+            bursts: self.bursts.clone(),
             ..Facts::default()
         };
         self.firmness.enter(&mut facts);

@@ -67,6 +67,15 @@ pub enum Notice {
         /// Why the brake is on, for a person.
         reason: String,
     },
+    /// Another device has removed much, or (zeros) that was answered.
+    Removed {
+        /// How many nodes were removed.
+        removals: u64,
+        /// How many there were.
+        nodes: u64,
+        /// The device.
+        device: String,
+    },
     /// A transfer moved on. True bytes; `done == total` is sent exactly once for each.
     Progress(Progress),
     /// Everything is the same here and on the server.

@@ -188,6 +188,8 @@ pub enum Deed {
     },
     /// `confirm`
     Confirm,
+    /// `confirm --revert`
+    Revert,
     /// `verify`
     Verify,
     /// `doctor`
@@ -204,7 +206,8 @@ impl Deed {
             | Self::RenameDevice { .. }
             | Self::RevokeDevice { .. }
             | Self::ReplaceId
-            | Self::Confirm => true,
+            | Self::Confirm
+            | Self::Revert => true,
             Self::Status
             | Self::Wait { .. }
             | Self::Id

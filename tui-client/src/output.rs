@@ -154,6 +154,11 @@ pub fn notice_as_json(notice: &Notice, time: Timestamp) -> Option<String> {
             };
             json_line("brake", time, &brake)
         }
+        Notice::Removed {
+            removals,
+            nodes,
+            device,
+        } => json_line("removed", time, &JsonRemoved::of(*removals, *nodes, device)),
         Notice::Progress(progress) => json_line("progress", time, &JsonProgress::from(progress)),
         Notice::Synced { version } => json_line("synced", time, &object([("journal", version)])),
         Notice::Syncing { .. } => return None,
@@ -189,6 +194,23 @@ struct JsonBlocked<'a> {
     path: JsonPath,
     blocked: bool,
     reason: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct JsonRemoved<'a> {
+    removals: u64,
+    nodes: u64,
+    device: &'a str,
+}
+
+impl<'a> JsonRemoved<'a> {
+    fn of(removals: u64, nodes: u64, device: &'a str) -> Self {
+        Self {
+            removals,
+            nodes,
+            device,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -270,6 +292,25 @@ impl From<&Progress> for JsonProgress {
     }
 }
 
+fn removed_in_words(notice: &Notice) -> Option<String> {
+    let Notice::Removed {
+        removals,
+        nodes,
+        device,
+    } = notice
+    else {
+        return None;
+    };
+    Some(match removals {
+        0 => "what another device removed was answered".to_owned(),
+        removals => format!(
+            "{} removed {removals} of {nodes} files and directories; they are kept for 30 days; `confirm --revert` \
+             brings them back, `confirm` lets that stand",
+            sync_engine::name::visible(device)
+        ),
+    })
+}
+
 /// Returns what a person reads of a notice, or nothing when it is not worth a line. All of it is safe to show.
 #[must_use]
 pub fn notice_in_words(notice: &Notice) -> Option<String> {
@@ -325,6 +366,7 @@ pub fn notice_in_words(notice: &Notice) -> Option<String> {
             reason: Some(reason),
         } => format!("blocked: {path} ({})", visible(reason)),
         Notice::Blocked { path, reason: None } => format!("blocked no more: {path}"),
+        Notice::Removed { .. } => removed_in_words(notice)?,
         Notice::Brake { removals: 0, .. } => "the brake is released".to_owned(),
         Notice::Brake {
             removals,

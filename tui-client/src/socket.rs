@@ -398,7 +398,7 @@ fn answer_timeout(ask: &Ask) -> Option<Duration> {
         Ask::Wait {
             timeout_ms: Some(timeout_ms),
         } => Some(Duration::from_millis(*timeout_ms).saturating_add(QUICK)),
-        Ask::Restore { .. } | Ask::Resolve { .. } | Ask::Verify => Some(LONG),
+        Ask::Restore { .. } | Ask::Resolve { .. } | Ask::Verify | Ask::Revert => Some(LONG),
         Ask::Status
         | Ask::Identity
         | Ask::List { .. }

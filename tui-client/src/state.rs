@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 use common::message::Cursor;
 use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Deserialize, Serialize};
+use sync_engine::session::Burst;
 use sync_engine::{Block, Hash, NodeId, Sides, Trail, Trees, Version};
 
 use crate::control::LogItem;
@@ -102,6 +103,17 @@ pub enum Origin {
     },
 }
 
+/// A burst of removals that came from the account, and when what it took was put into the stash here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// The burst.
+    pub burst: Burst,
+    /// Since then, in milliseconds since 1970.
+    pub since_ms: u64,
+    /// Until then; nothing while it goes on.
+    pub until_ms: Option<u64>,
+}
+
 /// The single values of the memory. They are always saved together.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
@@ -114,6 +126,9 @@ pub struct Facts {
     /// Whether the bases may be another device's, or older than the folder.
     #[serde(default)]
     pub doubted: bool,
+    /// Bursts of removals that a person has not answered.
+    #[serde(default)]
+    pub bursts: Vec<Removed>,
     /// The start of the computer in which this was saved, where the system tells.
     #[serde(default)]
     pub boot: Option<String>,

@@ -8,8 +8,8 @@
 
 use super::Place;
 use super::wanted::{Hold, Wanted};
-use crate::{Bug, Content, Kind, Name, Node, NodeId, Target, Trees, planted};
-use alloc::collections::BTreeSet;
+use crate::{Bug, Content, Kind, Name, Node, NodeId, Target, Tree, Trees, planted};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -41,7 +41,7 @@ pub struct Removals {
 
 /// Tells whether so many removals, of so many nodes, need a person.
 #[must_use]
-pub fn is_much(n_removals: usize, n_nodes: usize) -> bool {
+pub(crate) fn is_much(n_removals: usize, n_nodes: usize) -> bool {
     let n_free = REMOVALS_FREE.max(n_nodes / 4);
     n_free < n_removals || n_free == n_removals && planted(Bug::BrakeOneTooSoon)
 }
@@ -128,24 +128,39 @@ fn bytes(node: &Node) -> Option<Bytes<'_>> {
 /// Counts what is lost of what is gone now, and of what was removed lately.
 fn n_lost(trees: &Trees, gone: &[NodeId], away: &[&Node]) -> usize {
     let remote = trees.remote();
-    let nodes = || gone.iter().filter_map(|id| Some((*id, remote.node(*id)?)));
-    let mut gone_bytes: BTreeSet<Bytes<'_>> = nodes().filter_map(|(_, node)| bytes(node)).collect();
+    let gone: Vec<(NodeId, &Node)> = gone
+        .iter()
+        .filter_map(|id| Some((*id, &**remote.node(*id)?)))
+        .collect();
+    let is_empty_dir = |id: NodeId| remote.children(id).next().is_none();
+    lost(trees.local(), &gone, away, is_empty_dir)
+}
+
+/// Counts what is lost of what is gone from a tree now, and of what was removed from it lately.
+pub(crate) fn lost(
+    tree: &Tree,
+    gone: &[(NodeId, &Node)],
+    away: &[&Node],
+    is_empty_dir: impl Fn(NodeId) -> bool,
+) -> usize {
+    let mut gone_bytes: BTreeSet<Bytes<'_>> = gone.iter().filter_map(|(_, node)| bytes(node)).collect();
     let mut away_bytes: BTreeSet<Bytes<'_>> = away.iter().filter_map(|node| bytes(node)).collect();
     away_bytes.retain(|bytes| !gone_bytes.contains(bytes));
-    for bytes in trees.local().iter().filter_map(|(_, item)| bytes(&item.node)) {
+    for bytes in tree.iter().filter_map(|(_, item)| bytes(&item.node)) {
         let _ = gone_bytes.remove(&bytes) || away_bytes.remove(&bytes);
     }
-    let is_empty_dir = |id: NodeId| remote.is_dir(id) && remote.children(id).next().is_none();
     let is_lost = |id: NodeId, node: &Node| {
         bytes(node).map_or_else(|| is_empty_dir(id), |bytes| gone_bytes.contains(&bytes))
     };
     let mut lost: BTreeSet<NodeId> = BTreeSet::new();
-    let gone_ids: BTreeSet<NodeId> = gone.iter().copied().collect();
-    for (id, node) in nodes().filter(|(id, node)| is_lost(*id, node)) {
-        lost.insert(id);
+    let parents: BTreeMap<NodeId, NodeId> = gone.iter().map(|(id, node)| (*id, node.parent)).collect();
+    for (id, node) in gone.iter().filter(|(id, node)| is_lost(*id, node)) {
+        lost.insert(*id);
         let mut above = node.parent;
-        while gone_ids.contains(&above) && lost.insert(above) {
-            above = remote.node(above).map_or(NodeId::ROOT, |node| node.parent);
+        while let Some(parent) = parents.get(&above)
+            && lost.insert(above)
+        {
+            above = *parent;
         }
     }
     let is_lost_lately = |node: &&&Node| bytes(node).is_some_and(|bytes| away_bytes.contains(&bytes));

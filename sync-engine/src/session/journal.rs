@@ -7,7 +7,7 @@ use crate::chain::{Cursor, chain_next};
 use crate::parts::{NODE_LEN, Parts, PartsError};
 use crate::trail::Point;
 use crate::tree::Item;
-use crate::{Bug, DeviceId, Entry, Epoch, Hash, Node, NodeId, TreeError, Version, planted};
+use crate::{Bug, Change, DeviceId, Entry, Epoch, Hash, Node, NodeId, TreeError, Version, planted};
 use alloc::vec::Vec;
 
 /// Why nothing can be done with what a server has.
@@ -139,10 +139,17 @@ impl Session {
             self.diverged();
             return false;
         }
+        let removed = match entry.change {
+            Change::Delete { id, .. } => self.trees.remote().node(id).map(|node| (id, node.clone())),
+            Change::Create { .. } | Change::Update { .. } | Change::Move { .. } | Change::Mark { .. } => None,
+        };
         let Ok(delta) = advance::accept(&mut self.trees, entry, origin) else {
             self.diverged();
             return false;
         };
+        if let Some((id, node)) = removed {
+            self.bursts.follow(entry.number, entry.device, id, node);
+        }
         self.touch(delta);
         if self.limits.tree_len_max / NODE_LEN < self.trees.remote().len() {
             // What the server has is too large, and its snapshot will say so.

@@ -1,6 +1,6 @@
 //! What state the session is in: what is asked of it, when it has to be woken, and whether all is synced.
 
-use super::{Session, WaiterId};
+use super::{Session, Tell, WaiterId};
 use crate::chain::Cursor;
 use crate::plan::Brake;
 use crate::time::Instant;
@@ -135,6 +135,7 @@ impl Session {
             self.holds.next_due(),
             self.proof.next_due(),
             self.removals.next_due(),
+            self.bursts.next_due(),
             self.pace.next_due().filter(|_| self.works()),
         ];
         due.into_iter().flatten().min()
@@ -142,6 +143,8 @@ impl Session {
 
     /// Lets go on what was due by now.
     pub fn wake(&mut self, now: Instant) {
+        let burst = self.bursts.judge(self.trees.remote(), now);
+        self.tells.extend(burst.map(Tell::Burst));
         if self.holds.wake(now) || self.removals.next_due().is_some_and(|due| due <= now) {
             self.removals.now(now);
             self.pace.want();

@@ -227,7 +227,7 @@ impl Member {
                     let line = self.line.as_mut().expect("nothing is asked without a line");
                     line.up.push_back(Request::Compare(points));
                 }
-                Tell::Remark(_) | Tell::Brake(_) => (),
+                Tell::Remark(_) | Tell::Brake(_) | Tell::Burst(_) => (),
             }
         }
     }

@@ -15,6 +15,7 @@ fn after(disk: &SimDisk, name: &str) -> (Option<String>, Vec<String>) {
     let limits = StashLimits {
         now_ms: u64::MAX,
         age_ms_min: 0,
+        spared: None,
     };
     let is_in_history = |found: &Content| *found == content(NEW);
     let purge = root.purge_stash(&limits, &content_of, &is_in_history).unwrap();

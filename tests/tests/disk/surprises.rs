@@ -215,10 +215,12 @@ fn a_write_after_the_step_into_the_stash_is_surfaced_and_brought_back() {
         let limits = StashLimits {
             now_ms: u64::MAX,
             age_ms_min: 0,
+            spared: None,
         };
         let young = StashLimits {
             now_ms: 0,
             age_ms_min: 1,
+            spared: None,
         };
         let is_old = |content_: &Content| *content_ == content("old");
         assert_eq!(
@@ -259,6 +261,7 @@ fn the_stash_gives_up_only_what_is_old_and_in_the_history() {
         let old = StashLimits {
             now_ms: u64::MAX,
             age_ms_min: 1,
+            spared: None,
         };
         let asked = Cell::new(0);
         let no = |_: &Content| {

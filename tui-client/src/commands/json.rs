@@ -83,6 +83,7 @@ struct JsonStatus<'a> {
     protected: Option<String>,
     trouble: Option<&'a Trouble>,
     brake: Option<JsonBrake>,
+    removed: Option<JsonBrake>,
 }
 
 #[derive(Serialize)]
@@ -112,6 +113,9 @@ impl<'a> From<&'a Status> for JsonStatus<'a> {
             trouble: status.trouble.as_ref(),
             brake: status
                 .brake
+                .map(|(removals, nodes)| JsonBrake { removals, nodes }),
+            removed: status
+                .removed
                 .map(|(removals, nodes)| JsonBrake { removals, nodes }),
         }
     }

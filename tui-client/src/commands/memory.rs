@@ -5,6 +5,7 @@ use sync_engine::Version;
 use super::Target;
 use crate::config::{Account, Config};
 use crate::control::{Answer, ConflictItem, Identity, State, Status};
+use crate::driver::bursts;
 use crate::driver::views;
 use crate::fault::Fault;
 use crate::options::Deed;
@@ -33,6 +34,7 @@ pub(super) fn answer(deed: &Deed, target: &Target, config: &Config) -> Result<Op
         | Deed::ReplaceId
         | Deed::Why { .. }
         | Deed::Confirm
+        | Deed::Revert
         | Deed::Verify
         | Deed::Doctor => return Ok(None),
     };
@@ -92,6 +94,7 @@ fn status(loaded: &Loaded, account: &Account) -> Status {
         conflicts: trees.marked().len() as u64,
         nodes: trees.local().len() as u64,
         protected_ms: loaded.facts.protected_ms,
+        removed: bursts::figures(&loaded.facts.bursts),
         ..outline(account)
     }
 }
@@ -115,6 +118,7 @@ pub(super) fn outline(account: &Account) -> Status {
         protected_ms: None,
         trouble: None,
         brake: None,
+        removed: None,
     }
 }
 

@@ -113,6 +113,12 @@ fn status_lines(status: &Status, zone: &TimeZone) -> Vec<String> {
             "brake      {removals} of {nodes} would be removed; `confirm` lets it go on"
         ));
     }
+    if let Some((removals, nodes)) = status.removed {
+        lines.push(format!(
+            "removed    {removals} of {nodes} were removed by another device; `confirm --revert` brings them back, \
+             `confirm` lets that stand"
+        ));
+    }
     if let Some(trouble) = &status.trouble {
         lines.push(format!("trouble    {}", visible(&trouble.what)));
         lines.push(format!("  done     {}", visible(&trouble.done)));

@@ -49,6 +49,31 @@ pub struct StashLimits {
     pub now_ms: u64,
     /// The least age at which a file is removed, in milliseconds.
     pub age_ms_min: u64,
+    /// What is kept for longer.
+    pub spared: Option<Spared>,
+}
+
+/// What was put into the stash within some time, and is kept for longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spared {
+    /// Since then, in milliseconds since 1970.
+    pub since_ms: u64,
+    /// Until then.
+    pub until_ms: u64,
+    /// The least age at which such a file is removed, in milliseconds.
+    pub age_ms_min: u64,
+}
+
+impl StashLimits {
+    /// Tells whether what came at this time, in milliseconds since 1970, is old enough to go.
+    fn is_old(&self, since_ms: u64) -> bool {
+        let is_spared = |spared: &Spared| (spared.since_ms..=spared.until_ms).contains(&since_ms);
+        let age_ms_min = match self.spared.filter(is_spared) {
+            Some(spared) => spared.age_ms_min.max(self.age_ms_min),
+            None => self.age_ms_min,
+        };
+        self.now_ms.saturating_sub(since_ms) >= age_ms_min
+    }
 }
 
 /// What a purge did.
@@ -205,6 +230,7 @@ impl Root {
         let limits = StashLimits {
             now_ms: 0,
             age_ms_min: u64::MAX,
+            spared: None,
         };
         let stash = &self.private().ok()?.stash;
         match judge(stash, key, &limits, content_of, &|_| false).ok()?? {
@@ -269,7 +295,7 @@ fn judge(
         Err(_) => seen.print.ctime_ns.max(seen.print.mtime_ns),
     };
     let since_ms = u64::try_from(since_ns / 1_000_000).unwrap_or(0);
-    let is_old = limits.now_ms.saturating_sub(since_ms) >= limits.age_ms_min;
+    let is_old = limits.is_old(since_ms);
     let is_as_noted = note
         .as_ref()
         .is_some_and(|note| note.print.same_stamp(&seen.print));

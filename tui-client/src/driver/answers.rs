@@ -11,7 +11,7 @@ use sync_engine::{DeviceId, NodeId, RelPath};
 use tokio::sync::oneshot;
 
 use super::views::{self, Facts, node_at, path_of};
-use super::{Asked, Driver};
+use super::{Asked, Driver, bursts};
 use crate::config::ConfigError;
 use crate::control::{Answer, Ask, Identity, Status};
 use crate::fault::Exit;
@@ -33,8 +33,10 @@ impl Driver {
             Ask::Why { path } => self.why(&path),
             Ask::Confirm => {
                 self.session.confirm_removals();
+                self.forget_bursts();
                 Answer::Done
             }
+            Ask::Revert => return self.revert(reply),
             Ask::Rescan => {
                 self.observer.rescan();
                 self.control.hurry();
@@ -115,6 +117,7 @@ impl Driver {
                 .session
                 .brake()
                 .map(|brake| (brake.removals as u64, brake.nodes as u64)),
+            removed: bursts::figures(&self.bursts),
         }
     }
 

@@ -164,6 +164,7 @@ impl Driver {
                 Tell::Reidentified { from, to } => self.follow(from, to),
                 Tell::Remark(remark) => self.note_remark(&remark),
                 Tell::Brake(brake) => self.tell_brake(brake),
+                Tell::Burst(burst) => self.on_burst(burst),
                 Tell::Diverged => self.tell(Notice::Error(Trouble {
                     what: "the server's history is not the one that this device knew; it was put back to an older \
                            state, or is another's"

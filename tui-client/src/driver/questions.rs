@@ -9,6 +9,7 @@ use sync_engine::{RelPath, Version};
 use tokio::sync::oneshot;
 
 use super::Driver;
+use super::bursts::Revert;
 use super::paging::{Aim, Paging};
 use super::restore::Restore;
 use super::verify::Verify;
@@ -35,6 +36,8 @@ pub(super) enum Question {
     Page(Paging),
     /// Somebody restores something; the tree as it was is on its way.
     Browse(Box<Restore>),
+    /// Somebody brings back what bursts of removals took; the tree before or after one is on its way.
+    Revert(Box<Revert>),
     /// The driver wants to know whether bytes that seem to be in conflict came from the account.
     LookBack(Suspect),
     /// The driver wants to know how far the server's journal is the one that was followed.
@@ -127,6 +130,7 @@ impl Driver {
             Ask::Restore { path, at, to } => self.browse(path, at, to, reply),
             Ask::Resolve { path, choice } => self.resolve(&path, choice, reply),
             Ask::Verify => self.verify(reply),
+            Ask::Revert => self.revert_bursts(reply),
             _ => give(reply, failed("that is no question for the server", "report this")),
         }
     }
@@ -242,6 +246,9 @@ impl Driver {
             (Question::Browse(restore), Reply::Past { nodes, last, .. }) => {
                 self.on_past(request, restore, nodes, last);
             }
+            (Question::Revert(revert), Reply::Past { nodes, last, .. }) => {
+                self.on_past_of_burst(request, revert, nodes, last);
+            }
             (Question::LookBack(suspect), Reply::History { entries, more, .. }) => {
                 let next = self.session.looked_back(suspect, &entries, more);
                 self.hear();
@@ -346,6 +353,7 @@ impl Question {
             Self::Page(paging) => give(paging.into_reply(), answer),
             Self::Verify(verify) => give(verify.into_reply(), answer),
             Self::Browse(restore) => give(restore.into_reply(), answer),
+            Self::Revert(revert) => give(revert.into_reply(), answer),
         }
     }
 }

@@ -52,6 +52,7 @@ impl Driver {
         let limits = StashLimits {
             now_ms: self.now_ms(),
             age_ms_min: u64::try_from(age_ms_min).unwrap_or(u64::MAX),
+            spared: self.spared().filter(|_| !is_full),
         };
         let policy = self.policy();
         let (root, results) = (self.root.clone(), self.transfers.results());

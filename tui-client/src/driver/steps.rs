@@ -388,6 +388,7 @@ impl Driver {
             }
             Transferred::Changed(stashed, name) => self.bring_back(&stashed, &name),
             Transferred::Writers(found) => self.on_writers(*found),
+            Transferred::Reverted => self.forget_bursts(),
             Transferred::Flushed(number, is_done) => self.on_flushed(number, is_done),
             Transferred::Where(ids, reply) => {
                 let paths = ids.into_iter().map(|id| self.trees().local().path(id)).collect();

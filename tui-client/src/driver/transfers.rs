@@ -91,6 +91,8 @@ pub(super) enum Transferred {
     Flushed(u64, bool),
     /// Files that others have open were looked at.
     Writers(Box<writers::Found>),
+    /// What bursts of removals took was brought back.
+    Reverted,
     /// A transfer wants to know where files are now.
     Where(Vec<NodeId>, oneshot::Sender<Vec<Option<RelPath>>>),
 }
@@ -244,6 +246,7 @@ impl Transfers {
             | Transferred::Cut { .. }
             | Transferred::Changed(..)
             | Transferred::Writers(..)
+            | Transferred::Reverted
             | Transferred::Flushed(..)
             | Transferred::Progress { .. }
             | Transferred::Where(..) => (),

@@ -229,6 +229,7 @@ impl Driver {
             self.come.clear();
             let version = synced.version;
             self.tell(Notice::Synced { version });
+            self.close_bursts();
             self.clear_stash(false);
         }
         // What failed is gone on with when it is tried again.

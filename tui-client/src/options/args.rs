@@ -182,8 +182,14 @@ enum Command {
         /// The file or directory.
         path: PathBuf,
     },
-    /// Let the plan go on that the brake has stopped.
-    Confirm(Common),
+    /// Let the plan go on that the brake has stopped, and what another device removed stay removed.
+    Confirm {
+        #[command(flatten)]
+        common: Common,
+        /// Bring back what is gone instead.
+        #[arg(long)]
+        revert: bool,
+    },
     /// Check that the folder, the memory and the server agree.
     Verify(Common),
     /// Look for what may be wrong on this computer.
@@ -389,7 +395,11 @@ impl Command {
                 let path = check_path(&common.folder, &path)?;
                 (common, Deed::Why { path })
             }
-            Self::Confirm(common) => (common, Deed::Confirm),
+            Self::Confirm {
+                common,
+                revert: false,
+            } => (common, Deed::Confirm),
+            Self::Confirm { common, revert: true } => (common, Deed::Revert),
             Self::Verify(common) => (common, Deed::Verify),
             Self::Doctor(common) => (common, Deed::Doctor),
         };

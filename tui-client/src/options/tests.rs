@@ -304,6 +304,7 @@ fn each_command_is_understood() {
         ("devices F replace-id", Deed::ReplaceId),
         ("why F a", Deed::Why { path: path("a") }),
         ("confirm F", Deed::Confirm),
+        ("confirm F --revert", Deed::Revert),
         ("verify F", Deed::Verify),
         ("doctor F", Deed::Doctor),
     ];

@@ -14,6 +14,8 @@ const ERRORS_MAX: usize = 100;
 pub(crate) struct Attention {
     /// The brake, when it is on.
     pub brake: Option<Brake>,
+    /// What another device has removed, until that is answered.
+    pub removed: Option<Removed>,
     /// What stops the client, by its status.
     pub standing: Option<Trouble>,
     errors: VecDeque<Error>,
@@ -29,6 +31,15 @@ pub(crate) struct Brake {
     pub nodes: u64,
     /// Why it is on.
     pub reason: String,
+}
+
+/// What another device has removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Removed {
+    /// How many nodes.
+    pub removals: u64,
+    /// How many there were.
+    pub nodes: u64,
 }
 
 /// An error that was told.
@@ -47,6 +58,8 @@ pub(crate) struct Error {
 pub(crate) enum Entry<'a> {
     /// The brake.
     Brake(&'a Brake),
+    /// What another device has removed.
+    Removed(&'a Removed),
     /// What stops the client.
     Standing(&'a Trouble),
     /// An error.
@@ -59,21 +72,28 @@ impl Attention {
     /// Returns the entries, the most urgent first.
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         let brake = self.brake.iter().map(Entry::Brake);
+        let removed = self.removed.iter().map(Entry::Removed);
         let standing = self.standing.iter().map(Entry::Standing);
         let errors = self.errors.iter().map(Entry::Error);
         let blocked = self
             .blocked
             .iter()
             .map(|(path, reason)| Entry::Blocked(path, reason));
-        brake.chain(standing).chain(errors).chain(blocked)
+        brake.chain(removed).chain(standing).chain(errors).chain(blocked)
     }
 
     /// Returns how many there are.
     pub(crate) fn len(&self) -> usize {
-        usize::from(self.brake.is_some())
-            + usize::from(self.standing.is_some())
-            + self.errors.len()
-            + self.blocked.len()
+        self.n_before_errors() + self.errors.len() + self.blocked.len()
+    }
+
+    fn n_before_errors(&self) -> usize {
+        let before = [
+            self.brake.is_some(),
+            self.removed.is_some(),
+            self.standing.is_some(),
+        ];
+        before.into_iter().filter(|is_there| *is_there).count()
     }
 
     /// Takes an error in; one that is told again is counted.
@@ -92,9 +112,8 @@ impl Attention {
 
     /// Takes an error off the list. Answers whether the entry was one.
     pub(crate) fn dismiss(&mut self, index: usize) -> bool {
-        let before = usize::from(self.brake.is_some()) + usize::from(self.standing.is_some());
         index
-            .checked_sub(before)
+            .checked_sub(self.n_before_errors())
             .is_some_and(|at| self.errors.remove(at).is_some())
     }
 

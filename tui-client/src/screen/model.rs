@@ -302,6 +302,7 @@ impl Model {
                 entries
                     .map(|entry| match entry {
                         Entry::Brake(brake) => brake.reason.clone(),
+                        Entry::Removed(_) => "removed by another device".to_owned(),
                         Entry::Standing(trouble) => trouble.to_string(),
                         Entry::Error(error) => error.trouble.to_string(),
                         Entry::Blocked(path, reason) => format!("{path} {reason}"),

@@ -199,6 +199,7 @@ fn status() -> Status {
         protected_ms: Some(NOW_MS - 120_000),
         trouble: None,
         brake: None,
+        removed: None,
     }
 }
 

@@ -19,6 +19,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::notice::ChangeKind;
+use sync_engine::session::Burst;
 
 struct Folder {
     dir: TempDir,
@@ -161,6 +162,17 @@ fn everything_saved_comes_back_after_a_clean_and_an_unclean_end() {
         generation: [1; 16],
         protected_ms: Some(77),
         doubted: true,
+        bursts: vec![Removed {
+            burst: Burst {
+                removals: 300,
+                nodes: 301,
+                device: DeviceId([3; 16]),
+                first: Version(5),
+                last: Version(8),
+            },
+            since_ms: 70,
+            until_ms: None,
+        }],
         boot: Some("a start".into()),
         firm: 7,
         proven: 9,

@@ -12,6 +12,7 @@ fn reopen(folder: &Folder) -> (Root, Recovered) {
 const OLD: StashLimits = StashLimits {
     now_ms: u64::MAX,
     age_ms_min: 0,
+    spared: None,
 };
 
 #[test]

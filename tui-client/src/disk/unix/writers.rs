@@ -47,9 +47,10 @@ pub(super) fn mounts(folder: &Path) -> Vec<Vec<u8>> {
 }
 
 fn inside(folder: &Path, path: &[u8]) -> Option<Vec<u8>> {
-    let inside = path
-        .strip_prefix(folder.as_os_str().as_bytes())?
-        .strip_prefix(b"/")?;
+    let folder = folder.as_os_str().as_bytes();
+    // The root itself ends with a slash.
+    let folder = folder.strip_suffix(b"/").unwrap_or(folder);
+    let inside = path.strip_prefix(folder)?.strip_prefix(b"/")?;
     (!inside.is_empty()).then(|| inside.to_vec())
 }
 

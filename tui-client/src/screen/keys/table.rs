@@ -181,7 +181,7 @@ const LINES: &[Line] = &[
         "c",
         A::ReleaseBrake,
         "release brake",
-        "Lets the stopped plan go on, after asking",
+        "Lets it go on, or brings it back, after asking",
     ),
     (
         ATTENTION,

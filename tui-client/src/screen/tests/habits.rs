@@ -264,6 +264,28 @@ fn the_brake_is_seen_everywhere_and_released_after_asking() {
 }
 
 #[test]
+fn what_another_device_removed_is_listed_until_it_is_answered() {
+    let mut screen = Screen::new(120, 36);
+    screen.hear(Notice::Removed {
+        removals: 300,
+        nodes: 300,
+        device: "laptop".to_owned(),
+    });
+    screen.press("7");
+    screen.sees("300 nodes removed by another device");
+    screen.press("c");
+    screen.sees("Bring them back");
+    screen.press("j enter");
+    assert_eq!(screen.orders(), [Ask::Revert]);
+    screen.hear(Notice::Removed {
+        removals: 0,
+        nodes: 0,
+        device: String::new(),
+    });
+    assert!(screen.model.attention.removed.is_none());
+}
+
+#[test]
 fn a_failed_order_says_what_to_do_and_stays_listed() {
     let mut screen = Screen::new(120, 36);
     screen.press("3 b j enter");

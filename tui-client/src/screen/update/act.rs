@@ -218,7 +218,7 @@ fn enter(model: &mut Model) {
         },
         Pane::Conflicts => ask::resolve(model, None),
         Pane::History => ask::restore(model),
-        Pane::Attention if matches!(selected_entry(model), Some(Entry::Brake(_))) => {
+        Pane::Attention if matches!(selected_entry(model), Some(Entry::Brake(_) | Entry::Removed(_))) => {
             ask::release_brake(model);
         }
         Pane::Feed | Pane::Transfers | Pane::Attention => {
@@ -349,6 +349,12 @@ fn copy(model: &mut Model, effects: &mut Vec<Effect>) {
         (Pane::Attention, Some(Entry::Standing(trouble))) => trouble.to_string(),
         (Pane::Attention, Some(Entry::Error(error))) => error.trouble.to_string(),
         (Pane::Attention, Some(Entry::Brake(brake))) => brake.reason.clone(),
+        (Pane::Attention, Some(Entry::Removed(removed))) => {
+            format!(
+                "{} of {} removed by another device",
+                removed.removals, removed.nodes
+            )
+        }
         (Pane::Attention, Some(Entry::Blocked(path, reason))) => format!("{path}: {reason}"),
         _ => {
             let mut paths = selected_paths(model);

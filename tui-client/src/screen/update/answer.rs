@@ -4,7 +4,7 @@ use sync_engine::NodeId;
 
 use crate::control::{Answer, Ask, Status};
 use crate::notice::Trouble;
-use crate::screen::attention::Brake;
+use crate::screen::attention::{Brake, Removed};
 use crate::screen::cursor::Cursor;
 use crate::screen::model::{Connection, Model, Popup};
 use crate::screen::pane::Pane;
@@ -98,6 +98,9 @@ fn take_status(model: &mut Model, status: Status) {
             reason,
         }
     });
+    model.attention.removed = status
+        .removed
+        .map(|(removals, nodes)| Removed { removals, nodes });
     if model
         .conflicts
         .as_ref()

@@ -252,11 +252,41 @@ pub(super) fn replace_id(model: &mut Model) {
     confirm(model, Confirm::new("Replace the ID", lines, "Replace it", deed));
 }
 
-/// Asks whether to release the brake.
+fn revert() -> Deed {
+    Deed {
+        asks: vec![Ask::Revert],
+        said: "what was gone is brought back".to_owned(),
+        undo: None,
+    }
+}
+
+/// Asks whether to bring back what another device has removed.
+fn answer_removed(model: &mut Model) {
+    let Some(removed) = &model.attention.removed else {
+        model.say("the brake is not on, and nothing waits to be brought back", false);
+        return;
+    };
+    let lines = vec![
+        format!(
+            "Another device removed {} of {}.",
+            text::count(removed.removals, "node"),
+            text::number(removed.nodes),
+        ),
+        "Brought back, they are made anew on all devices.".to_owned(),
+    ];
+    let stand = Deed {
+        asks: vec![Ask::Confirm],
+        said: "what was removed stays removed".to_owned(),
+        undo: None,
+    };
+    let deeds = vec![("Bring them back", revert()), ("Let it stand", stand)];
+    confirm(model, Confirm::choose("Removed by another device", lines, deeds));
+}
+
+/// Asks whether to release the brake, or to bring back what it holds back; and without it, what another device has removed.
 pub(super) fn release_brake(model: &mut Model) {
     let Some(brake) = &model.attention.brake else {
-        model.say("the brake is not on", false);
-        return;
+        return answer_removed(model);
     };
     let lines = vec![
         format!(
@@ -273,5 +303,6 @@ pub(super) fn release_brake(model: &mut Model) {
         said: "the brake is released".to_owned(),
         undo: None,
     };
-    confirm(model, Confirm::new("Release the brake", lines, &label, deed));
+    let deeds = vec![(label.as_str(), deed), ("Bring them back", revert())];
+    confirm(model, Confirm::choose("Release the brake", lines, deeds));
 }

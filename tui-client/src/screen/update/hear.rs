@@ -4,7 +4,7 @@ use sync_engine::{RelPath, Version};
 
 use crate::control::Ask;
 use crate::notice::{ChangeNotice, Notice};
-use crate::screen::attention::Brake;
+use crate::screen::attention::{Brake, Removed};
 use crate::screen::feed::{Event, Line};
 use crate::screen::model::{Connection, Model};
 use crate::screen::pane::Pane;
@@ -68,6 +68,7 @@ pub(super) fn notice(model: &mut Model, notice: Notice) {
             };
             braked(model, brake);
         }
+        Notice::Removed { removals, nodes, .. } => removed(model, Removed { removals, nodes }),
         Notice::Progress(progress) => model.transfers.progress(progress, model.now_ms),
         Notice::Synced { version } => synced(model, version),
         Notice::Syncing { pending } => syncing(model, pending),
@@ -86,6 +87,11 @@ fn blocked(model: &mut Model, path: RelPath, reason: Option<String>) {
 
 fn braked(model: &mut Model, brake: Brake) {
     model.attention.brake = Some(brake).filter(|brake| brake.removals > 0);
+    model.questions.want(Ask::Status);
+}
+
+fn removed(model: &mut Model, removed: Removed) {
+    model.attention.removed = Some(removed).filter(|removed| removed.removals > 0);
     model.questions.want(Ask::Status);
 }
 

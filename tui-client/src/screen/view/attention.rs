@@ -41,6 +41,13 @@ fn line(model: &Model, entry: Entry<'_>, columns: usize) -> Line<'static> {
             );
             (theme.pick("■", "#"), theme.bad(), what, "brake".to_owned())
         }
+        Entry::Removed(removed) => {
+            let what = format!(
+                "{} removed by another device",
+                text::count(removed.removals, "node")
+            );
+            (theme.pick("▲", "!"), theme.warn(), what, "removed".to_owned())
+        }
         Entry::Standing(trouble) => (
             theme.pick("✗", "x"),
             theme.bad(),
@@ -88,6 +95,15 @@ fn detail(model: &Model, entry: Entry<'_>, columns: usize) -> Vec<Line<'static>>
             ),
             "Nothing was removed; the plan waits.".to_owned(),
             "Look whether that is meant. If it is, press c. If not, put the files back.".to_owned(),
+        ],
+        Entry::Removed(removed) => [
+            format!(
+                "Another device removed {} of {}.",
+                text::count(removed.removals, "node"),
+                text::number(removed.nodes),
+            ),
+            "They were removed here too, and are kept for 30 days or until room is short.".to_owned(),
+            "Look whether that was meant. Press c to bring them back, or to let it stand.".to_owned(),
         ],
         Entry::Standing(trouble) => three(trouble),
         Entry::Error(error) => three(&error.trouble),
