@@ -58,6 +58,8 @@ pub enum Block {
     Ignored,
     /// It is on another file system.
     OtherFileSystem,
+    /// The system had no descriptor or memory left to look at it, which passes.
+    Lacking,
     /// There is not enough space on this disk.
     NoSpace,
     /// The server lacks a chunk of it, or has it damaged.

@@ -161,3 +161,38 @@ fn a_folder_in_whose_place_is_something_else_is_halted_whether_a_client_runs_or_
     );
     Ok(())
 }
+
+#[cfg(unix)]
+#[test]
+fn few_descriptors_are_no_lasting_state() -> Result<()> {
+    let (mut world, [first]) = World::with_devices()?;
+    for files_max in [40, 64, 128] {
+        let mut second = world.prepare(&format!("of {files_max}"))?;
+        let script = format!("ulimit -n {files_max}; exec \"$0\" \"$@\"");
+        second.run_by = ["sh", "-c", &script].map(str::to_owned).to_vec();
+        second.start()?;
+        for n in 0..60 {
+            first.write(&format!("{files_max}/{n}/file.txt"), format!("{n}"))?;
+            second.write(&format!("{files_max} of the second/{n}/file.txt"), format!("{n}"))?;
+        }
+        // Many ask at once, more than it has descriptors for.
+        let mut asking = Vec::new();
+        for _ in 0..48 {
+            let mut command = world.prepare("asker")?.client()?;
+            command.env("HOLDFAST_CONFIG_DIR", &second.config);
+            asking.push(Process::start(
+                "asker",
+                command.arg("status").arg(&second.folder),
+            )?);
+        }
+        for command in asking {
+            command.finish(PATIENCE)?;
+        }
+        tests::settle(&[&first, &second])?;
+        second.write("late.txt", format!("{files_max}"))?;
+        tests::settle(&[&first, &second])?;
+        world.adopt(&second)?;
+        second.stop()?.ok()?;
+    }
+    Ok(())
+}

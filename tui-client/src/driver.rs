@@ -60,6 +60,8 @@ use orders::Ordered;
 use touched::Touched;
 use transfers::{Transferred, Transfers};
 
+/// What the system had no descriptor or memory for is looked at again after this time.
+const LACK_PAUSE: Duration = Duration::from_secs(5);
 /// How many events are taken in before a turn, so that listeners and the wire are never kept waiting for long.
 const EVENTS_A_TURN_MAX: usize = 64;
 
@@ -375,6 +377,11 @@ impl Driver {
             self.next_look = Instant::now() + self.interval;
             self.observer.rescan();
         }
+    }
+
+    /// Has the whole folder looked at anew in a while: the system lacked something for a look, which passes.
+    fn look_soon(&mut self) {
+        self.next_look = self.next_look.min(Instant::now() + LACK_PAUSE);
     }
 
     fn on_save_failed(&mut self, failure: &StateError) {

@@ -157,7 +157,7 @@ async fn accept_task(
     stop: CancellationToken,
     tasks: TaskTracker,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Arc::new(Semaphore::new(platform::connections_max(CONNECTIONS_MAX)));
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,

@@ -31,6 +31,9 @@ pub fn block_in_words(block: &Block) -> String {
         Block::NoSymlinks => "this device cannot make symbolic links".to_owned(),
         Block::Busy => "it changes all the time".to_owned(),
         Block::Ignored => "the folder's rules leave it out".to_owned(),
+        Block::Lacking => {
+            "this computer had no descriptor or memory left to look at it; it is looked at again".to_owned()
+        }
         Block::OtherFileSystem => "it is on another file system".to_owned(),
         Block::NoSpace => "there is not enough space on this computer's disk".to_owned(),
         Block::ServerFull => "there is not enough space on the server: its disk is full".to_owned(),

@@ -223,7 +223,7 @@ impl Holds {
             block.is_some_and(|block| {
                 matches!(
                     block,
-                    Block::NoSpace | Block::ServerFull | Block::Quota | Block::Busy
+                    Block::NoSpace | Block::ServerFull | Block::Quota | Block::Busy | Block::Lacking
                 )
             })
         };

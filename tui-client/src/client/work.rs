@@ -75,8 +75,17 @@ pub struct Running {
     first: broadcast::Receiver<Notice>,
     stop: CancellationToken,
     done: watch::Receiver<Option<Exit>>,
+    kept: Option<Kept>,
+}
+
+/// What lives as long as the client does.
+struct Kept {
+    /// What other programs ask through.
+    _socket: Socket,
+    /// What keeps a second client off.
+    _lock: FolderLock,
+    /// Tells a client that was started for a command to end.
     leave: Option<CancellationToken>,
-    _kept: Option<(Socket, FolderLock)>,
 }
 
 impl Running {
@@ -84,13 +93,17 @@ impl Running {
     /// `leave`, it is one that was started for a command.
     #[must_use]
     pub(super) fn keep(self, socket: Socket, lock: FolderLock, leave: Option<CancellationToken>) -> Self {
-        let _kept = Some((socket, lock));
-        Self { leave, _kept, ..self }
+        let kept = Some(Kept {
+            _socket: socket,
+            _lock: lock,
+            leave,
+        });
+        Self { kept, ..self }
     }
 
     /// Tells a client that was started for a command to end as soon as no order is under way; any other stays.
     pub fn leave(&self) {
-        if let Some(leave) = &self.leave {
+        if let Some(leave) = self.kept.as_ref().and_then(|kept| kept.leave.as_ref()) {
             leave.cancel();
         }
     }
@@ -190,7 +203,6 @@ pub fn begin(ground: Ground) -> Result<Running, Fault> {
         interval,
     };
     let done = drive(Driver::new(setup, stop.clone()), notices.clone());
-    let (leave, _kept) = (None, None);
     Ok(Running {
         asks,
         notices,
@@ -198,8 +210,7 @@ pub fn begin(ground: Ground) -> Result<Running, Fault> {
         first,
         stop,
         done,
-        leave,
-        _kept,
+        kept: None,
     })
 }
 

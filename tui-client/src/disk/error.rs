@@ -118,6 +118,11 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
     ) || super::platform::is_link_in_the_way(error)
 }
 
+/// Tells whether the system only had no descriptor or memory left. That passes, and says nothing about the place.
+fn is_lack(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::OutOfMemory || super::platform::is_short_of_files(error)
+}
+
 /// Turns the system's reason into one that can be kept and shown.
 pub(super) fn block_of(error: &io::Error) -> Block {
     use io::ErrorKind as Kind;
@@ -127,6 +132,7 @@ pub(super) fn block_of(error: &io::Error) -> Block {
         Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => Block::NoSpace,
         Kind::ResourceBusy | Kind::ExecutableFileBusy => Block::Busy,
         _ if super::platform::is_busy(error) => Block::Busy,
+        _ if is_lack(error) => Block::Lacking,
         _ => Block::Unreadable(error.to_string()),
     }
 }
@@ -152,4 +158,33 @@ pub enum RootLost {
     /// The marker is that of another folder.
     #[error("the folder's marker .holdfast/folder-id is that of another folder")]
     MarkerForeign,
+}
+
+impl RootLost {
+    /// Tells whether the folder could only not be looked at for the moment, since the system lacked what it will have again.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unreadable { source } if is_lack(source))
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_lacks_for_a_moment_is_told_from_what_is_lost() {
+        for (code, passes) in [
+            (rustix::io::Errno::MFILE, true),
+            (rustix::io::Errno::NFILE, true),
+            (rustix::io::Errno::NOMEM, true),
+            (rustix::io::Errno::ACCESS, false),
+            (rustix::io::Errno::IO, false),
+        ] {
+            let source = io::Error::from(code);
+            assert_eq!(block_of(&source) == Block::Lacking, passes, "{source}");
+            assert_eq!(RootLost::Unreadable { source }.is_passing(), passes, "{code}");
+        }
+        assert!(!RootLost::Gone.is_passing() && !RootLost::MarkerMissing.is_passing());
+    }
 }

@@ -104,6 +104,7 @@ pub(super) fn failed(deed: &'static str) -> impl Fn(io::Error) -> HandError {
         _ => match block_of(&source) {
             Block::NoSpace => HandError::NoSpace,
             Block::Busy => HandError::Busy,
+            Block::Lacking => HandError::Io { deed, source },
             Block::Unreadable(_) if !is_refusal(&source) => HandError::Io { deed, source },
             block => HandError::Refused(block),
         },

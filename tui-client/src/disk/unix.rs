@@ -359,6 +359,11 @@ pub(super) fn is_link_in_the_way(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::LOOP)
 }
 
+/// Tells whether an error means that no more files can be open.
+pub(super) fn is_short_of_files(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
 /// Tells whether an error means that someone else holds the file for the moment.
 pub(super) fn is_busy(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::BUSY | Errno::TXTBSY))

@@ -236,6 +236,11 @@ pub(super) fn is_link_in_the_way(error: &io::Error) -> bool {
     error.raw_os_error() == Some(ERROR_CANT_RESOLVE_FILENAME)
 }
 
+/// Tells whether an error means that no more files can be open (`ERROR_TOO_MANY_OPEN_FILES`).
+pub(super) fn is_short_of_files(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(4)
+}
+
 /// Tells whether an error means that someone else holds the file for the moment.
 pub(super) fn is_busy(error: &io::Error) -> bool {
     matches!(

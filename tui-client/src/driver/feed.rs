@@ -277,6 +277,10 @@ impl Driver {
 
     /// Tells what became blocked and what is blocked no more.
     pub(super) fn tell_blocked(&mut self, blocked: &BTreeMap<NodeId, Block>) {
+        let mut blocks = blocked.values().chain(self.observer.oddities().values());
+        if blocks.any(|block| *block == Block::Lacking) {
+            self.look_soon();
+        }
         let mut now: BTreeMap<_, String> = blocked
             .iter()
             .filter_map(|(id, block)| Some((path_of(self.trees(), *id)?, block_in_words(block))))

@@ -161,6 +161,12 @@ impl Driver {
     fn root_is_there(&mut self) -> bool {
         match self.root.check() {
             Ok(()) => true,
+            Err(lost) if lost.is_passing() => {
+                // Nothing is removed on that; what was planned is planned again.
+                self.session.disturb();
+                self.look_soon();
+                false
+            }
             Err(lost) => {
                 self.on_root_lost(&lost);
                 false

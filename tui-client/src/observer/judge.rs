@@ -414,7 +414,8 @@ fn is_of_sight(block: &Block) -> bool {
         | Block::UnsupportedType
         | Block::Busy
         | Block::Ignored
-        | Block::OtherFileSystem => true,
+        | Block::OtherFileSystem
+        | Block::Lacking => true,
         Block::IllegalName
         | Block::NameClash(_)
         | Block::NoSymlinks

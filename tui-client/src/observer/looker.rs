@@ -320,15 +320,15 @@ impl Looker {
         self.told = Some(trouble);
     }
 
-    /// Checks that the folder is still the one that was opened; tells whether it is.
+    /// Checks that the folder is still the one that was opened; tells whether it is, as far as can be seen just now.
     fn check_root(&mut self, findings: &mut Vec<Finding>) -> bool {
         self.last_check = Instant::now();
         match self.root.check() {
-            Ok(()) => true,
-            Err(lost) => {
+            Err(lost) if !lost.is_passing() => {
                 findings.push(Finding::RootLost(lost));
                 false
             }
+            Ok(()) | Err(_) => true,
         }
     }
 

@@ -103,6 +103,14 @@ fn runtime_dir() -> Option<PathBuf> {
     dir.is_absolute().then_some(dir)
 }
 
+/// Returns how many connections of those wanted there may be at once: they leave most descriptors for the folder.
+pub(super) fn connections_max(wanted: usize) -> usize {
+    const SHARE: u64 = 8;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let share = limit.map_or(wanted, |limit| usize::try_from(limit / SHARE).unwrap_or(wanted));
+    share.clamp(1, wanted)
+}
+
 impl Listener {
     /// Binds the first candidate that can be. What is left of a client that was killed is replaced, a live one never.
     pub(super) async fn bind(place: &Place) -> Result<Self, SocketError> {

@@ -26,6 +26,11 @@ fn pipe_name(place: &Place) -> String {
     format!(r"\\.\pipe\holdfast-{}", place.folder)
 }
 
+/// Returns how many connections of those wanted there may be at once: here all.
+pub(super) fn connections_max(wanted: usize) -> usize {
+    wanted
+}
+
 impl Listener {
     /// Makes the pipe. There is none yet, or another client answers.
     pub(super) async fn bind(place: &Place) -> Result<Self, SocketError> {
