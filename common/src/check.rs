@@ -38,6 +38,11 @@ impl Checked for Request {
                 at_most("changes", changes.len(), CHANGES_MAX)?;
                 changes.iter().try_for_each(check_change)
             }
+            Self::CommitGroup { guards, changes, .. } => {
+                at_most("guards", guards.len(), CHANGES_MAX)?;
+                at_most("changes", changes.len(), CHANGES_MAX)?;
+                changes.iter().try_for_each(check_change)
+            }
             Self::Have { hashes, .. } | Self::Get { hashes, .. } => check_hashes(hashes.len()),
             Self::RenameDevice { name, .. } => check_device_name(name),
             Self::Compare { points, .. } => at_most("points", points.len(), POINTS_MAX),
@@ -54,7 +59,10 @@ impl Checked for Request {
     }
 
     fn takes_attachments(&self) -> bool {
-        matches!(self, Self::Commit { .. } | Self::Put { .. })
+        matches!(
+            self,
+            Self::Commit { .. } | Self::CommitGroup { .. } | Self::Put { .. }
+        )
     }
 }
 

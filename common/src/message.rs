@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 pub use sync_engine::Cursor;
 use sync_engine::trail::POINTS_MAX;
-use sync_engine::{Change, DeviceId, Entry, Epoch, Hash, Node, NodeId, Point, Rejection, Version};
+use sync_engine::{Change, DeviceId, Entry, Epoch, Guard, Hash, Node, NodeId, Point, Rejection, Version};
 
 use crate::bounded;
 use crate::identity::AccountId;
@@ -128,6 +128,18 @@ pub enum Request {
         /// Newest first, at most [`POINTS_MAX`].
         #[serde(deserialize_with = "bounded::items::<_, _, POINTS_MAX>")]
         points: Vec<Point>,
+    },
+    /// Asks for changes that mean one thing: the server takes all of them, one right after the other, or none. In all
+    /// else this is as [`Request::Commit`].
+    CommitGroup {
+        /// The number of the request.
+        request: RequestId,
+        /// What the changes rely on and do not change; at most [`crate::limits::CHANGES_MAX`].
+        #[serde(deserialize_with = "bounded::items::<_, _, CHANGES_MAX>")]
+        guards: Vec<Guard>,
+        /// At most [`crate::limits::CHANGES_MAX`].
+        #[serde(deserialize_with = "bounded::items::<_, _, CHANGES_MAX>")]
+        changes: Vec<Change>,
     },
 }
 

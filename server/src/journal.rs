@@ -4,9 +4,9 @@ use common::codec::encoded_len;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use sync_engine::admit::{Effects, View, admit};
+use sync_engine::admit::{Effects, View, admit, check_guards};
 use sync_engine::chain::chain_next;
-use sync_engine::{Change, Content, DeviceId, Entry, Hash, Name, Node, NodeId, Rejection, Version};
+use sync_engine::{Change, Content, DeviceId, Entry, Guard, Hash, Name, Node, NodeId, Rejection, Version};
 
 use crate::feed::Recent;
 use crate::store::{AccountKey, AccountRow, Draft, ENTRY_LEN, Extent, StoreError};
@@ -15,6 +15,15 @@ use crate::store::{AccountKey, AccountRow, Draft, ENTRY_LEN, Extent, StoreError}
 const CHANGE_LEN_MAX: usize = 512 * 1024;
 /// Directories that are remembered at a time.
 const DIRS_MAX: usize = 4096;
+
+/// Changes that mean one thing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Group<'a> {
+    /// What they rely on and do not change.
+    pub(crate) guards: &'a [Guard],
+    /// The changes, in order.
+    pub(crate) changes: &'a [Change],
+}
 
 /// The end of an account's journal, within a transaction.
 pub(crate) struct JournalEnd<'d> {
@@ -109,6 +118,49 @@ impl<'d> JournalEnd<'d> {
             len,
             contents: Vec::new(),
         }))
+    }
+
+    /// Appends changes that mean one thing, all or none of them. What is not taken is answered for each change: with the
+    /// reason for the one that was refused, and for the others with [`Rejection::Group`].
+    pub(crate) fn append_group(
+        &mut self,
+        device: DeviceId,
+        group: Group<'_>,
+    ) -> Result<Result<Vec<Recent>, Vec<Rejection>>, StoreError> {
+        let (head, chain) = (self.head, self.chain);
+        let mut outcome = Ok(Vec::with_capacity(group.changes.len()));
+        let draft = self.draft;
+        draft.whole_or_nothing(&mut || {
+            outcome = self.append_while_taken(device, group)?;
+            Ok(outcome.is_ok())
+        })?;
+        if outcome.is_err() {
+            (self.head, self.chain) = (head, chain);
+            self.dirs.get_mut().clear();
+        }
+        Ok(outcome)
+    }
+
+    fn append_while_taken(
+        &mut self,
+        device: DeviceId,
+        group: Group<'_>,
+    ) -> Result<Result<Vec<Recent>, Vec<Rejection>>, StoreError> {
+        if let Err(rejection) = check_guards(self, group.guards)? {
+            return Ok(Err(vec![rejection; group.changes.len()]));
+        }
+        let mut taken = Vec::with_capacity(group.changes.len());
+        for change in group.changes {
+            match self.append(device, change)? {
+                Ok(recent) => taken.push(recent),
+                Err(rejection) => {
+                    let mut rejections = vec![Rejection::Group; group.changes.len()];
+                    rejections[taken.len()] = rejection;
+                    return Ok(Err(rejections));
+                }
+            }
+        }
+        Ok(Ok(taken))
     }
 
     /// Notes where the journal ends now; without this nothing was appended.

@@ -3,7 +3,9 @@
 //! over a tree in memory; it never writes. What it admits leaves a valid tree valid.
 
 use crate::name::DEPTH_MAX;
-use crate::{Bug, Change, Content, Hash, Kind, MoveTo, Name, Node, NodeId, Rejection, Version, planted};
+use crate::{
+    Bug, Change, Content, Guard, Hash, Kind, MoveTo, Name, Node, NodeId, Rejection, Version, planted,
+};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -64,6 +66,24 @@ pub fn admit<V: View>(view: &V, change: &Change) -> Result<Result<Effects, Rejec
         Err(Stop::Rejected(rejection)) => Ok(Err(rejection)),
         Err(Stop::View(error)) => Err(error),
     }
+}
+
+/// Checks what a group of changes relies on. The outer error is the store's, the inner one the answer to the device.
+///
+/// Law: whoever takes a group checks its guards first, then each change against the tree as those before it left it, all
+/// within one transaction; at the first that is rejected everything is taken back. So a group is in the journal whole,
+/// in one piece and in its order, or not at all; and what a guard names was at its version when the group was taken.
+///
+/// # Errors
+/// When the store could not answer.
+pub fn check_guards<V: View>(view: &V, guards: &[Guard]) -> Result<Result<(), Rejection>, V::Error> {
+    for guard in guards {
+        let version = view.item(guard.id)?.map(|(version, _)| version);
+        if version != guard.version || guard.id == NodeId::ROOT {
+            return Ok(Err(Rejection::Guarded(guard.id)));
+        }
+    }
+    Ok(Ok(()))
 }
 
 enum Stop<E> {

@@ -88,6 +88,15 @@ impl Change {
     }
 }
 
+/// What a group of changes relies on and does not change itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Guard {
+    /// The node.
+    pub id: NodeId,
+    /// The version that the device knew; nothing when the node must not exist.
+    pub version: Option<Version>,
+}
+
 /// An accepted change in an account's journal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entry {
@@ -126,6 +135,10 @@ pub enum Rejection {
     Quota,
     /// The change is malformed.
     Malformed,
+    /// A node that the group relies on is not as the guard says.
+    Guarded(NodeId),
+    /// Another change of the group was not taken, and so this one was not either.
+    Group,
 }
 
 impl fmt::Display for Rejection {

@@ -28,7 +28,7 @@ pub mod trees;
 pub use admit::{Effects, View, admit};
 pub use advance::{AdvanceError, Delta, Origin, accept, complete, record};
 pub use chain::{CHAIN_START, Cursor, chain_next};
-pub use change::{Change, Entry, MoveTo, Rejection};
+pub use change::{Change, Entry, Guard, MoveTo, Rejection};
 pub use id::{DeviceId, Epoch, Hash, NodeId, Version};
 pub use name::{Name, NameError, RelPath};
 pub use node::{ConflictMark, Content, FileState, Kind, Node, Target, TargetError};

@@ -28,7 +28,9 @@ pub fn react(trees: &Trees, policy: &Policy, change: &Change, rejection: &Reject
             | Rejection::NoParent
             | Rejection::NameTaken(_)
             | Rejection::Cycle
-            | Rejection::NotEmpty,
+            | Rejection::NotEmpty
+            | Rejection::Guarded(_)
+            | Rejection::Group,
             _,
         ) => Reaction::PlanAgain,
         (Rejection::IdUsed, Change::Create { id, .. }) => {

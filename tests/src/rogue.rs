@@ -235,10 +235,12 @@ pub fn honest(request: &Request, epoch: Epoch, nodes: &Nodes) -> Vec<Said> {
             },
             last: true,
         },
-        Request::Commit { request, changes } => Reply::Committed {
-            request: *request,
-            outcomes: vec![Outcome::Rejected(Rejection::Quota); changes.len()],
-        },
+        Request::Commit { request, changes } | Request::CommitGroup { request, changes, .. } => {
+            Reply::Committed {
+                request: *request,
+                outcomes: vec![Outcome::Rejected(Rejection::Quota); changes.len()],
+            }
+        }
         Request::Have { request, hashes } => Reply::Missing {
             request: *request,
             hashes: hashes.clone(),

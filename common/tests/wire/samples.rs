@@ -9,8 +9,8 @@ use common::message::{
 use std::sync::Arc;
 use sync_engine::node::ConflictCause;
 use sync_engine::{
-    Change, ConflictMark, Content, DeviceId, Entry, Epoch, FileState, Hash, Kind, MoveTo, Name, Node, NodeId,
-    Point, Rejection, Target, Version,
+    Change, ConflictMark, Content, DeviceId, Entry, Epoch, FileState, Guard, Hash, Kind, MoveTo, Name, Node,
+    NodeId, Point, Rejection, Target, Version,
 };
 
 const AGENT: &str = "holdfast 0.1.0";
@@ -235,6 +235,20 @@ pub(crate) fn requests() -> Vec<Request> {
             request: 12,
             points: vec![point(300, 1), point(2, 2)],
         },
+        Request::CommitGroup {
+            request: 13,
+            guards: vec![
+                Guard {
+                    id: node_id(1),
+                    version: Some(Version(300)),
+                },
+                Guard {
+                    id: node_id(2),
+                    version: None,
+                },
+            ],
+            changes: changes(),
+        },
     ]
 }
 
@@ -263,6 +277,8 @@ fn outcomes() -> Vec<Outcome> {
         Rejection::TooDeep,
         Rejection::Quota,
         Rejection::Malformed,
+        Rejection::Guarded(node_id(2)),
+        Rejection::Group,
     ];
     let accepted = Outcome::Accepted(Version(6));
     std::iter::once(accepted)
@@ -390,7 +406,8 @@ fn all_are_shown(request: &Request, reply: &Reply) {
         | Request::RevokeDevice { .. }
         | Request::ReplaceId { .. }
         | Request::Ping { .. }
-        | Request::Compare { .. } => (),
+        | Request::Compare { .. }
+        | Request::CommitGroup { .. } => (),
     }
     match reply {
         Reply::Welcome(_)

@@ -36,9 +36,10 @@ impl Outbox {
             Request::ReplaceId { request } => self.replace_id(request).await,
             Request::Ping { request } => self.ping(request).await,
             Request::Compare { request, points } => self.compare(request, points).await,
-            Request::Hello(_) | Request::Commit { .. } | Request::Put { .. } => {
-                Err(ConnectionError::OutOfTurn("a message that is no question"))
-            }
+            Request::Hello(_)
+            | Request::Commit { .. }
+            | Request::CommitGroup { .. }
+            | Request::Put { .. } => Err(ConnectionError::OutOfTurn("a message that is no question")),
         }
     }
 

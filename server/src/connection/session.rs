@@ -5,7 +5,7 @@
 use common::codec::Frame;
 use common::message::{Attachment, Request, RequestId, Role};
 use std::sync::Arc;
-use sync_engine::{Change, DeviceId};
+use sync_engine::{Change, DeviceId, Guard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -122,7 +122,12 @@ impl Inbox {
             _ if self.who.role == Role::Bulk => Err(ConnectionError::OutOfTurn(
                 "a control message on a bulk connection",
             )),
-            Request::Commit { request, changes } => self.commit(request, changes, attachments).await,
+            Request::Commit { request, changes } => self.commit(request, None, changes, attachments).await,
+            Request::CommitGroup {
+                request,
+                guards,
+                changes,
+            } => self.commit(request, Some(guards), changes, attachments).await,
             Request::Pull { .. }
             | Request::History { .. }
             | Request::Browse { .. }
@@ -164,6 +169,7 @@ impl Inbox {
     async fn commit(
         &self,
         request: RequestId,
+        guards: Option<Vec<Guard>>,
         changes: Vec<Change>,
         attachments: Vec<Attachment>,
     ) -> Result<Pending, ConnectionError> {
@@ -176,6 +182,7 @@ impl Inbox {
             device: self.who.device,
             request,
             quota_bytes: self.house.limits.quota_bytes,
+            guards,
             changes,
             // What is not what its name says is left out; the change that needs it is rejected for want of it.
             chunks: verified.into_iter().filter_map(Result::ok).collect(),

@@ -122,6 +122,8 @@ pub(crate) trait Records {
 
 /// A view that can be changed.
 pub(crate) trait Draft: Records {
+    /// Runs a part of the transaction. What it has written is taken back unless it says that it is to stand.
+    fn whole_or_nothing(&self, part: &mut dyn FnMut() -> Result<bool>) -> Result<()>;
     /// Returns the time in milliseconds since 1970. It is shown to people and decides nothing.
     fn now_ms(&self) -> u64;
     /// Gives the store another epoch.

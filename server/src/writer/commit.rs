@@ -4,14 +4,14 @@
 use common::limits::INLINE_LEN_MAX;
 use common::message::{Attachment, Failure, Outcome, RequestId};
 use std::sync::Arc;
-use sync_engine::{Bug, Change, DeviceId, Rejection, planted};
+use sync_engine::{Bug, Change, DeviceId, Guard, Rejection, planted};
 use tokio::sync::oneshot;
 
 use super::Job;
 use super::put::{len_of, take_chunks};
 use crate::chunk::Verified;
 use crate::feed::{Feed, OwnEntries, Recent};
-use crate::journal::JournalEnd;
+use crate::journal::{Group, JournalEnd};
 use crate::store::{Blobs, Draft, Durability, StoreError};
 
 /// What became of each change.
@@ -29,6 +29,8 @@ pub(crate) struct CommitJob {
     pub(crate) request: RequestId,
     /// How many bytes the account may have, unless something else was set for it.
     pub(crate) quota_bytes: Option<u64>,
+    /// What the changes rely on, if they are to be taken whole or not at all.
+    pub(crate) guards: Option<Vec<Guard>>,
     /// The changes.
     pub(crate) changes: Vec<Change>,
     /// What came attached, verified.
@@ -59,10 +61,10 @@ impl Job for CommitJob {
         let account = self.feed.account();
         let taken = take_chunks(draft, blobs, account, self.quota_bytes, &self.chunks)?;
         let mut end = JournalEnd::open_within(draft, account, self.quota_bytes, &taken.here)?;
-        for change in &self.changes {
-            match end.append(self.device, change)? {
+        for outcome in self.append(&mut end)? {
+            match outcome {
                 Ok(mut recent) => {
-                    recent.contents = inline_contents(change, &self.chunks);
+                    recent.contents = inline_contents(&recent.entry.change, &self.chunks);
                     self.outcomes.push(Outcome::Accepted(recent.entry.number));
                     self.entries.push(recent);
                 }
@@ -92,6 +94,24 @@ impl Job for CommitJob {
         }
         // The device may have gone; what it asked for is done all the same.
         let _ = answer.send(outcome.map(|()| outcomes));
+    }
+}
+
+impl CommitJob {
+    /// Appends the changes, each for itself or all as one; returns what became of each.
+    fn append(&self, end: &mut JournalEnd<'_>) -> Result<Vec<Result<Recent, Rejection>>, StoreError> {
+        let Some(guards) = &self.guards else {
+            let changes = self.changes.iter();
+            return changes.map(|change| end.append(self.device, change)).collect();
+        };
+        let group = Group {
+            guards,
+            changes: &self.changes,
+        };
+        Ok(match end.append_group(self.device, group)? {
+            Ok(taken) => taken.into_iter().map(Ok).collect(),
+            Err(rejections) => rejections.into_iter().map(Err).collect(),
+        })
     }
 }
 

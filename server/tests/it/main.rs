@@ -8,6 +8,7 @@ mod chunks;
 mod client;
 mod damage;
 mod flood;
+mod groups;
 mod history;
 mod isolation;
 mod journal;

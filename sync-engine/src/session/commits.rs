@@ -254,7 +254,10 @@ impl Session {
                 }
                 Err(rejection) => {
                     self.rejected(change, &rejection, now, policy);
-                    answered.refused = Some(rejection);
+                    // Of a group this is what stood in its way.
+                    if matches!(answered.refused, None | Some(Rejection::Group)) {
+                        answered.refused = Some(rejection);
+                    }
                 }
             }
         }

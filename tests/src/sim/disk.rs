@@ -94,6 +94,7 @@ impl SimDisk {
         is_effect: bool,
         call: impl FnOnce(&mut State) -> io::Result<T>,
     ) -> io::Result<T> {
+        self.before_call(owner);
         let mut state = self.lock();
         state.check(owner)?;
         state.tick();

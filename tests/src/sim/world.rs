@@ -2,6 +2,8 @@
 //! After a story all is mended; then all must come to rest, agree, and have lost nothing.
 
 mod check;
+#[cfg(test)]
+mod storm;
 pub mod sweep;
 #[cfg(test)]
 mod tests;

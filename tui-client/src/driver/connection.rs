@@ -9,10 +9,11 @@ use common::message::{
     Attachment, Auth, Cursor, Failure, Outcome, Pushed, Reply, Request, RequestId, Role, UNASKED, Welcome,
 };
 use sync_engine::session::{Suspect, Tell};
-use sync_engine::{Block, Entry, Hash, Node, NodeId, Origin, Point, Rejection, Version};
+use sync_engine::{Block, Entry, Hash, Node, NodeId, Origin, Point, Version};
 use tokio::sync::mpsc;
 
 use super::Driver;
+use super::orders::Refused;
 use super::questions::Question;
 use crate::net::control::{ControlEvent, Presence};
 use crate::net::line::{Outgoing, PING_UNASKED};
@@ -310,18 +311,11 @@ impl Driver {
         };
         self.hear();
         answered.done.into_iter().for_each(|hash| self.going.forget(hash));
-        let refused = answered.refused.map(|rejection| {
+        if let Some(rejection) = &answered.refused {
             tracing::debug!(?rejection, "a change was not taken");
-            match rejection {
-                Rejection::MissingContent(_) => {
-                    "it does not have these bytes any more; they were given up by its \
-                                                 retention, or are damaged"
-                        .to_owned()
-                }
-                other => format!("{other:?}"),
-            }
-        });
-        self.note_answered(request, refused);
+        }
+        let refused = answered.refused.map(Refused::Rejected);
+        self.note_answered(request, refused.as_ref());
     }
 
     fn on_commit_failed(&mut self, request: RequestId, failure: &Failure) {
@@ -331,7 +325,7 @@ impl Driver {
         };
         let now = self.now();
         self.session.commit_failed(request, &block, now);
-        self.note_answered(request, Some(format!("{failure:?}")));
+        self.note_answered(request, Some(&Refused::Failed(failure.clone())));
     }
 
     /// Asks how far the server's journal is the one that was followed.

@@ -47,30 +47,41 @@ pub(super) enum Question {
 }
 
 pub(super) fn failed(what: impl Into<String>, todo: impl Into<String>) -> Answer {
-    Answer::Failed(Trouble {
+    Answer::Failed(unchanged(what, todo))
+}
+
+/// Says why something was not done, of which nothing was.
+pub(super) fn unchanged(what: impl Into<String>, todo: impl Into<String>) -> Trouble {
+    Trouble {
         what: what.into(),
         done: "nothing was changed".into(),
         todo: todo.into(),
-    })
+    }
 }
 
 fn explain(failure: &Failure) -> Answer {
+    let (what, todo) = failure_in_words(failure);
+    failed(what, todo)
+}
+
+/// Says why the server could not do what it was asked for, and what to do.
+pub(super) fn failure_in_words(failure: &Failure) -> (&'static str, &'static str) {
     match failure {
-        Failure::NotFound => failed(
+        Failure::NotFound => (
             "there is no such thing on the server",
             "look at the list for what there is",
         ),
-        Failure::ServerFull => failed(
+        Failure::ServerFull => (
             "the server's disk is full",
             "make space on the server and try again",
         ),
-        Failure::Limit => failed("a limit of the server was passed", "ask for less at once"),
-        Failure::ServerFault => failed(
+        Failure::Limit => ("a limit of the server was passed", "ask for less at once"),
+        Failure::ServerFault => (
             "the server could not read or write its store",
             "run 'server verify' on the server",
         ),
-        Failure::Mismatch => failed("a chunk was not what its name says", "try again"),
-        Failure::LastDevice => failed("the last device cannot be revoked", "enrol another device first"),
+        Failure::Mismatch => ("a chunk was not what its name says", "try again"),
+        Failure::LastDevice => ("the last device cannot be revoked", "enrol another device first"),
     }
 }
 
@@ -326,10 +337,11 @@ impl Driver {
     /// Tells everybody who waits for the server that it is gone.
     pub(super) fn fail_questions(&mut self, questions: BTreeMap<u64, Question>) {
         let lost = || {
-            failed(
-                "the connection was lost before the server answered",
-                "try again when it is connected",
-            )
+            Answer::Failed(Trouble {
+                what: "the connection was lost before the server answered".into(),
+                done: "what was ordered may have been done all the same".into(),
+                todo: "look again when it is connected".into(),
+            })
         };
         for question in questions.into_values() {
             if let Question::LookBack(suspect) = &question {

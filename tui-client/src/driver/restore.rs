@@ -6,7 +6,8 @@ use sync_engine::{Change, Kind, Name, Node, NodeId, Parts, RelPath, Tree, Versio
 use tokio::sync::oneshot;
 
 use super::Driver;
-use super::questions::{Question, give, no_tree};
+use super::orders::Order;
+use super::questions::{Question, give, no_tree, unchanged};
 use super::turn::LIMITS;
 use crate::control::Answer;
 use crate::ids::NewIds;
@@ -37,14 +38,6 @@ impl Restore {
     #[must_use]
     pub(super) fn into_reply(self) -> oneshot::Sender<Answer> {
         self.reply
-    }
-}
-
-fn failed(what: String, todo: &str) -> Trouble {
-    Trouble {
-        what,
-        done: "nothing was changed".into(),
-        todo: todo.into(),
     }
 }
 
@@ -81,14 +74,20 @@ impl Driver {
         match answer {
             Ok(changes) if changes.len() > 64 * CHANGES_MAX => {
                 // Who asked may have gone.
-                let _ = reply.send(Answer::Failed(failed(
-                    "that is too much to restore at once".into(),
+                let _ = reply.send(Answer::Failed(unchanged(
+                    "that is too much to restore at once",
                     "restore a part of it",
                 )));
             }
             Ok(changes) => {
                 let n_changes = changes.len() as u64;
-                self.commit_ordered(&changes, Answer::Restored(n_changes), reply, None);
+                let order = Order {
+                    changes,
+                    guards: Vec::new(),
+                    answer: Answer::Restored(n_changes),
+                    unmark: None,
+                };
+                self.commit_ordered(order, reply);
             }
             Err(trouble) => drop(reply.send(Answer::Failed(trouble))),
         }
@@ -104,7 +103,7 @@ fn changes(
     new_id: &mut dyn FnMut() -> NodeId,
 ) -> Result<Vec<Change>, Trouble> {
     let was = past.lookup(path).ok_or_else(|| {
-        failed(
+        unchanged(
             format!("there was no '{path}' then"),
             "run 'history' or 'log' to see what there was when",
         )
@@ -121,8 +120,8 @@ fn changes(
             }
         }
         None => {
-            return Err(failed(
-                "only the whole folder can be put in place of the folder".into(),
+            return Err(unchanged(
+                "only the whole folder can be put in place of the folder",
                 "give a path for --to",
             ));
         }
@@ -174,7 +173,7 @@ fn enter_dir(
 }
 
 fn in_the_way(name: &Name) -> Trouble {
-    failed(
+    unchanged(
         format!("'{name}' is now something of another type"),
         "restore to another place with --to",
     )

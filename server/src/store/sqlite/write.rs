@@ -23,6 +23,15 @@ impl View<'_> {
 }
 
 impl Draft for View<'_> {
+    fn whole_or_nothing(&self, part: &mut dyn FnMut() -> Result<bool>) -> Result<()> {
+        self.run("SAVEPOINT part", [])?;
+        // On an error the whole transaction is given up, and the part with it.
+        if !part()? {
+            self.run("ROLLBACK TO part", [])?;
+        }
+        self.run("RELEASE part", []).map(|_| ())
+    }
+
     fn now_ms(&self) -> u64 {
         self.1.now_ms()
     }

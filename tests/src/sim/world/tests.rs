@@ -1,13 +1,16 @@
-//! What happens in worlds where there is no room.
+//! What happens in worlds where there is no room, where a person comes too late, or where there is a storm.
 
-use super::{World, run_told};
+use super::{REST_MAX, World, run_told};
 use crate::sim::act::Wildness;
-use crate::sim::client::FOLDER;
+use crate::sim::client::{FOLDER, Weather};
+use crate::sim::ledger::contents;
 use crate::sim::person::{Deed, tree};
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
+use std::cell::Cell;
 use std::time::Duration;
+use sync_engine::RelPath;
 use tokio::time::sleep;
-use tui_client::control::{Answer, Ask};
+use tui_client::control::{Answer, Ask, Choice};
 use tui_client::notice::Notice;
 use tui_client::transfer::space::SPARE_LEN;
 
@@ -122,4 +125,78 @@ fn synced_is_said_once_of_what_stays_as_it_is_however_often_the_rest_is_tried() 
         assert_eq!(heard.iter().filter(is_synced).count(), 1, "{heard:?}");
         world.settle().await
     });
+}
+
+/// Makes a conflict about one file, and resolves it on one device while the other one, of which it has not heard yet,
+/// does something else. Tells whether the order was refused.
+async fn resolve_too_late(world: &mut World, choice: Choice, other: &Deed) -> Result<bool> {
+    let file = format!("{FOLDER}/plan");
+    world.carry_out(0, &Deed::Write(file.clone()));
+    world.settle().await?;
+    for n in 0..2 {
+        world.clients[n].set_weather(Weather::Down);
+        world.carry_out(u8::try_from(n)?, &Deed::Write(file.clone()));
+    }
+    world.settle().await?;
+    let sides = tree(&world.clients[0].disk);
+    let is_copy = |path: &[u8]| path.windows(8).any(|part| part == b"conflict");
+    let chosen = sides
+        .iter()
+        .find(|(path, _)| is_copy(path) == (choice == Choice::That));
+    let chosen = contents(
+        &chosen
+            .map(|(path, shown)| (path.clone(), shown.clone()))
+            .into_iter()
+            .collect(),
+    );
+    world.clients[0].set_weather(Weather::Fair(400));
+    world.carry_out(1, other);
+    world.clients[1].wait_synced(REST_MAX).await.ok();
+    let path = RelPath::parse(b"plan").context("no path")?;
+    let answer = world.clients[0].ask(Ask::Resolve { path, choice }).await;
+    world.settle().await?;
+    let left = contents(&tree(&world.clients[0].disk));
+    let is_refused = matches!(&answer, Some(Answer::Failed(_)));
+    // What the other device deletes, before or after the choice, is in the history; but when it came first, the copy
+    // stays too.
+    let is_kept = match choice {
+        Choice::This => !is_refused || !left.is_empty(),
+        Choice::That | Choice::Both => chosen.is_subset(&left),
+    };
+    ensure!(is_kept, "{choice:?} lost what was chosen: {answer:?}");
+    Ok(is_refused)
+}
+
+#[test]
+fn what_is_chosen_in_a_conflict_stays_when_another_device_was_faster() {
+    let file = format!("{FOLDER}/plan");
+    for (choice, other) in [
+        (Choice::That, Deed::Write(file.clone())),
+        (Choice::This, Deed::Delete(file)),
+    ] {
+        let n_refused = Cell::new(0);
+        for seed in 0..12 {
+            in_a_world(seed, async |world| {
+                let is_refused = resolve_too_late(world, choice, &other).await?;
+                n_refused.set(n_refused.get() + usize::from(is_refused));
+                Ok(())
+            });
+        }
+        assert!(0 < n_refused.get(), "{choice:?} never came too late");
+    }
+}
+
+/// More of them are asked for by `HOLDFAST_STORMS=300`.
+#[test]
+fn after_a_storm_of_links_in_the_place_of_directories_all_is_at_rest() {
+    let seeds = std::env::var("HOLDFAST_STORMS").ok();
+    let n_seeds = seeds.and_then(|asked| asked.parse().ok()).unwrap_or(6);
+    for seed in 0..n_seeds {
+        in_a_world(seed, async |world| {
+            world
+                .storm(seed, 200)
+                .await
+                .map_err(|error| error.context(format!("storm {seed}")))
+        });
+    }
 }
