@@ -1,6 +1,7 @@
 //! What the server and the client of Holdfast agree on: messages, frames, identity, trust and limits. It opens no
 //! socket of its own accord and holds no decision about a folder; those are the heart's.
 
+pub mod apart;
 pub mod beneath;
 mod bounded;
 pub mod certificate;

@@ -2,8 +2,10 @@
 //! read or made, the ports opened. End: no more connections are taken, those that are there get a moment to end, the
 //! writer finishes what it has, and the directory is given back.
 
+use common::apart::{Apart, ways_to};
 use common::fingerprint::Fingerprint;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -37,6 +39,9 @@ impl Server {
     /// # Errors
     /// When the port, the data directory or the certificate cannot be used. Nothing is left running then.
     pub async fn start(options: Options) -> Result<Running, StartError> {
+        [&options.data, &options.certs]
+            .into_iter()
+            .try_for_each(|dir| check_apart(dir))?;
         let listeners = bind(&options).await?;
         let door = Arc::new(Door::open(&options.certs)?);
         let fingerprint = door.fingerprint();
@@ -55,6 +60,20 @@ impl Server {
             fingerprint,
             engine,
         })
+    }
+}
+
+/// Refuses a directory for the store or the key in a folder that a client synchronises.
+fn check_apart(dir: &Path) -> Result<(), StartError> {
+    // A path that cannot be followed is for whoever opens it to tell.
+    let ways = ways_to(dir).unwrap_or_default();
+    let is_folder = |apart| apart == Apart::Folder;
+    match ways.iter().find_map(|way| Apart::above(way, is_folder)) {
+        None => Ok(()),
+        Some((_, folder)) => Err(StartError::InFolder {
+            path: dir.to_owned(),
+            folder,
+        }),
     }
 }
 

@@ -60,6 +60,14 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// A directory of the server's is in a folder that a client synchronises.
+    #[error("{} is in the synchronised folder {}", path.display(), folder.display())]
+    InFolder {
+        /// The directory.
+        path: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Another server has the data directory.
     #[error("another server is using {}", path.display())]
     InUse {
@@ -109,6 +117,9 @@ impl StartError {
                 "take a port above 1023, or give the program the right to use this one"
             }
             Self::Listen { .. } => "name an address of this computer with --listen ADDRESS:PORT",
+            Self::InFolder { .. } => {
+                "keep store and key outside of it, with --data DIR and --certs DIR: they would be sent to all its devices"
+            }
             Self::InUse { .. } => "stop the other server first, or name another directory with --data DIR",
             Self::Store { source, .. } => match source.downcast_ref::<StoreError>() {
                 Some(StoreError::TooNew { .. }) => {

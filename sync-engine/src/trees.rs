@@ -72,6 +72,12 @@ pub enum Block {
     NotEmpty,
     /// There is not enough space on the server.
     ServerFull,
+    /// It is another synchronised folder.
+    OtherFolder,
+    /// It is the store of a server.
+    Store,
+    /// It is a secret of a device.
+    Secret,
 }
 
 /// See the module's page.

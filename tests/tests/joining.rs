@@ -1,6 +1,6 @@
 //! How devices come to an account, and how they leave it.
 
-use crate::support::{expected, n_conflicts, picture};
+use crate::support::{apart, expected, n_conflicts, picture};
 use anyhow::{Context as _, Result};
 use tests::{Device, Join, World, settle};
 
@@ -84,7 +84,8 @@ fn a_revoked_device_is_shut_out_and_keeps_its_files() -> Result<()> {
     let (_world, [first, mut second]) = World::with_devices()?;
     first.write("a.txt", "a")?;
     settle(&[&first, &second])?;
-    first.command("devices", &["revoke", "b"])?.ok()?;
+    let told = first.command("devices", &["revoke", "b"])?.ok()?;
+    assert!(told.stdout.contains("replace-id"), "{told:?}");
     assert_eq!(second.finish()?.code, Some(5));
     first.write("later.txt", "later")?;
     first.wait_synced()?;
@@ -134,5 +135,45 @@ fn the_link_names_the_server_the_account_and_the_fingerprint() -> Result<()> {
     assert_eq!(address, world.address());
     assert_eq!(id, first.id()?);
     assert_eq!(fingerprint, world.server.fingerprint());
+    Ok(())
+}
+
+/// Two folders of one computer, which gives both devices its own name.
+#[test]
+fn two_devices_of_one_computer_have_two_names() -> Result<()> {
+    let mut world = World::start()?;
+    let mut first = world.prepare("one")?;
+    "vm".clone_into(&mut first.name);
+    first.write("plan.txt", "base")?;
+    first.start()?;
+    first.wait_synced()?;
+    world.adopt(&first)?;
+    let mut second = world.prepare("two")?;
+    "vm".clone_into(&mut second.name);
+    second.start()?;
+    settle(&[&first, &second])?;
+    let name_of =
+        |device: &Device| -> Result<String> { Ok(device.json("status", &[])?[0].text("device").to_owned()) };
+    assert_eq!(
+        (name_of(&first)?, name_of(&second)?),
+        ("vm".into(), "vm-2".into())
+    );
+    apart(
+        &first,
+        &mut second,
+        |first| first.write("plan.txt", "of vm"),
+        |second| second.write("plan.txt", "of vm-2"),
+    )?;
+    let picture = picture(&first)?;
+    assert_eq!(
+        picture,
+        expected([("plan.txt", "of vm"), ("plan (conflict, vm-2).txt", "of vm-2")])
+    );
+    first.command("devices", &["rename", "vm-2", "VM"])?.ok()?;
+    let names = first.json("devices", &[])?;
+    let names: Vec<&str> = names.iter().map(|device| device.text("name")).collect();
+    assert_eq!(names, ["vm", "VM-2"]);
+    first.command("devices", &["revoke", "VM-2"])?.ok()?;
+    assert_eq!(second.finish()?.code, Some(5));
     Ok(())
 }

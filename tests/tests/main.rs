@@ -1,6 +1,7 @@
 //! The end-to-end tests: real servers and clients over TLS on this computer, and the rules of the repository. One
 //! binary, so that the programs are built once.
 
+mod apart;
 mod bits;
 mod chaos;
 mod clocks;

@@ -4,6 +4,7 @@
 mod calls;
 mod intent;
 pub(crate) mod known;
+mod placement;
 mod work;
 
 pub use work::{Ground, Running, begin};
@@ -46,13 +47,18 @@ impl Place {
     async fn open(run: &Run) -> Result<Self, Fault> {
         let config = Config::locate()?;
         let joins = matches!(run.start, Start::Link(_) | Start::Server { id: Some(_), .. });
+        placement::check(&config, &run.folder)?;
         let folder = make_folder(&config, run, joins)?;
         let root = Root::open(&folder)?;
-        if root.is_new()? {
+        let is_new = root.is_new()?;
+        if is_new {
             known::check_missing(&config, &folder, joins)?;
             if run.start == Start::Enrolled {
                 return Err(never_enrolled(&run.folder));
             }
+        }
+        if is_new || !root.is_claimed()? {
+            placement::check_inside(&root, &folder)?;
         }
         root.create_private()?;
         let lock = calls::take_lock(&root, &config, run.is_attached()).await?;
@@ -60,7 +66,7 @@ impl Place {
         known::check(&config, &folder, id, joins)?;
         known::check_copy(&config, &folder, id)?;
         let stored = config.account(id)?;
-        if stored.is_none() && !joins && root.is_claimed()? {
+        if stored.is_none() && !joins && is_enrolled(&root)? {
             return Err(known::is_without_secrets(&config, &folder));
         }
         Ok(Self {
@@ -95,6 +101,12 @@ fn intend(root: &Root, stored: Option<Account>, run: &Run) -> Result<Intent, Fau
         Unclear::NoServer => no_server(&run.folder),
         Unclear::OtherAccount => other_account(),
     })
+}
+
+/// Tells whether a folder of whose account nothing is known here was admitted to one: it is marked so, or it remembers.
+fn is_enrolled(root: &Root) -> Result<bool, Fault> {
+    let remembers = || State::peek(&root.private_path(STATE_NAME)).ok().flatten();
+    Ok(root.is_claimed()? || remembers().is_some_and(|loaded| loaded.facts.cursor.is_some()))
 }
 
 /// Returns the server, and the ID that would be told to it though nobody vouches for it; nothing if there is no such

@@ -258,7 +258,7 @@ impl Config {
             device: account.device.map(|device| device.to_string()),
         };
         let text = toml::to_string(&stored).expect("a table of texts and one number can be written");
-        let text = format!("# Keep this to yourself: whoever knows the ID can join the account.\n{text}");
+        let text = format!("{}{text}", common::apart::ACCOUNT_BEGINS);
         file::write(&path, text.as_bytes(), Readers::Owner, IfExists::Replace)
             .map_err(|source| ConfigError::WriteFile { path, source })
     }

@@ -2,6 +2,7 @@
 //! link is followed on the way and no other file system is entered. Looking tells three things apart: present, absent
 //! and unknown. Every effect looks again before it acts, verifies what it took away, and yields when it is surprised.
 
+mod apart;
 mod bits;
 mod error;
 mod hand;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use common::certificate::Certificate;
 use common::fingerprint::Fingerprint;
-use common::link::ServerAddress;
+use common::link::{ParseAddressError, ServerAddress};
 
 use crate::client;
 use crate::config::Config;
@@ -111,7 +111,7 @@ async fn reach(server: String) -> Result<Fingerprint, Trouble> {
     };
     let address: ServerAddress = server
         .parse()
-        .map_err(|error| unusable(format!("'{server}' is no address: {error}")))?;
+        .map_err(|error: ParseAddressError| unusable(error.to_string()))?;
     let certificate = Certificate::generate(&[]).map_err(|error| unusable(error.to_string()))?;
     let endpoint = Endpoint {
         dial: Arc::new(TlsDial),

@@ -41,6 +41,9 @@ pub fn block_in_words(block: &Block) -> String {
         Block::Refused(reason) => format!("the server refused it: {}", plain(reason)),
         Block::Quota => "the account's quota on the server is used up".to_owned(),
         Block::NotEmpty => "it was deleted elsewhere, but holds what is not synchronised".to_owned(),
+        Block::OtherFolder => "it is a synchronised folder of its own (.holdfast is in it)".to_owned(),
+        Block::Store => "it is the store of a Holdfast server".to_owned(),
+        Block::Secret => "it is a secret of a device, which is never sent".to_owned(),
     }
 }
 

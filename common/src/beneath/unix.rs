@@ -104,6 +104,24 @@ impl Dir {
         Ok(names)
     }
 
+    /// Returns the names in this directory that are, or may be, those of directories, in no order.
+    ///
+    /// # Errors
+    /// When it cannot be listed.
+    pub fn names_of_dirs(&self) -> io::Result<Vec<Vec<u8>>> {
+        let mut names = Vec::new();
+        for entry in fs::Dir::read_from(&self.fd)? {
+            let entry = entry?;
+            let may_be_dir = matches!(entry.file_type(), fs::FileType::Directory | fs::FileType::Unknown);
+            match entry.file_name().to_bytes() {
+                b"." | b".." => (),
+                name if may_be_dir => names.push(name.to_vec()),
+                _ => (),
+            }
+        }
+        Ok(names)
+    }
+
     /// Makes a file in this directory that must not be there yet, for reading and writing. The process's mask takes from
     /// the mode.
     ///

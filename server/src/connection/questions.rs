@@ -193,12 +193,12 @@ impl Outbox {
         name: &str,
     ) -> Result<(), ConnectionError> {
         let account = self.account();
-        let name = device_name::cleaned(name);
-        let renamed = self
-            .house
-            .writer
-            .run(move |draft| draft.rename_device(account, device, &name))
-            .await;
+        let name = name.to_owned();
+        let renamed = self.house.writer.run(move |draft| {
+            let name = device_name::free(&name, device, &draft.devices(account)?);
+            draft.rename_device(account, device, &name)
+        });
+        let renamed = renamed.await;
         match renamed {
             Ok(true) => self.writer.send(Reply::Done { request }).await,
             Ok(false) => self.fail(request, Failure::NotFound).await,

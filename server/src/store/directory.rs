@@ -27,7 +27,7 @@ pub(crate) struct DirectoryLock {
 
 impl Directory {
     /// The name of the database.
-    pub(crate) const DATABASE: &str = "store.db";
+    pub(crate) const DATABASE: &str = common::apart::DATABASE;
 
     /// Returns the name of a pack.
     pub(crate) fn pack_name(pack: u32) -> String {
@@ -69,7 +69,7 @@ impl Directory {
 
     /// Returns the path of the directory of packs.
     pub(crate) fn packs(&self) -> PathBuf {
-        self.0.join("packs")
+        self.0.join(common::apart::PACKS)
     }
 
     /// Returns the files of the packs.

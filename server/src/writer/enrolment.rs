@@ -116,13 +116,14 @@ fn enrol(
     if caller.hello.role != Role::Control {
         return Ok(Err(Refusal::NotAdmitted));
     }
-    if DEVICES_MAX <= draft.devices(account)?.len() {
+    let devices = draft.devices(account)?;
+    if DEVICES_MAX <= devices.len() {
         return Ok(Err(Refusal::Busy));
     }
     let device = NewDevice {
         id: caller.new_device,
         key: caller.key,
-        name: crate::device_name::cleaned(device_name),
+        name: crate::device_name::free(device_name, caller.new_device, &devices),
         next_generation: caller.hello.next_generation,
     };
     draft.add_device(account, &device, draft.now_ms())?;

@@ -31,10 +31,19 @@ pub(super) fn lines(deed: &Deed, answer: &Answer, now: Timestamp) -> Vec<String>
         Answer::Failed(trouble) | Answer::Unconnected { trouble, .. } => {
             vec![json_line("error", now, trouble)]
         }
+        Answer::Done if matches!(deed, Deed::RevokeDevice { .. }) => {
+            let todo = super::show::AFTER_REVOKING;
+            vec![json_line("done", now, &Revoked { todo })]
+        }
         Answer::Done => vec![json_line("done", now, &Nothing {})],
         // No command asks for a list, and of one that is not answered the caller tells.
         Answer::List(_) | Answer::Ending => Vec::new(),
     }
+}
+
+#[derive(Serialize)]
+struct Revoked {
+    todo: &'static str,
 }
 
 #[derive(Serialize)]

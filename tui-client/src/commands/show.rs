@@ -41,11 +41,20 @@ pub(super) fn lines(deed: &Deed, answer: &Answer, surroundings: &Surroundings) -
         Answer::Failed(trouble) | Answer::Unconnected { trouble, .. } => {
             vec![visible(&trouble.to_string())]
         }
+        Answer::Done if matches!(deed, Deed::RevokeDevice { .. }) => {
+            ["done: the device is shut out", AFTER_REVOKING]
+                .map(str::to_owned)
+                .to_vec()
+        }
         Answer::Done => vec!["done".to_owned()],
         // No command asks for a list, and of one that is not answered the caller tells.
         Answer::List(_) | Answer::Ending => Vec::new(),
     }
 }
+
+/// What a person has to know who shuts a device out. The disk of that device still has the account's ID.
+pub(super) const AFTER_REVOKING: &str = "whoever has its disk has the account's ID too, and can join again by it: if it is \
+                                         lost, replace the ID with `tui-client devices FOLDER replace-id`";
 
 fn or_nothing(lines: impl Iterator<Item = String>, nothing: &str) -> Vec<String> {
     let lines: Vec<String> = lines.collect();

@@ -346,7 +346,11 @@ async fn a_device_is_found_by_name_or_id_or_not_at_all() {
     "#);
     assert_eq!(world.run("devices F rename box tower").await.unwrap().0, "done\n");
     let id = DeviceId([3; 16]).to_string();
-    assert_eq!(world.run(&format!("devices F revoke {id}")).await.unwrap().1, 0);
+    let (said, exit) = world.run(&format!("devices F revoke {id}")).await.unwrap();
+    assert!(
+        exit == 0 && said.starts_with("done") && said.contains("replace-id"),
+        "{said}"
+    );
     let twins = world.run("devices F revoke twin").await.unwrap_err();
     assert!(twins.trouble.what.contains("2 devices"), "{twins}");
     let none = world.run("devices F revoke other").await.unwrap_err();

@@ -1,12 +1,13 @@
 //! A directory held open while several things in it are looked at or read, so that the way to it is gone once. What is
 //! seen so is in that directory, wherever it may have been moved meanwhile. It is not held for longer than such a round.
 
+use super::apart;
 use super::error::DiskError;
 use super::look::{open_in, sight};
 use super::root::Root;
 use super::sight::{Print, Sight};
 use super::volume::{Dir, File};
-use sync_engine::RelPath;
+use sync_engine::{Block, RelPath};
 
 /// See the module's page.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub struct Held {
     path: RelPath,
     dir: Dir,
     print: Print,
+    /// Whether it is another synchronised folder.
+    is_apart: bool,
     /// Whether a name may find something that has another.
     folds_names: bool,
 }
@@ -26,6 +29,7 @@ impl Root {
         let dir = self.descend(&parent.0).ok()?;
         let print = dir.stat_self().ok()?.print;
         Some(Held {
+            is_apart: !parent.0.is_empty() && apart::is_folder(&dir),
             path: parent,
             dir,
             print,
@@ -57,7 +61,11 @@ impl Held {
             .0
             .split_last()
             .filter(|_| self.holds(path) && !self.folds_names)?;
-        sight(&self.dir, name.as_bytes()).ok()
+        let sight = sight(&self.dir, name.as_bytes()).ok()?;
+        if self.is_apart {
+            return Some(Sight::Unknown(Block::OtherFolder));
+        }
+        Some(apart::guarded(&self.dir, name.as_bytes(), sight))
     }
 
     /// Opens a file in it as [`Root::open_file`] does.

@@ -1,6 +1,7 @@
 //! Looking: the listing of a directory, the sight of a place, and opening a file to read it. An error is never an
 //! absence.
 
+use super::apart;
 use super::error::{DiskError, block_of, is_gone};
 use super::root::{PRIVATE, Root};
 use super::sight::{FileType, Listing, Print, Seen, Sight};
@@ -40,6 +41,12 @@ impl Root {
         if dir.is_removed().map_err(failed)? {
             return Err(DiskError::Gone { path: path.clone() });
         }
+        if !is_root && seen.contains_key(PRIVATE.as_bytes()) && apart::is_folder(&dir) {
+            return Err(DiskError::Blocked {
+                path: path.clone(),
+                block: Block::OtherFolder,
+            });
+        }
         let mut listing = Listing {
             entries: Vec::with_capacity(seen.len()),
             odd: Vec::new(),
@@ -57,6 +64,10 @@ impl Root {
     /// absent or no directory.
     #[must_use]
     pub fn look(&self, path: &RelPath) -> Sight {
+        self.look_by(path, sight)
+    }
+
+    fn look_by(&self, path: &RelPath, see: impl Fn(&Dir, &[u8]) -> io::Result<Sight>) -> Sight {
         let Some((name, parents)) = path.0.split_last() else {
             return self.look_at_root();
         };
@@ -64,17 +75,24 @@ impl Root {
             Ok(dir) => dir,
             Err(error) => return self.sight_of(&error),
         };
-        match sight(&dir, name.as_bytes()) {
+        match see(&dir, name.as_bytes()) {
             Ok(sight) => sight,
             Err(error) => self.sight_of(&error),
         }
     }
 
     /// Looks at a place as [`Root::look`] does, and takes for absent what the disk finds by a name that is not its own: one
-    /// that differs in case or Unicode form from the one asked for.
+    /// that differs in case or Unicode form from the one asked for. What has to stay apart from the folder is unknown.
     #[must_use]
     pub fn look_exactly(&self, path: &RelPath) -> Sight {
-        let sight = self.look(path);
+        let guarded = |dir: &Dir, name: &[u8]| {
+            let sight = sight(dir, name)?;
+            if 1 < path.0.len() && apart::is_folder(dir) {
+                return Ok(Sight::Unknown(Block::OtherFolder));
+            }
+            Ok(apart::guarded(dir, name, sight))
+        };
+        let sight = self.look_by(path, guarded);
         match path.0.split_last() {
             Some((name, parents)) if self.folds_names() && sight != Sight::Absent => {
                 match self.has_name(parents, name) {
@@ -153,6 +171,9 @@ pub(super) fn open_in(dir: &Dir, path: &RelPath) -> Result<(File, Print), DiskEr
     // Looking first keeps the hands off devices, whose very opening may do something.
     regular(&dir.stat(name.as_bytes()).map_err(failed)?).map_err(blocked)?;
     let file = dir.open_file(name.as_bytes()).map_err(failed)?;
+    if apart::is_secret(name.as_bytes(), &file).map_err(failed)? {
+        return Err(blocked(Block::Secret));
+    }
     let print = regular(&dir.stat_file(&file).map_err(failed)?).map_err(blocked)?;
     Ok((file, print))
 }
@@ -160,7 +181,7 @@ pub(super) fn open_in(dir: &Dir, path: &RelPath) -> Result<(File, Print), DiskEr
 /// Looks at one name of a directory and enters what is seen; what has vanished meanwhile is left out.
 fn sort_in(dir: &Dir, bytes: &[u8], listing: &mut Listing) {
     let sight = match sight(dir, bytes) {
-        Ok(sight) => sight,
+        Ok(sight) => apart::guarded(dir, bytes, sight),
         Err(error) if is_gone(&error) => return,
         Err(error) => Sight::Unknown(block_of(&error)),
     };

@@ -9,7 +9,7 @@ use super::volume::Dir;
 use std::fmt;
 use std::io::{self, Read, Write};
 
-const MARKER: &str = "folder-id";
+const MARKER: &str = common::apart::MARKER;
 const CLAIM: &str = "enrolled";
 /// 32 hexadecimal digits and a line feed, with room to tell that there is more.
 const MARKER_LEN_MAX: u64 = 64;

@@ -16,7 +16,7 @@ use std::time::SystemTime;
 use sync_engine::Name;
 
 /// The private directory's name.
-pub(super) const PRIVATE: &str = ".holdfast";
+pub(super) const PRIVATE: &str = common::apart::PRIVATE;
 /// The directories, seen from the folder, in which nobody works but the client.
 pub const OWN_DIRS: [&str; 2] = [".holdfast/staging", ".holdfast/stash"];
 

@@ -106,6 +106,10 @@ impl Directory for Dir {
         self.0.names()
     }
 
+    fn names_of_dirs(&self) -> io::Result<Vec<Vec<u8>>> {
+        self.0.names_of_dirs()
+    }
+
     fn stat(&self, name: &[u8]) -> io::Result<Seen> {
         self.stat_with(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW)
     }

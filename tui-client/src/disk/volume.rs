@@ -39,6 +39,11 @@ pub trait Directory: Any + Debug + Send + Sync {
     /// Reads all names; `.` and `..` are left out.
     fn names(&self) -> io::Result<Vec<Vec<u8>>>;
 
+    /// Reads the names that are, or may be, those of directories.
+    fn names_of_dirs(&self) -> io::Result<Vec<Vec<u8>>> {
+        self.names()
+    }
+
     /// Looks at a name without following it.
     fn stat(&self, name: &[u8]) -> io::Result<Seen>;
 

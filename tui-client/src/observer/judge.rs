@@ -415,7 +415,10 @@ fn is_of_sight(block: &Block) -> bool {
         | Block::Busy
         | Block::Ignored
         | Block::OtherFileSystem
-        | Block::Lacking => true,
+        | Block::Lacking
+        | Block::OtherFolder
+        | Block::Store
+        | Block::Secret => true,
         Block::IllegalName
         | Block::NameClash(_)
         | Block::NoSymlinks

@@ -251,3 +251,76 @@ fn a_file_that_stays_is_listed_however_busy_its_directory_is() {
         done.store(true, std::sync::atomic::Ordering::Release);
     });
 }
+
+#[test]
+fn what_is_to_stay_apart_from_the_folder_is_neither_seen_nor_opened() {
+    let folder = Folder::new();
+    for dir in ["other/.holdfast", "store/packs", "secrets", "plain/.holdfast"] {
+        fs::create_dir_all(folder.at(dir)).unwrap();
+    }
+    let account = common::apart::ACCOUNT_BEGINS;
+    let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n";
+    for (file, content) in [
+        ("other/.holdfast/folder-id", "x"),
+        ("other/file", "x"),
+        ("store/store.db", "x"),
+        ("store/store.db-wal", "x"),
+        ("store/letter", "x"),
+        ("secrets/device.key", key),
+        ("secrets/account.toml", account),
+        ("secrets/account.toml.0123456789abcdef.new", account),
+        ("plain/device.key", "no key"),
+        ("plain/account.toml", "[account]"),
+        ("plain/letter.key", key),
+        ("plain/store.db", "x"),
+    ] {
+        fs::write(folder.at(file), content).unwrap();
+    }
+    let block_of = |sight: &Sight| match sight {
+        Sight::Unknown(block) => Some(block.clone()),
+        _ => None,
+    };
+    for (path, seen) in [
+        ("other", Some(Block::OtherFolder)),
+        ("other/file", Some(Block::OtherFolder)),
+        ("store", Some(Block::Store)),
+        ("store/packs", Some(Block::Store)),
+        ("store/store.db", Some(Block::Store)),
+        ("store/store.db-wal", Some(Block::Store)),
+        ("store/letter", None),
+        ("secrets", None),
+        ("plain", None),
+        ("plain/store.db", None),
+    ] {
+        let path = rel(path);
+        assert_eq!(block_of(&folder.root.look_exactly(&path)), seen, "{path}");
+        let held = folder.root.hold_parent(&path).unwrap();
+        assert_eq!(block_of(&held.look(&path).unwrap()), seen, "{path}");
+        let (parent, name) = path.split_last().unwrap();
+        let listing = folder.root.list(&parent);
+        if parent == rel("other") {
+            let block = Block::OtherFolder;
+            assert!(matches!(listing, Err(DiskError::Blocked { block: found, .. }) if found == block));
+            continue;
+        }
+        let entries = listing.unwrap().entries;
+        let entry = entries.iter().find(|(entry, _)| entry == name);
+        assert_eq!(block_of(&entry.unwrap().1), seen, "{path}");
+    }
+    for (path, is_secret) in [
+        ("secrets/device.key", true),
+        ("secrets/account.toml", true),
+        ("secrets/account.toml.0123456789abcdef.new", true),
+        ("plain/device.key", false),
+        ("plain/account.toml", false),
+        ("plain/letter.key", false),
+    ] {
+        let path = rel(path);
+        let held = folder.root.hold_parent(&path).unwrap();
+        for opened in [folder.root.open_file(&path), held.open_file(&path)] {
+            let block = Block::Secret;
+            let is_refused = matches!(opened, Err(DiskError::Blocked { block: found, .. }) if found == block);
+            assert_eq!(is_refused, is_secret, "{path}");
+        }
+    }
+}
