@@ -6,6 +6,7 @@ use crate::limits::{
     AGENT_LEN_MAX, CHANGES_MAX, DEVICE_NAME_LEN_MAX, ENTRIES_MAX, HASHES_MAX, LIST_DEPTH_MAX,
 };
 use crate::message::{Auth, Pushed, Reply, Request};
+use sync_engine::name::DEPTH_MAX;
 use sync_engine::node::TARGET_LEN_MAX;
 use sync_engine::trail::POINTS_MAX;
 use sync_engine::{Change, Kind};
@@ -46,6 +47,9 @@ impl Checked for Request {
             Self::Have { hashes, .. } | Self::Get { hashes, .. } => check_hashes(hashes.len()),
             Self::RenameDevice { name, .. } => check_device_name(name),
             Self::Compare { points, .. } => at_most("points", points.len(), POINTS_MAX),
+            Self::Trace { path, .. } | Self::Recover { path, .. } => {
+                at_most("names in a path", path.len(), DEPTH_MAX)
+            }
             Self::Pull { .. }
             | Self::Put { .. }
             | Self::History { .. }
@@ -87,6 +91,17 @@ impl Checked for Reply {
             Self::History { entries, .. } => {
                 at_most("entries", entries.len(), ENTRIES_MAX)?;
                 entries.iter().try_for_each(|entry| check_change(&entry.change))
+            }
+            Self::Traced { entries, .. } => {
+                at_most("entries", entries.len(), ENTRIES_MAX)?;
+                entries.iter().try_for_each(|traced| {
+                    at_most("paths", traced.paths.len(), CHANGES_MAX)?;
+                    traced
+                        .paths
+                        .iter()
+                        .try_for_each(|path| at_most("names in a path", path.0.len(), DEPTH_MAX))?;
+                    check_change(&traced.entry.change)
+                })
             }
             Self::Committed { outcomes, .. } => at_most("outcomes", outcomes.len(), CHANGES_MAX),
             Self::Missing { hashes, .. } => check_hashes(hashes.len()),

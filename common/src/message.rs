@@ -6,11 +6,16 @@
 //! journal in order, without being asked. All other requests carry a number that the answer repeats; they may be sent
 //! without waiting, and are answered in the order sent. A bulk connection carries `Have`, `Put`, `Get` and `Ping` only.
 
+mod values;
+
 use serde::{Deserialize, Serialize};
-use std::fmt;
 pub use sync_engine::Cursor;
+use sync_engine::name::DEPTH_MAX;
 use sync_engine::trail::POINTS_MAX;
-use sync_engine::{Change, DeviceId, Entry, Epoch, Guard, Hash, Node, NodeId, Point, Rejection, Version};
+use sync_engine::{
+    Change, DeviceId, Entry, Epoch, Guard, Hash, Name, Node, NodeId, Point, Rejection, Version,
+};
+pub use values::{Device, Traced};
 
 use crate::bounded;
 use crate::identity::AccountId;
@@ -140,6 +145,27 @@ pub enum Request {
         /// At most [`crate::limits::CHANGES_MAX`].
         #[serde(deserialize_with = "bounded::items::<_, _, CHANGES_MAX>")]
         changes: Vec<Change>,
+    },
+    /// Asks for entries, newest first, with the paths that their nodes had then. Answered by [`Reply::Traced`].
+    Trace {
+        /// The number of the request.
+        request: RequestId,
+        /// Only entries of what ever stood at this path, up to when it left it; the root asks for all of the account's.
+        #[serde(deserialize_with = "bounded::items::<_, _, DEPTH_MAX>")]
+        path: Vec<Name>,
+        /// Only entries before this one; nothing begins with the newest.
+        before: Option<Version>,
+    },
+    /// Asks for the tree as it was, to bring back what was at a path: if that was just being deleted, with all that was
+    /// in it, as it was before the deletions that emptied it. Answered by one or more [`Reply::Past`].
+    Recover {
+        /// The number of the request.
+        request: RequestId,
+        /// When.
+        at: At,
+        /// What is to be brought back.
+        #[serde(deserialize_with = "bounded::items::<_, _, DEPTH_MAX>")]
+        path: Vec<Name>,
     },
 }
 
@@ -333,6 +359,16 @@ pub enum Reply {
         /// The newest of the points that the server has too; zero if it has none.
         newest: Version,
     },
+    /// Entries, newest first, with the paths that their nodes had then.
+    Traced {
+        /// The number of the request.
+        request: RequestId,
+        /// Entries.
+        #[serde(deserialize_with = "bounded::items::<_, _, ENTRIES_MAX>")]
+        entries: Vec<Traced>,
+        /// Whether there are older ones.
+        more: bool,
+    },
 }
 
 /// The device is admitted.
@@ -435,39 +471,6 @@ pub enum Failure {
     /// The bytes of a chunk are not what its name says. Nothing of the frame was taken.
     Mismatch,
 }
-
-impl fmt::Display for Failure {
-    /// Says it to a person.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotFound => "there is no such thing on the server",
-            Self::ServerFull => "the server's disk is full",
-            Self::Limit => "a limit of the server was passed",
-            Self::ServerFault => "the server could not read or write its store",
-            Self::LastDevice => "the last device cannot be revoked",
-            Self::Mismatch => "a chunk was not what its name says",
-        })
-    }
-}
-
-/// A device of the account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Device {
-    /// Its id.
-    pub id: DeviceId,
-    /// Its name.
-    #[serde(deserialize_with = "bounded::text::<_, DEVICE_NAME_LEN_MAX>")]
-    pub name: String,
-    /// When it was enrolled, in milliseconds since 1970.
-    pub enrolled_ms: u64,
-    /// When it was last connected, in milliseconds since 1970.
-    pub seen_ms: u64,
-    /// Whether it is connected now.
-    pub online: bool,
-    /// Whether it is shut out.
-    pub revoked: bool,
-}
-
 /// What a frame says of a chunk that is attached to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttachmentHead {

@@ -20,6 +20,7 @@ mod house;
 mod journal;
 mod listener;
 mod options;
+mod past;
 mod program;
 mod reach;
 mod running;

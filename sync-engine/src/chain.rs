@@ -227,6 +227,31 @@ mod tests {
         );
     }
 
+    /// The example of the protocol's page.
+    #[test]
+    fn the_chain_after_a_deletion_is_as_described() {
+        let entry = Entry {
+            number: Version(1),
+            device: DeviceId([3; 16]),
+            time_ms: 0,
+            change: Change::Delete {
+                id: NodeId([1; 16]),
+                base: Version(0),
+            },
+        };
+        let mut described = alloc::vec![1, 0, 0, 0, 0, 0, 0, 0];
+        described.extend([3; 16]);
+        described.extend([0; 8]);
+        described.push(3);
+        described.extend([1; 16]);
+        described.extend([0; 8]);
+        assert_eq!(encode(&entry), described);
+        assert_eq!(
+            chain_next(&CHAIN_START, &entry).to_string(),
+            "a6ffc5484b5f71ede5a2293a7b5e91d3033034a56ec3a27cacdf4e423b4ebd86"
+        );
+    }
+
     #[test]
     fn whatever_differs_in_an_entry_or_before_it_differs_in_the_chain() {
         let mut seen = alloc::collections::BTreeSet::new();

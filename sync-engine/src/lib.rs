@@ -16,6 +16,7 @@ pub mod node;
 pub mod observe;
 pub mod packed;
 pub mod parts;
+pub mod past;
 pub mod plan;
 pub mod planted;
 pub mod rejection;

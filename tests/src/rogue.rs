@@ -266,6 +266,8 @@ pub fn honest(request: &Request, epoch: Epoch, nodes: &Nodes) -> Vec<Said> {
         | Request::History { request, .. }
         | Request::Browse { request, .. }
         | Request::Log { request, .. }
+        | Request::Trace { request, .. }
+        | Request::Recover { request, .. }
         | Request::RenameDevice { request, .. }
         | Request::RevokeDevice { request, .. }
         | Request::ReplaceId { request } => nothing(*request),

@@ -131,3 +131,80 @@ fn a_restore_of_more_than_fits_on_the_line_at_once_is_whole() -> Result<()> {
     assert_eq!(n_restored, N_FILES + 7);
     Ok(())
 }
+
+#[test]
+fn what_is_gone_keeps_its_path_on_a_device_that_has_just_joined() -> Result<()> {
+    let (mut world, [first]) = World::with_devices()?;
+    first.write("kept.txt", "kept")?;
+    first.write("album/one.txt", "1")?;
+    first.wait_synced()?;
+    first.rename("album", "photos")?;
+    first.wait_synced()?;
+    first.delete("photos")?;
+    first.wait_synced()?;
+    let second = world.device("second")?;
+    settle(&[&first, &second])?;
+    for device in [&first, &second] {
+        let log = device.json("log", &[])?;
+        let paths: Vec<&str> = log.iter().map(|item| item.text("path")).collect();
+        let mut deleted = log.iter().filter(|item| item.text("kind") == "deleted");
+        assert_eq!(deleted.next().map(|item| item.text("path")), Some("photos"));
+        assert_eq!(
+            deleted.next().map(|item| item.text("path")),
+            Some("photos/one.txt")
+        );
+        assert!(
+            paths.contains(&"album/one.txt") && !paths.contains(&""),
+            "{log:?}"
+        );
+    }
+    let listed = world.server.admin(&["history", "1"])?.stdout;
+    assert!(listed.contains("path=photos/one.txt"), "{listed}");
+    Ok(())
+}
+
+#[test]
+fn a_deleted_directory_comes_back_whole_by_the_number_of_its_deletion() -> Result<()> {
+    let (_world, [first, second]) = World::with_devices()?;
+    first.write("kept.txt", "kept")?;
+    first.write("album/one.txt", "1")?;
+    first.write("album/deep/two.txt", "2")?;
+    settle(&[&first, &second])?;
+    let before = picture(&first)?;
+    for n_before in [0, 1] {
+        second.delete("album")?;
+        settle(&[&first, &second])?;
+        // The newest entry is the deletion; the screen names the version before it.
+        let deleted = versions(&first, "album")?.pop().context("no deletion")?;
+        let version = (deleted - n_before).to_string();
+        first
+            .command("restore", &["album", "--version", &version])?
+            .ok()?;
+        settle(&[&first, &second])?;
+        assert_eq!(picture(&second)?, before);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_path_has_the_history_of_all_that_ever_stood_there() -> Result<()> {
+    let (_world, [first]) = World::with_devices()?;
+    first.write("kept.txt", "kept")?;
+    for n in 1..=3 {
+        first.write("plan.txt", format!("version {n}"))?;
+        first.wait_synced()?;
+        first.delete("plan.txt")?;
+        first.wait_synced()?;
+    }
+    first.write("plan.txt", "version 4")?;
+    first.wait_synced()?;
+    let versions = versions(&first, "plan.txt")?;
+    assert_eq!(versions.len(), 7);
+    let oldest = versions[0].to_string();
+    first
+        .command("restore", &["plan.txt", "--version", &oldest])?
+        .ok()?;
+    first.wait_synced()?;
+    assert_eq!(first.read("plan.txt")?, "version 1");
+    Ok(())
+}

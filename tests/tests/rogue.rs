@@ -321,8 +321,8 @@ fn a_tree_without_end_is_hung_up_on() -> Result<()> {
 #[test]
 fn a_history_that_goes_on_and_brings_nothing_is_not_asked_for_again() -> Result<()> {
     let rogue = Rogue::start(script(Vec::new(), |request| match request {
-        Request::Log { request, .. } | Request::History { request, .. } => {
-            let reply = Reply::History {
+        Request::Trace { request, .. } => {
+            let reply = Reply::Traced {
                 request: *request,
                 entries: Vec::new(),
                 more: true,
@@ -337,7 +337,7 @@ fn a_history_that_goes_on_and_brings_nothing_is_not_asked_for_again() -> Result<
         let finished = device.command(command, args)?;
         assert!(finished.code.is_some(), "{finished:?}");
     }
-    let pages = |request: &Request| matches!(request, Request::Log { .. } | Request::History { .. });
+    let pages = |request: &Request| matches!(request, Request::Trace { .. });
     assert_eq!(rogue.n_heard(pages), 2);
     is_alive(&device)
 }

@@ -4,13 +4,13 @@ use common::chunk::name_of;
 use common::identity::AccountId;
 use common::message::{
     At, Attachment, AttachmentHead, Auth, Cursor, Device, Encoding, Failure, Form, Hello, Outcome, Pushed,
-    Refusal, Reply, Request, Role, Welcome,
+    Refusal, Reply, Request, Role, Traced, Welcome,
 };
 use std::sync::Arc;
 use sync_engine::node::ConflictCause;
 use sync_engine::{
     Change, ConflictMark, Content, DeviceId, Entry, Epoch, FileState, Guard, Hash, Kind, MoveTo, Name, Node,
-    NodeId, Point, Rejection, Target, Version,
+    NodeId, Point, Rejection, RelPath, Target, Version,
 };
 
 const AGENT: &str = "holdfast 0.1.0";
@@ -249,7 +249,21 @@ pub(crate) fn requests() -> Vec<Request> {
             ],
             changes: changes(),
         },
+        Request::Trace {
+            request: 13,
+            path: path("a/b").0,
+            before: Some(Version(9)),
+        },
+        Request::Recover {
+            request: 14,
+            at: At::Version(Version(10)),
+            path: path("a").0,
+        },
     ]
+}
+
+fn path(text: &str) -> RelPath {
+    RelPath::parse(text.as_bytes()).unwrap()
 }
 
 fn refusals() -> Vec<Refusal> {
@@ -385,6 +399,22 @@ pub(crate) fn replies() -> Vec<Reply> {
         request: 12,
         newest: Version(2),
     });
+    replies.push(Reply::Traced {
+        request: 13,
+        entries: vec![Traced {
+            entry: Entry {
+                number: Version(9),
+                device: DeviceId([7; 16]),
+                time_ms: 1_790_000_000_000,
+                change: Change::Delete {
+                    id: node_id(1),
+                    base: Version(8),
+                },
+            },
+            paths: vec![path("a/b")],
+        }],
+        more: true,
+    });
     replies
 }
 
@@ -407,7 +437,9 @@ fn all_are_shown(request: &Request, reply: &Reply) {
         | Request::ReplaceId { .. }
         | Request::Ping { .. }
         | Request::Compare { .. }
-        | Request::CommitGroup { .. } => (),
+        | Request::CommitGroup { .. }
+        | Request::Trace { .. }
+        | Request::Recover { .. } => (),
     }
     match reply {
         Reply::Welcome(_)
@@ -426,6 +458,7 @@ fn all_are_shown(request: &Request, reply: &Reply) {
         | Reply::Done { .. }
         | Reply::Failed { .. }
         | Reply::Pong { .. }
-        | Reply::Compared { .. } => (),
+        | Reply::Compared { .. }
+        | Reply::Traced { .. } => (),
     }
 }

@@ -1,9 +1,11 @@
 //! What was changed in an account.
 
+use common::message::Traced;
 use std::collections::BTreeMap;
 use sync_engine::{Change, DeviceId, Entry, RelPath, Version};
 
 use super::shown_time;
+use crate::past;
 use crate::program::print_line;
 use crate::store::{AccountRow, Metadata, Records, Store, StoreError};
 use crate::trouble::Trouble;
@@ -24,41 +26,38 @@ pub(super) fn list(
                 "nothing was done",
                 "give a path from the root of the folder, such as a/b",
             )
-        })?;
+        })?
+        .unwrap_or_default();
     let read = store.metadata.read(|records| {
-        let node = match &path {
-            None => None,
-            Some(path) => match find(records, account, path)? {
-                Some(id) => Some(id),
-                None => return Ok(None),
-            },
-        };
         let names = records
             .devices(account.key)?
             .into_iter()
             .map(|row| (row.id, row.name))
             .collect();
-        let entries = records.log(account.key, node, Version(u64::MAX), n_max)?;
-        let given_up = entries
-            .iter()
-            .map(|entry| is_given_up(records, account, entry))
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Some((names, entries, given_up)))
+        let entries = past::log(records, account.key, &path, Version(u64::MAX), n_max)?
+            .into_iter()
+            .map(|entry| {
+                let given_up = is_given_up(records, account, &entry)?;
+                Ok((past::trace(records, account.key, entry)?, given_up))
+            })
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        Ok((names, entries))
     });
-    let (names, entries, given_up) = read.map_err(Trouble::from)?.ok_or_else(|| {
-        Trouble::new(
-            "there is nothing at this path now",
+    let (names, entries) = read.map_err(Trouble::from)?;
+    if entries.is_empty() && !path.0.is_empty() {
+        return Err(Trouble::new(
+            "there never was anything at this path",
             "nothing was done",
-            "list all changes without a path, or look at an older tree with `server export --version NUMBER`",
-        )
-    })?;
-    entries.iter().zip(given_up).try_for_each(|(entry, given_up)| {
-        let note = if given_up {
+            "list all changes without a path to see which paths there were",
+        ));
+    }
+    entries.iter().try_for_each(|(traced, given_up)| {
+        let note = if *given_up {
             " (its bytes were given up)"
         } else {
             ""
         };
-        print_line(&format!("{}{note}", shown(entry, &names)))
+        print_line(&format!("{}{note}", shown(traced, &names)))
     })
 }
 
@@ -73,39 +72,21 @@ fn is_given_up(records: &dyn Records, account: &AccountRow, entry: &Entry) -> Re
     }
 }
 
-/// Returns the node at a path.
-fn find(
-    records: &dyn Records,
-    account: &AccountRow,
-    path: &RelPath,
-) -> Result<Option<sync_engine::NodeId>, StoreError> {
-    let mut at = sync_engine::NodeId::ROOT;
-    for name in &path.0 {
-        match records.child(account.key, at, name)? {
-            Some(child) => at = child,
-            None => return Ok(None),
-        }
-    }
-    Ok(Some(at))
-}
-
-fn shown(entry: &Entry, names: &BTreeMap<DeviceId, String>) -> String {
+fn shown(traced: &Traced, names: &BTreeMap<DeviceId, String>) -> String {
+    let entry = &traced.entry;
     let what = match &entry.change {
-        Change::Create { id, node } => format!("create node={id} name={}", node.name),
-        Change::Update { id, .. } => format!("update node={id}"),
-        Change::Move { moves } => {
-            let moves: Vec<String> = moves
-                .iter()
-                .map(|to| format!("move node={} name={}", to.id, to.name))
-                .collect();
-            moves.join(", ")
-        }
-        Change::Delete { id, .. } => format!("delete node={id}"),
-        Change::Mark {
-            id, mark: Some(_), ..
-        } => format!("conflict node={id}"),
-        Change::Mark { id, mark: None, .. } => format!("resolve node={id}"),
+        Change::Create { .. } => "create",
+        Change::Update { .. } => "update",
+        Change::Move { .. } => "move",
+        Change::Delete { .. } => "delete",
+        Change::Mark { mark: Some(_), .. } => "conflict",
+        Change::Mark { mark: None, .. } => "resolve",
     };
+    let nodes = entry.change.ids().zip(&traced.paths);
+    let nodes: Vec<String> = nodes
+        .map(|(id, path)| format!("{what} node={id} path={path}"))
+        .collect();
+    let what = nodes.join(", ");
     let device = names.get(&entry.device).map_or("the server", String::as_str);
     format!(
         "version={} time={} device={device} {what}",

@@ -3,15 +3,16 @@
 use bytes::Bytes;
 use common::identity::AccountId;
 use common::limits::FRAME_LEN_AIM;
-use common::message::{At, Attachment, AttachmentHead, Device, Failure, Reply, Request, RequestId};
-use sync_engine::{DeviceId, Hash, NodeId, Point, Version};
+use common::message::{At, Attachment, AttachmentHead, Device, Failure, Reply, Request, RequestId, Traced};
+use sync_engine::{DeviceId, Hash, NodeId, Point, RelPath, Version};
 
 use super::ConnectionError;
 use super::outbox::Outbox;
 use super::tree::{Part, tree_parts};
 use crate::chunk;
 use crate::device_name;
-use crate::store::{AccountKey, Blobs, ChunkRow, Metadata, Store, StoreError};
+use crate::past;
+use crate::store::{AccountKey, Blobs, ChunkRow, Metadata, Records, Store, StoreError};
 
 /// Entries in one page of a history.
 const PAGE_MAX: usize = 256;
@@ -35,6 +36,12 @@ impl Outbox {
             Request::RevokeDevice { request, device } => self.revoke(request, device).await,
             Request::ReplaceId { request } => self.replace_id(request).await,
             Request::Ping { request } => self.ping(request).await,
+            Request::Trace {
+                request,
+                path,
+                before,
+            } => self.trace(request, RelPath(path), before).await,
+            Request::Recover { request, at, path } => self.recover(request, at, RelPath(path)).await,
             Request::Compare { request, points } => self.compare(request, points).await,
             Request::Hello(_)
             | Request::Commit { .. }
@@ -135,19 +142,75 @@ impl Outbox {
             .await
     }
 
+    async fn trace(
+        &mut self,
+        request: RequestId,
+        path: RelPath,
+        before: Option<Version>,
+    ) -> Result<(), ConnectionError> {
+        let account = self.account();
+        let before = before.unwrap_or(Version(u64::MAX));
+        let (entries, more) = self
+            .house
+            .read(move |records| {
+                let mut entries = past::log(records, account, &path, before, PAGE_MAX + 1)?;
+                let mut more = PAGE_MAX < entries.len();
+                entries.truncate(PAGE_MAX);
+                let mut traced = Vec::new();
+                let mut len = 0;
+                for entry in entries {
+                    let mut next = past::trace(records, account, entry)?;
+                    let len_of = |next: &Traced| common::codec::encoded_len(next).unwrap_or(FRAME_LEN_AIM);
+                    if FRAME_LEN_AIM / 2 < len_of(&next) {
+                        next.paths.clear();
+                    }
+                    len += len_of(&next);
+                    if FRAME_LEN_AIM / 2 < len && !traced.is_empty() {
+                        more = true;
+                        break;
+                    }
+                    traced.push(next);
+                }
+                Ok((traced, more))
+            })
+            .await?;
+        self.writer
+            .send(Reply::Traced {
+                request,
+                entries,
+                more,
+            })
+            .await
+    }
+
     async fn browse(&mut self, request: RequestId, at: At) -> Result<(), ConnectionError> {
         let account = self.account();
         let version = self
             .house
-            .read(move |records| {
-                let head = records.account(account)?.map_or(Version::ZERO, |row| row.head);
-                Ok(match at {
-                    At::Version(version) if version <= head => Some(version),
-                    At::Version(_) => None,
-                    At::TimeMs(time_ms) => Some(records.version_at(account, time_ms)?),
-                })
+            .read(move |records| moment(records, account, at))
+            .await?;
+        self.give_tree(request, version).await
+    }
+
+    async fn recover(&mut self, request: RequestId, at: At, path: RelPath) -> Result<(), ConnectionError> {
+        let account = self.account();
+        let version = self
+            .house
+            .read(move |records| match moment(records, account, at)? {
+                Some(version) => past::before_emptied(records, account, &path, version).map(Some),
+                None => Ok(None),
             })
             .await?;
+        self.give_tree(request, version).await
+    }
+
+    /// Sends the tree as it was after an entry, if there is such an entry.
+    async fn give_tree(
+        &mut self,
+        request: RequestId,
+        version: Option<Version>,
+    ) -> Result<(), ConnectionError> {
+        let account = self.account();
         let Some(version) = version else {
             return self.fail(request, Failure::NotFound).await;
         };
@@ -269,6 +332,16 @@ impl Outbox {
     async fn fail(&mut self, request: RequestId, failure: Failure) -> Result<(), ConnectionError> {
         self.writer.send(Reply::Failed { request, failure }).await
     }
+}
+
+/// Returns the entry that a moment names, if there is one.
+fn moment(records: &dyn Records, account: AccountKey, at: At) -> Result<Option<Version>, StoreError> {
+    let head = records.account(account)?.map_or(Version::ZERO, |row| row.head);
+    Ok(match at {
+        At::Version(version) if version <= head => Some(version),
+        At::Version(_) => None,
+        At::TimeMs(time_ms) => Some(records.version_at(account, time_ms)?),
+    })
 }
 
 /// Chunks for one frame.

@@ -136,7 +136,9 @@ impl Inbox {
             | Request::RenameDevice { .. }
             | Request::RevokeDevice { .. }
             | Request::ReplaceId { .. }
-            | Request::Compare { .. } => Ok(Pending::Question(message)),
+            | Request::Compare { .. }
+            | Request::Trace { .. }
+            | Request::Recover { .. } => Ok(Pending::Question(message)),
         }
     }
 

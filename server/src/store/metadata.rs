@@ -66,6 +66,14 @@ pub(crate) trait Records {
     fn every_state(&self, account: AccountKey, visit: VisitState<'_>) -> Result<()>;
     /// Returns the state that an entry gave to a node, nothing inside for its deletion; nothing if it gave none.
     fn state_after(&self, account: AccountKey, id: NodeId, entry: Version) -> Result<Option<Option<Node>>>;
+    /// Returns the state that a node had after an entry, and which entry gave it that: nothing inside if it was deleted by
+    /// then, nothing if it was not yet made.
+    fn state_at(
+        &self,
+        account: AccountKey,
+        id: NodeId,
+        at: Version,
+    ) -> Result<Option<(Version, Option<Node>)>>;
     /// Returns entries after `after`, in order: at least one if there is one, and about `len_max` bytes at most.
     fn entries(
         &self,

@@ -222,7 +222,8 @@ impl Driver {
             | Reply::Done { .. }
             | Reply::Failed { .. }
             | Reply::Pong { .. }
-            | Reply::Compared { .. }) => self.on_answer(other),
+            | Reply::Compared { .. }
+            | Reply::Traced { .. }) => self.on_answer(other),
         }
     }
 

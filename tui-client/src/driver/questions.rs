@@ -132,10 +132,11 @@ impl Driver {
             ),
             Ask::Log { limit } => self.ask_page(Paging::new(Aim::Log(limit), reply)),
             Ask::History { path } => {
-                let aim = match self.remote_at(&path) {
-                    Some(id) => Aim::History(id, path),
-                    None => Aim::Search(path),
-                };
+                // What was moved here is, for the server, still where it was.
+                let there = self
+                    .remote_at(&path)
+                    .and_then(|id| self.trees().remote().path(id));
+                let aim = Aim::History(there.unwrap_or(path));
                 self.ask_page(Paging::new(aim, reply));
             }
             Ask::Restore { path, at, to } => self.browse(path, at, to, reply),
@@ -172,9 +173,14 @@ impl Driver {
             Moment::Version(version) => At::Version(version),
             Moment::TimeMs(time_ms) => At::TimeMs(time_ms),
         };
+        let names = path.0.clone();
         let restore = Restore::new(path, to, reply);
         self.ask_or_fail(
-            |request| Request::Browse { request, at },
+            |request| Request::Recover {
+                request,
+                at,
+                path: names,
+            },
             Question::Browse(Box::new(restore)),
         );
     }
@@ -220,7 +226,8 @@ impl Driver {
             | Reply::Done { request }
             | Reply::Failed { request, .. }
             | Reply::Pong { request, .. }
-            | Reply::Compared { request, .. } => *request,
+            | Reply::Compared { request, .. }
+            | Reply::Traced { request, .. } => *request,
             _ => return,
         };
         let Some(question) = self
@@ -243,7 +250,7 @@ impl Driver {
                 give(to, Answer::Done);
             }
             (Question::ReplaceId(to), Reply::NewId { id, .. }) => self.on_new_id(id, to),
-            (Question::Page(paging), Reply::History { entries, more, .. }) => {
+            (Question::Page(paging), Reply::Traced { entries, more, .. }) => {
                 self.on_page(paging, entries, more);
             }
             (

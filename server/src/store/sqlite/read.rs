@@ -277,6 +277,17 @@ impl Records for View<'_> {
             .map(|found| found.map(|(_, node)| node))
     }
 
+    fn state_at(
+        &self,
+        account: AccountKey,
+        id: NodeId,
+        at: Version,
+    ) -> Result<Option<(Version, Option<Node>)>> {
+        let sql = "SELECT version, parent, name, state FROM node_version
+            WHERE account = ?1 AND id = ?2 AND version <= ?3 ORDER BY version DESC LIMIT 1";
+        self.one(sql, (account.0, id.0, sql_number(at.0)), |row| state(row, 0))
+    }
+
     fn past_tree(&self, account: AccountKey, at: Version, visit: Visit<'_>) -> Result<()> {
         let nodes = self.all(PAST_TREE, (account.0, sql_number(at.0)), |row| {
             Ok((NodeId(row.get(0)?), node(row, 1)?))

@@ -1,0 +1,52 @@
+//! Values that answers carry.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use sync_engine::{DeviceId, Entry, RelPath};
+
+use super::Failure;
+use crate::bounded;
+use crate::limits::{CHANGES_MAX, DEVICE_NAME_LEN_MAX};
+
+impl fmt::Display for Failure {
+    /// Says it to a person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotFound => "there is no such thing on the server",
+            Self::ServerFull => "the server's disk is full",
+            Self::Limit => "a limit of the server was passed",
+            Self::ServerFault => "the server could not read or write its store",
+            Self::LastDevice => "the last device cannot be revoked",
+            Self::Mismatch => "a chunk was not what its name says",
+        })
+    }
+}
+
+/// A device of the account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Its id.
+    pub id: DeviceId,
+    /// Its name.
+    #[serde(deserialize_with = "bounded::text::<_, DEVICE_NAME_LEN_MAX>")]
+    pub name: String,
+    /// When it was enrolled, in milliseconds since 1970.
+    pub enrolled_ms: u64,
+    /// When it was last connected, in milliseconds since 1970.
+    pub seen_ms: u64,
+    /// Whether it is connected now.
+    pub online: bool,
+    /// Whether it is shut out.
+    pub revoked: bool,
+}
+
+/// An entry, and where its nodes were.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traced {
+    /// The entry.
+    pub entry: Entry,
+    /// The path of each node of the change, in the order of the change: after the entry, but of what it deleted before
+    /// it. Empty if they are too long for one frame.
+    #[serde(deserialize_with = "bounded::items::<_, _, CHANGES_MAX>")]
+    pub paths: Vec<RelPath>,
+}
