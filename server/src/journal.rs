@@ -4,7 +4,7 @@ use common::codec::encoded_len;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use sync_engine::admit::{Effects, View, admit, check_guards};
+use sync_engine::admit::{self, Effects, Inside, View, check_guards};
 use sync_engine::chain::chain_next;
 use sync_engine::{Change, Content, DeviceId, Entry, Guard, Hash, Name, Node, NodeId, Rejection, Version};
 
@@ -188,7 +188,7 @@ impl<'d> JournalEnd<'d> {
         if !encoded_len(change).is_ok_and(|len| len <= CHANGE_LEN_MAX) {
             return Ok(Err(Rejection::Malformed));
         }
-        admit(self, change)
+        admit::admit(self, change)
     }
 }
 
@@ -233,5 +233,9 @@ impl View for JournalEnd<'_> {
             Some(extent) => Ok(extent.is_all_of(content)),
             None => self.draft.has_content(self.account, content),
         }
+    }
+
+    fn inside(&self, id: NodeId, n_max: usize) -> Result<Inside, StoreError> {
+        self.draft.inside(self.account, id, n_max)
     }
 }

@@ -11,6 +11,12 @@ use alloc::vec::Vec;
 
 /// The most nodes in one [`Change::Move`].
 pub const MOVES_MAX: usize = 4096;
+/// The most directories that are walked through for one change.
+const WALKED_MAX: usize = 64 * 1024;
+/// The most nodes below moved directories that are counted for one change.
+const MEASURED_MAX: usize = 16 * 1024;
+/// How deep a directory may be moved that has more in it than is counted.
+const DEPTH_MAX_UNMEASURED: usize = 128;
 
 /// What admission has to know of an account. All answers must be of one moment: of one transaction.
 pub trait View {
@@ -47,6 +53,21 @@ pub trait View {
     /// # Errors
     /// When the store could not answer.
     fn has_content(&self, content: &Content) -> Result<bool, Self::Error>;
+
+    /// Returns how much is in a directory now, on all levels. It stops counting after `n_max` nodes.
+    ///
+    /// # Errors
+    /// When the store could not answer.
+    fn inside(&self, id: NodeId, n_max: usize) -> Result<Inside, Self::Error>;
+}
+
+/// How much is in a directory, on all levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inside {
+    /// How many levels there are: none in an empty directory.
+    pub levels: usize,
+    /// How many nodes.
+    pub nodes: usize,
 }
 
 /// What an admitted change does: each node's new value, or nothing when it is deleted. Their new version is the number
@@ -56,7 +77,8 @@ pub type Effects = Vec<(NodeId, Option<Node>)>;
 /// Checks a change. The outer error is the store's, the inner one the answer to the device.
 ///
 /// Law: applied as one edit to the valid tree that `view` shows, the effects leave a valid tree. A change that was
-/// admitted and applied is rejected when it comes again.
+/// admitted and applied is rejected when it comes again. Of `view` no more is asked than a few questions for each node
+/// that the change names and for each directory above these, however many of them stand below one directory.
 ///
 /// # Errors
 /// When the store could not answer.
@@ -157,7 +179,7 @@ fn create<V: View>(view: &V, id: NodeId, node: &Node) -> Result<Effects, Stop<V:
     {
         return Err(Rejection::NameTaken(other).into());
     }
-    check_above(view, id, node.parent, &BTreeMap::new())?;
+    Ways::new(view, &UNMOVED).depth_in(node.parent)?;
     check_content(view, &node.kind)?;
     Ok([(id, Some(node.clone()))].into())
 }
@@ -171,24 +193,31 @@ fn relocate<V: View>(view: &V, moves: &[MoveTo]) -> Result<Effects, Stop<V::Erro
         return Err(Rejection::Malformed.into());
     }
     let mut effects = Vec::with_capacity(moves.len());
-    let mut places = BTreeMap::new();
+    let (mut places, mut before) = (BTreeMap::new(), Vec::with_capacity(moves.len()));
     for to in moves {
         let node = current(view, to.id, to.base)?;
+        before.push((node.parent, node.kind.is_dir()));
         if let Some(other) = places.insert((to.parent, &to.name), to.id) {
             return Err(Rejection::NameTaken(other).into());
         }
         let (parent, name) = (to.parent, to.name.clone());
         effects.push((to.id, Some(Node { parent, name, ..node })));
     }
-    for to in moves {
-        check_parent(view, to.parent)?;
+    let (mut ways, mut measure) = (Ways::new(view, &parents), Measure::new(view));
+    for (to, (from, is_dir)) in moves.iter().zip(before) {
+        if !ways.depths.contains_key(&to.parent) {
+            check_parent(view, to.parent)?;
+        }
         match view.child(to.parent, &to.name).map_err(Stop::View)? {
             Some(other) if !parents.contains_key(&other) => {
                 return Err(Rejection::NameTaken(other).into());
             }
             Some(_) | None => (),
         }
-        check_above(view, to.id, to.parent, &parents)?;
+        let depth = ways.depth_in(to.parent)?;
+        if is_dir && from != to.parent {
+            measure.check(to.id, from, depth)?;
+        }
     }
     Ok(effects)
 }
@@ -203,33 +232,99 @@ fn check_parent<V: View>(view: &V, parent: NodeId) -> Result<(), Stop<V::Error>>
     }
 }
 
-/// Walks from the place that a node is to have up to the root, as things will be after all `moved` have moved.
-fn check_above<V: View>(
-    view: &V,
-    id: NodeId,
-    parent: NodeId,
-    moved: &BTreeMap<NodeId, NodeId>,
-) -> Result<(), Stop<V::Error>> {
-    let mut above = parent;
-    for _ in 0..DEPTH_MAX + usize::from(planted(Bug::AdmitTooDeep)) {
-        if above == NodeId::ROOT {
-            return Ok(());
+/// No moves.
+static UNMOVED: BTreeMap<NodeId, NodeId> = BTreeMap::new();
+
+/// How deep directories stand, as things will be after all `moved` have moved. Law: each directory is asked for once,
+/// since what was walked through is remembered.
+struct Ways<'v, V> {
+    view: &'v V,
+    moved: &'v BTreeMap<NodeId, NodeId>,
+    /// The root is 0 deep. Of a directory that is being walked through it is not known yet.
+    depths: BTreeMap<NodeId, Option<usize>>,
+}
+
+impl<'v, V: View> Ways<'v, V> {
+    fn new(view: &'v V, moved: &'v BTreeMap<NodeId, NodeId>) -> Self {
+        Self {
+            view,
+            moved,
+            depths: BTreeMap::from([(NodeId::ROOT, Some(0))]),
         }
-        if above == id {
-            if planted(Bug::AdmitCycle) {
-                return Ok(());
-            }
-            return Err(Rejection::Cycle.into());
-        }
-        above = match moved.get(&above) {
-            Some(parent) => *parent,
-            None => match view.item(above).map_err(Stop::View)? {
-                Some((_, node)) => node.parent,
-                None => return Err(Rejection::NoParent.into()),
-            },
-        };
     }
-    Err(Rejection::TooDeep.into())
+
+    /// Returns how deep a node stands that is in a directory. The way up must end at the root, and not be too long.
+    fn depth_in(&mut self, parent: NodeId) -> Result<usize, Stop<V::Error>> {
+        let depth_max = DEPTH_MAX + usize::from(planted(Bug::AdmitTooDeep));
+        let mut way = Vec::new();
+        let mut above = parent;
+        let top = loop {
+            match self.depths.get(&above) {
+                Some(Some(depth)) => break *depth,
+                Some(None) if planted(Bug::AdmitCycle) => break 0,
+                Some(None) => return Err(Rejection::Cycle.into()),
+                None => (),
+            }
+            if depth_max <= way.len() || WALKED_MAX <= self.depths.len() {
+                return Err(Rejection::TooDeep.into());
+            }
+            self.depths.insert(above, None);
+            way.push(above);
+            above = match self.moved.get(&above) {
+                Some(parent) => *parent,
+                None => match self.view.item(above).map_err(Stop::View)? {
+                    Some((_, node)) => node.parent,
+                    None => return Err(Rejection::NoParent.into()),
+                },
+            };
+        };
+        let depth = top + way.len() + 1;
+        if depth_max < depth {
+            return Err(Rejection::TooDeep.into());
+        }
+        for (n, dir) in (1..).zip(way) {
+            self.depths.insert(dir, Some(depth - n));
+        }
+        Ok(depth)
+    }
+}
+
+/// Sees to it that what is in a directory that is moved does not come to be too deep.
+struct Measure<'v, V> {
+    before: Ways<'v, V>,
+    n_left: usize,
+}
+
+impl<'v, V: View> Measure<'v, V> {
+    fn new(view: &'v V) -> Self {
+        Self {
+            before: Ways::new(view, &UNMOVED),
+            n_left: MEASURED_MAX,
+        }
+    }
+
+    /// Checks a directory that moves from another one to a depth. If more is in it than is counted, it may only come to
+    /// stand where people have directories.
+    fn check(&mut self, id: NodeId, from: NodeId, depth: usize) -> Result<(), Stop<V::Error>> {
+        match self.before.depth_in(from) {
+            Ok(before) if before < depth => (),
+            // It comes to stand no deeper than before, or stood too deep already.
+            Ok(_) | Err(Stop::Rejected(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        let view = self.before.view;
+        let inside = view.inside(id, self.n_left + 1).map_err(Stop::View)?;
+        let n_left = self.n_left.checked_sub(inside.nodes);
+        self.n_left = n_left.unwrap_or(0);
+        let depth_max = match n_left {
+            Some(_) => DEPTH_MAX.saturating_sub(inside.levels),
+            None => DEPTH_MAX_UNMEASURED,
+        };
+        if depth_max < depth {
+            return Err(Rejection::TooDeep.into());
+        }
+        Ok(())
+    }
 }
 
 fn check_content<V: View>(view: &V, kind: &Kind) -> Result<(), Stop<V::Error>> {

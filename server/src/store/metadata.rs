@@ -1,6 +1,7 @@
 //! The narrow door to the records. An implementation gives consistent views to any number of readers and one draft at
 //! a time to a writer. Everything is asked for within one account, but for the few questions that find an account.
 
+use sync_engine::admit::Inside;
 use sync_engine::{Content, DeviceId, Entry, Epoch, Hash, Name, Node, NodeId, Version};
 
 use super::blobs::Mark;
@@ -58,6 +59,8 @@ pub(crate) trait Records {
     fn child(&self, account: AccountKey, parent: NodeId, name: &Name) -> Result<Option<NodeId>>;
     /// Tells whether a directory has anything in it.
     fn has_children(&self, account: AccountKey, parent: NodeId) -> Result<bool>;
+    /// Returns how much is in a directory, on all levels; it stops counting after `n_max` nodes.
+    fn inside(&self, account: AccountKey, id: NodeId, n_max: usize) -> Result<Inside>;
     /// Visits the tree as it is, parents before children.
     fn tree(&self, account: AccountKey, visit: Visit<'_>) -> Result<()>;
     /// Visits the tree as it was after an entry, parents before children.

@@ -4,14 +4,19 @@ use crate::ledger::Ledger;
 use crate::random::prove;
 use crate::user::{file, name};
 use proptest::prelude::*;
+use std::cell::Cell;
+use std::convert::Infallible;
+use sync_engine::admit::Inside;
 use sync_engine::name::DEPTH_MAX;
-use sync_engine::{Change, DeviceId, Kind, MoveTo, Node, NodeId, Rejection, Version};
+use sync_engine::{
+    Change, Content, DeviceId, Entry, Kind, MoveTo, Name, Node, NodeId, Rejection, Version, View, admit,
+};
 
 fn id() -> impl Strategy<Value = NodeId> {
     (0u8..5).prop_map(|n| NodeId([n; 16]))
 }
 
-fn place() -> impl Strategy<Value = (NodeId, sync_engine::Name)> {
+fn place() -> impl Strategy<Value = (NodeId, Name)> {
     (id(), prop_oneof!["a", "b"]).prop_map(|(parent, text)| (parent, name(&text)))
 }
 
@@ -89,40 +94,130 @@ fn what_is_admitted_keeps_the_tree_valid_and_is_admitted_once() {
     });
 }
 
+/// The id of a directory in a chain.
+fn link(chain: u8, n: usize) -> NodeId {
+    let mut id = [chain; 16];
+    id[..8].copy_from_slice(&(n as u64).to_be_bytes());
+    NodeId(id)
+}
+
+fn make(ledger: &mut Ledger, id: NodeId, parent: NodeId, text: &str) -> Result<Entry, Rejection> {
+    let node = Node {
+        parent,
+        name: name(&text),
+        kind: Kind::Dir,
+        mark: None,
+    };
+    ledger.commit(DeviceId([1; 16]), Change::Create { id, node })
+}
+
+/// Makes directories one in the other, and returns the last.
+fn make_chain(ledger: &mut Ledger, chain: u8, n: usize) -> NodeId {
+    (1..=n).fold(NodeId::ROOT, |parent, level| {
+        let text = format!("{chain}");
+        make(ledger, link(chain, level), parent, &text).unwrap();
+        link(chain, level)
+    })
+}
+
+fn to(ledger: &Ledger, id: NodeId, parent: NodeId, text: &str) -> MoveTo {
+    MoveTo {
+        id,
+        base: ledger.tree.item(id).unwrap().version,
+        parent,
+        name: name(&text),
+    }
+}
+
 #[test]
 fn a_node_is_as_deep_as_the_limit_and_no_deeper() {
     let mut ledger = Ledger::default();
-    let dir = |n: usize| {
-        NodeId([
-            (n / 256) as u8,
-            (n % 256) as u8,
-            1,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-        ])
+    let last = make_chain(&mut ledger, 1, DEPTH_MAX);
+    let beyond = make(&mut ledger, link(2, 1), last, "d");
+    assert_eq!(beyond.unwrap_err(), Rejection::TooDeep);
+}
+
+#[test]
+fn a_directory_moves_only_as_deep_as_what_is_in_it_may_stand() {
+    let mut ledger = Ledger::default();
+    make_chain(&mut ledger, 1, DEPTH_MAX - 10);
+    make_chain(&mut ledger, 2, 11);
+    let into = |ledger: &Ledger, level| Change::Move {
+        moves: vec![to(ledger, link(2, 1), link(1, level), "in")],
     };
-    let mut make = |n: usize| {
-        let node = Node {
-            parent: if n == 1 { NodeId::ROOT } else { dir(n - 1) },
-            name: name("d"),
-            kind: Kind::Dir,
-            mark: None,
-        };
-        ledger.commit(DeviceId([1; 16]), Change::Create { id: dir(n), node })
-    };
-    for n in 1..=DEPTH_MAX {
-        make(n).unwrap();
+    let too_deep = into(&ledger, DEPTH_MAX - 10);
+    let refused = ledger.commit(DeviceId([1; 16]), too_deep);
+    assert_eq!(refused.unwrap_err(), Rejection::TooDeep);
+    for level in [DEPTH_MAX - 11, 5] {
+        let allowed = into(&ledger, level);
+        ledger.commit(DeviceId([1; 16]), allowed).unwrap();
     }
-    assert_eq!(make(DEPTH_MAX + 1).unwrap_err(), Rejection::TooDeep);
+}
+
+/// Counts what is asked.
+struct Counting<'l>(&'l Ledger, Cell<usize>);
+
+impl Counting<'_> {
+    fn ask(&self) -> &Ledger {
+        self.1.set(self.1.get() + 1);
+        self.0
+    }
+}
+
+impl View for Counting<'_> {
+    type Error = Infallible;
+
+    fn item(&self, id: NodeId) -> Result<Option<(Version, Node)>, Infallible> {
+        self.ask().item(id)
+    }
+
+    fn child(&self, parent: NodeId, name: &Name) -> Result<Option<NodeId>, Infallible> {
+        self.ask().child(parent, name)
+    }
+
+    fn has_children(&self, id: NodeId) -> Result<bool, Infallible> {
+        self.ask().has_children(id)
+    }
+
+    fn id_used(&self, id: NodeId) -> Result<bool, Infallible> {
+        self.ask().id_used(id)
+    }
+
+    fn has_content(&self, content: &Content) -> Result<bool, Infallible> {
+        self.ask().has_content(content)
+    }
+
+    fn inside(&self, id: NodeId, n_max: usize) -> Result<Inside, Infallible> {
+        self.ask().inside(id, n_max)
+    }
+}
+
+#[test]
+fn moves_cost_what_they_move_and_what_is_above_and_not_the_one_times_the_other() {
+    prove(
+        (2..40_usize, 1..30_usize, any::<bool>()),
+        |(n_deep, n_moves, is_taken)| {
+            let mut ledger = Ledger::default();
+            let last = make_chain(&mut ledger, 1, *n_deep);
+            for n in 0..=*n_moves {
+                make(&mut ledger, link(2, n), last, &format!("n{n}")).unwrap();
+            }
+            let new_name = |n| {
+                if *is_taken && n == n_moves - 1 {
+                    format!("n{n_moves}")
+                } else {
+                    format!("m{n}")
+                }
+            };
+            let moves = (0..*n_moves).map(|n| to(&ledger, link(2, n), last, &new_name(n)));
+            let change = Change::Move {
+                moves: moves.collect(),
+            };
+            let counting = Counting(&ledger, Cell::new(0));
+            let Ok(admitted) = admit(&counting, &change);
+            assert_eq!(admitted.is_err(), *is_taken);
+            let n_asked = counting.1.get();
+            assert!(n_asked <= 3 * n_moves + n_deep + 2, "{n_asked} questions");
+        },
+    );
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
+use sync_engine::admit::Inside;
 use sync_engine::tree::Item;
 use sync_engine::{
     Change, Content, DeviceId, Entry, Kind, Name, Node, NodeId, Rejection, Tree, Version, View, admit,
@@ -44,6 +45,18 @@ impl View for Ledger {
 
     fn has_content(&self, _: &Content) -> Result<bool, Infallible> {
         Ok(true)
+    }
+
+    fn inside(&self, id: NodeId, _: usize) -> Result<Inside, Infallible> {
+        let mut inside = Inside { levels: 0, nodes: 0 };
+        let mut level: Vec<NodeId> = self.tree.children(id).map(|(_, id)| id).collect();
+        while !level.is_empty() {
+            inside.levels += 1;
+            inside.nodes += level.len();
+            let below = level.iter().flat_map(|id| self.tree.children(*id));
+            level = below.map(|(_, id)| id).collect();
+        }
+        Ok(inside)
     }
 }
 

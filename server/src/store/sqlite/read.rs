@@ -3,6 +3,7 @@
 use rusqlite::types::{FromSql, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Row, StatementStatus};
 use std::collections::{HashMap, VecDeque};
+use sync_engine::admit::Inside;
 use sync_engine::{Bug, Entry, Epoch, Hash, Name, Node, NodeId, Version, planted};
 
 use super::View;
@@ -34,6 +35,16 @@ WITH RECURSIVE tree (id, version, parent, name, state) AS (
     FROM tree CROSS JOIN node INDEXED BY node_place ON node.account = ?1 AND node.parent = tree.id
 )
 SELECT id, version, parent, name, state FROM tree";
+/// The queue of this one too is first in, first out, so the last level is the deepest.
+const INSIDE: &str = "
+WITH RECURSIVE inside (id, level) AS (
+    SELECT id, 1 FROM node INDEXED BY node_place WHERE account = ?1 AND parent = ?2
+    UNION ALL
+    SELECT node.id, inside.level + 1
+    FROM inside CROSS JOIN node INDEXED BY node_place ON node.account = ?1 AND node.parent = inside.id
+    LIMIT ?3
+)
+SELECT coalesce(max(level), 0), count(*) FROM inside";
 const EVERY_STATE: &str = "
 SELECT id, version, parent, name, state FROM node_version WHERE account = ?1 ORDER BY id, version";
 const PAST_TREE: &str = "
@@ -252,6 +263,19 @@ impl Records for View<'_> {
     fn has_children(&self, account: AccountKey, parent: NodeId) -> Result<bool> {
         let sql = "SELECT 1 FROM node WHERE account = ?1 AND parent = ?2 LIMIT 1";
         Ok(self.value::<i64>(sql, (account.0, parent.0))?.is_some())
+    }
+
+    fn inside(&self, account: AccountKey, id: NodeId, n_max: usize) -> Result<Inside> {
+        let params = (account.0, id.0, sql_number(n_max as u64));
+        let found = self.all(INSIDE, params, |row| {
+            Ok(Inside {
+                levels: row.get(0)?,
+                nodes: row.get(1)?,
+            })
+        })?;
+        found.into_iter().next().ok_or_else(|| StoreError::Damaged {
+            what: "the table of nodes".into(),
+        })
     }
 
     fn tree(&self, account: AccountKey, visit: Visit<'_>) -> Result<()> {
