@@ -329,6 +329,33 @@ impl<In, Out> FrameCodec<In, Out> {
     pub fn admit(&mut self) {
         self.peer = Peer::Admitted;
     }
+
+    /// Returns the length of the frame that has begun to come, and that of its head, when both are here.
+    ///
+    /// # Errors
+    /// When no frame has such a length.
+    pub fn declared_lens(&self, src: &[u8]) -> Result<Option<(usize, usize)>, CodecError> {
+        let Some(len) = self.declared_len(src)? else {
+            return Ok(None);
+        };
+        let head_len = src[LEN_LEN..].first_chunk::<LEN_LEN>();
+        Ok(head_len.map(|head_len| (len, u32::from_be_bytes(*head_len) as usize)))
+    }
+
+    fn declared_len(&self, src: &[u8]) -> Result<Option<usize>, CodecError> {
+        let Some(declared) = src.first_chunk::<LEN_LEN>() else {
+            return Ok(None);
+        };
+        let len = u32::from_be_bytes(*declared) as usize;
+        if len <= LEN_LEN {
+            return Err(CodecError::FrameTooShort { len });
+        }
+        let len_max = self.peer.frame_len_max();
+        if len > len_max {
+            return Err(CodecError::FrameTooLong { len, len_max });
+        }
+        Ok(Some(len))
+    }
 }
 
 impl<In, Out> Default for FrameCodec<In, Out> {
@@ -342,17 +369,9 @@ impl<In: DeserializeOwned + Checked, Out> Decoder for FrameCodec<In, Out> {
     type Error = CodecError;
 
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Frame<In>>, CodecError> {
-        let Some(declared) = src.first_chunk::<LEN_LEN>() else {
+        let Some(len) = self.declared_len(src)? else {
             return Ok(None);
         };
-        let len = u32::from_be_bytes(*declared) as usize;
-        if len <= LEN_LEN {
-            return Err(CodecError::FrameTooShort { len });
-        }
-        let len_max = self.peer.frame_len_max();
-        if len > len_max {
-            return Err(CodecError::FrameTooLong { len, len_max });
-        }
         let missing = (LEN_LEN + len).saturating_sub(src.len());
         if missing > 0 {
             // Once that much is here, what is declared is believed, and is not moved as it grows.

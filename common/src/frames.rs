@@ -47,6 +47,23 @@ where
         self.codec.admit();
     }
 
+    /// Waits until the next frame has begun to come, and returns its length and that of its head, in bytes, as they are
+    /// declared; nothing when the other side has ended. So room can be found before it is read. Nothing is lost if this
+    /// is broken off.
+    ///
+    /// # Errors
+    /// When no frame has such lengths, and when the stream fails or ends within them.
+    pub async fn announced(&mut self) -> Result<Option<(usize, usize)>, CodecError> {
+        loop {
+            if let Some(lens) = self.codec.declared_lens(&self.bytes)? {
+                return Ok(Some(lens));
+            }
+            if !self.read_more().await? {
+                return Ok(None);
+            }
+        }
+    }
+
     /// Returns the next frame, or nothing when the other side has ended. Nothing is lost if this is broken off.
     ///
     /// # Errors
@@ -59,16 +76,22 @@ where
                 }
                 return Ok(Some(frame));
             }
-            if self.bytes.capacity() == self.bytes.len() {
-                let is_idle = self.bytes.is_empty();
-                self.bytes.reserve(if is_idle { FIRST_LEN } else { READ_LEN });
+            if !self.read_more().await? {
+                return Ok(None);
             }
-            if self.stream.read_buf(&mut self.bytes).await? == 0 {
-                return match self.bytes.len() {
-                    0 => Ok(None),
-                    _ => Err(CodecError::Io(io::ErrorKind::UnexpectedEof.into())),
-                };
-            }
+        }
+    }
+
+    /// Reads more of what comes; tells whether the other side goes on. It must not end within a frame.
+    async fn read_more(&mut self) -> Result<bool, CodecError> {
+        if self.bytes.capacity() == self.bytes.len() {
+            let is_idle = self.bytes.is_empty();
+            self.bytes.reserve(if is_idle { FIRST_LEN } else { READ_LEN });
+        }
+        match self.stream.read_buf(&mut self.bytes).await? {
+            0 if self.bytes.is_empty() => Ok(false),
+            0 => Err(CodecError::Io(io::ErrorKind::UnexpectedEof.into())),
+            _ => Ok(true),
         }
     }
 }

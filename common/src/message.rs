@@ -9,6 +9,7 @@
 mod values;
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 pub use sync_engine::Cursor;
 use sync_engine::name::DEPTH_MAX;
 use sync_engine::trail::POINTS_MAX;

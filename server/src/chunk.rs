@@ -11,15 +11,6 @@ use sync_engine::Hash;
 
 use crate::store::ChunkRow;
 
-/// What a list names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct List {
-    /// How many levels stand above the chunks: 1 if it names chunks, 2 if it names lists of chunks.
-    pub(crate) depth: u8,
-    /// Each part, with how many bytes of the file it stands for.
-    pub(crate) parts: Vec<Part>,
-}
-
 /// A chunk or list whose bytes are what its name says.
 #[derive(Debug, Clone)]
 pub(crate) struct Verified {
@@ -27,8 +18,19 @@ pub(crate) struct Verified {
     pub(crate) head: AttachmentHead,
     /// Its bytes as encoded.
     pub(crate) bytes: Bytes,
-    /// What it names, if it is a list.
-    pub(crate) list: Option<List>,
+    /// Zero for a chunk. Of a list, how many levels stand above the chunks: 1 if it names chunks, 2 if it names lists of
+    /// chunks.
+    pub(crate) depth: u8,
+}
+
+impl Verified {
+    /// Returns what a list names; nothing of a chunk. It is read again whenever it is asked for, since many lists, of a
+    /// few bytes each when they are compressed, would take much memory while they wait.
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        let plain = decode(self.head.encoding, self.head.plain_len, &self.bytes);
+        let list = plain.and_then(|plain| decode_unnamed_list(&plain).ok());
+        list.map_or_else(Vec::new, |(_, parts)| parts)
+    }
 }
 
 /// Says that the bytes of a chunk are not what its name says.
@@ -39,14 +41,12 @@ pub(crate) struct Mismatch(pub(crate) Hash);
 /// Verifies what a device has sent.
 pub(crate) fn verify(attachment: Attachment) -> Result<Verified, Mismatch> {
     let Attachment { head, bytes } = attachment;
-    let depth_of = |list: &Option<List>| list.as_ref().map_or(0, |list| list.depth);
-    let opened = open(head.form, head.encoding, head.plain_len, &bytes, &head.hash);
-    match opened {
-        Some(list) if depth_of(&list) != 0 || head.form == Form::Data => Ok(Verified {
+    match open(head.form, head.encoding, head.plain_len, &bytes, &head.hash) {
+        Some(opened) if (opened.depth == 0) == (head.form == Form::Data) => Ok(Verified {
             head,
             // The frame's bytes share one allocation, which a chunk that waits to be written would keep alive.
             bytes: Bytes::copy_from_slice(&bytes),
-            list,
+            depth: opened.depth,
         }),
         Some(_) | None => Err(Mismatch(head.hash)),
     }
@@ -55,14 +55,13 @@ pub(crate) fn verify(attachment: Attachment) -> Result<Verified, Mismatch> {
 /// Tells whether bytes as stored are those that a row of the index names.
 pub(crate) fn is_whole(row: &ChunkRow, stored: &[u8]) -> bool {
     let form = form_of(row.depth);
-    open(form, row.encoding, row.plain_len, stored, &row.hash)
-        .is_some_and(|list| list.map_or(0, |list| list.depth) == row.depth)
+    open(form, row.encoding, row.plain_len, stored, &row.hash).is_some_and(|opened| opened.depth == row.depth)
 }
 
 /// Returns what a list names, from its bytes as stored; nothing of a chunk.
 pub(crate) fn parts(row: &ChunkRow, stored: &[u8]) -> Option<Vec<Part>> {
-    let list = open(form_of(row.depth), row.encoding, row.plain_len, stored, &row.hash)?;
-    list.map(|list| list.parts)
+    let opened = open(form_of(row.depth), row.encoding, row.plain_len, stored, &row.hash)?;
+    (opened.depth != 0).then_some(opened.parts)
 }
 
 /// Returns the form of what stands at a depth.
@@ -82,19 +81,28 @@ pub(crate) fn decode(encoding: Encoding, plain_len: u32, stored: &[u8]) -> Optio
     (plain.len() == plain_len).then_some(plain)
 }
 
-/// Decodes and hashes; the outer nothing says that the bytes are not what they are said to be.
-fn open(form: Form, encoding: Encoding, plain_len: u32, stored: &[u8], hash: &Hash) -> Option<Option<List>> {
+/// What bytes are, once they are known to be what their name says.
+struct Opened {
+    depth: u8,
+    parts: Vec<Part>,
+}
+
+/// Decodes and hashes; nothing if the bytes are not what they are said to be.
+fn open(form: Form, encoding: Encoding, plain_len: u32, stored: &[u8], hash: &Hash) -> Option<Opened> {
     let plain = decode(encoding, plain_len, stored)?;
     match form {
-        Form::Data => (Hash::of(&plain) == *hash).then_some(None),
-        Form::List => open_list(&plain, hash).map(Some),
+        Form::Data => (Hash::of(&plain) == *hash).then(|| Opened {
+            depth: 0,
+            parts: Vec::new(),
+        }),
+        Form::List => open_list(&plain, hash),
     }
 }
 
-fn open_list(plain: &[u8], hash: &Hash) -> Option<List> {
+fn open_list(plain: &[u8], hash: &Hash) -> Option<Opened> {
     if list_hash(plain) != *hash {
         return None;
     }
     let (depth, parts) = decode_unnamed_list(plain).ok()?;
-    Some(List { depth, parts })
+    Some(Opened { depth, parts })
 }

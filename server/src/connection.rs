@@ -6,7 +6,6 @@ mod frames;
 mod outbox;
 mod questions;
 mod session;
-mod tree;
 
 use common::fingerprint::Fingerprint;
 use common::identity::AccountId;
@@ -19,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use self::frames::{FrameReader, FrameWriter, divide};
-use crate::gate::Stranger;
+use crate::gate::{Gate, Stranger};
 use crate::house::House;
 use crate::writer::{Admitted, Caller, admit_device};
 
@@ -55,14 +54,18 @@ pub(crate) enum ConnectionError {
     BrokenOff,
 }
 
-/// Says in the log how a connection ended.
-pub(crate) fn report(result: Result<(), ConnectionError>) {
+/// Says in the log how a connection ended. Whoever connects can cause such a line, so there are only so many in a time.
+pub(crate) fn report(gate: &Gate, result: Result<(), ConnectionError>) {
     match result {
         Ok(()) => tracing::debug!("ended"),
         Err(error @ ConnectionError::Store(_)) => {
             tracing::error!(error = &error as &dyn std::error::Error, "ended");
         }
-        Err(error) => tracing::info!(error = &error as &dyn std::error::Error, "ended"),
+        Err(error) => {
+            if let Some(n_unsaid) = gate.lines.may_say() {
+                tracing::info!(error = &error as &dyn std::error::Error, n_unsaid, "ended");
+            }
+        }
     }
 }
 
@@ -90,6 +93,9 @@ pub(crate) async fn serve(
     let (mut reader, mut writer) = divide(stream, house.limits.write_timeout);
     let introduction = introduce(&house, &mut reader, &mut writer, key, stranger.address());
     let (admitted, role) = with_stranger(&house, &stranger, introduction).await?;
+    let Some(_place) = house.gate.admit() else {
+        return refuse(&mut writer, Refusal::Busy).await;
+    };
     let cut = house.stopping.child_token();
     let feed = house.feeds.open(admitted.account);
     let n_max = house.limits.connections_per_account_max;
@@ -180,10 +186,12 @@ async fn admit(
         new_device: DeviceId(new_device),
         new_id,
     };
-    let is_closed = house.is_closed;
+    let (is_closed, enrolments) = (house.is_closed, house.gate.enrolments.clone());
     let answer = house
         .writer
-        .run(move |draft| admit_device(draft, &caller, is_closed))
+        .run(None, move |draft| {
+            admit_device(draft, &caller, is_closed, &enrolments)
+        })
         .await;
     match answer {
         Ok(Err(refusal)) => {

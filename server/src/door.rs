@@ -122,7 +122,7 @@ pub(crate) async fn watch_key(house: Arc<House>, door: Arc<Door>, every: Duratio
     let mut looks = Looks::new(house.clone(), every);
     while looks.next().await {
         let looking = door.clone();
-        match house.block(move || looking.look()).await {
+        match house.block(None, move || looking.look()).await {
             Ok(true) => {
                 tracing::info!(fingerprint = %door.fingerprint(), "the key was rotated; all devices come anew");
                 house.feeds.all().iter().for_each(|feed| feed.cut_all());

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -16,12 +15,11 @@ use crate::feed::Feeds;
 use crate::gate::Gate;
 use crate::house::House;
 use crate::options::Options;
+use crate::room::Room;
+use crate::slots::Slots;
 use crate::store::{Metadata, Store};
 use crate::trouble::{StartError, Trouble};
 use crate::writer::{Ended, Writer};
-
-/// Trees that are read out at a time.
-const TREES_MAX: usize = 16;
 
 /// See the module's page. When it is dropped, its sessions end as soon as they notice.
 pub struct Engine {
@@ -58,8 +56,8 @@ impl Engine {
             limits: options.limits,
             is_closed: options.closed,
             stopping: stopping.clone(),
-            blocking: Semaphore::new(n_cores + 2),
-            trees: Arc::new(Semaphore::new(TREES_MAX)),
+            slots: Slots::new(n_cores + 2),
+            room: Room::of_server(),
         };
         Ok(Self {
             house: Arc::new(house),
@@ -97,10 +95,11 @@ impl Engine {
     ) -> impl Future<Output = ()> + Send + 'static {
         let house = self.house.clone();
         self.tasks.track_future(async move {
-            let Some((_permit, stranger)) = house.gate.enter(address) else {
+            let Some(stranger) = house.gate.enter(address) else {
                 return;
             };
-            report(Box::pin(serve(house, stream, key, stranger)).await);
+            let served = Box::pin(serve(house.clone(), stream, key, stranger)).await;
+            report(&house.gate, served);
         })
     }
 

@@ -10,6 +10,8 @@ use sync_engine::{DeviceId, Entry, Hash, Version};
 use tokio_util::sync::CancellationToken;
 
 use crate::beacon::{Beacon, Watcher};
+use crate::reading::Trees;
+use crate::room::Room;
 use crate::store::{AccountKey, StoredEntry};
 
 /// What is kept of the newest entries of an account, with their contents, in bytes.
@@ -79,6 +81,8 @@ impl Feeds {
             lacking: Beacon::new(Arc::default()),
             recent: Mutex::default(),
             connections: Mutex::default(),
+            room: Room::of_account(),
+            trees: Trees::default(),
         });
         live.insert(account, Arc::downgrade(&feed));
         feed
@@ -103,6 +107,8 @@ pub(crate) struct Feed {
     lacking: Beacon<Arc<Vec<Hash>>>,
     recent: Mutex<RecentEntries>,
     connections: Mutex<Connections>,
+    room: Room,
+    trees: Trees,
 }
 
 #[derive(Debug, Default)]
@@ -128,6 +134,16 @@ impl Feed {
     /// Returns the account.
     pub(crate) fn account(&self) -> AccountKey {
         self.account
+    }
+
+    /// Returns what bounds the memory that is held for all connections of the account together.
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// Returns the trees of the account that are read out.
+    pub(crate) fn trees(&self) -> &Trees {
+        &self.trees
     }
 
     /// Waits for new entries by this.
@@ -196,6 +212,17 @@ impl Feed {
             entries.push(entry.clone());
         }
         (!entries.is_empty()).then_some(entries)
+    }
+
+    /// Tells whether [`Feed::recent`] has something that is not longer than this.
+    pub(crate) fn has_recent(&self, after: Version, len_max: usize) -> bool {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = recent.entries.front().map(|first| first.entry.number);
+        let skip = first.and_then(|first| after.next().0.checked_sub(first.0));
+        let next = skip
+            .and_then(|skip| usize::try_from(skip).ok())
+            .and_then(|skip| recent.entries.get(skip));
+        next.is_some_and(|next| next.weight() <= len_max)
     }
 
     /// Enters a connection; nothing if the account has too many. An older control connection of the same device is
@@ -307,10 +334,10 @@ impl Drop for Joined {
 pub(crate) struct OwnEntries(Mutex<BTreeMap<Version, (RequestId, u32)>>);
 
 impl OwnEntries {
-    /// Learns which entries a commit made.
-    pub(crate) fn learn(&self, request: RequestId, outcomes: &[Outcome]) {
+    /// Learns which entries a commit made; the first of the outcomes is that of its change `n_before`.
+    pub(crate) fn learn(&self, request: RequestId, n_before: usize, outcomes: &[Outcome]) {
         let mut own = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (index, outcome) in (0..).zip(outcomes) {
+        for (index, outcome) in (0..).skip(n_before).zip(outcomes) {
             match outcome {
                 Outcome::Accepted(number) => {
                     own.insert(*number, (request, index));

@@ -1,7 +1,9 @@
-//! The gate: how many strangers are let in at a time and how often one address may try. It remembers a bounded number
-//! of addresses and decides nothing about accounts.
+//! The gate: how many strangers are let in at a time, how often one address may try, and how many devices may be
+//! connected. Strangers and devices have places of their own. It remembers a bounded number of addresses and accounts, and
+//! decides nothing else about accounts.
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,19 +13,43 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::options::Limits;
+use crate::sparing::Sparing;
+use crate::store::AccountKey;
 
 /// Addresses that are remembered.
 const ADDRESSES_MAX: usize = 16 * 1024;
 /// Attempts are counted within this time.
 const WINDOW: Duration = Duration::from_secs(60);
 
+/// Of all connections, those that have not yet said who they are have an eighth as their places; another eighth is for
+/// those of them that were told to go and have not gone yet.
+const STRANGERS_PART: usize = 8;
+
 /// See the module's page.
 #[derive(Debug)]
 pub(crate) struct Gate {
     limits: Limits,
-    connections: Arc<Semaphore>,
-    addresses: Arc<Mutex<HashMap<IpAddr, Address>>>,
+    /// The places of those that are known.
+    devices: Arc<Semaphore>,
+    strangers_max: usize,
+    strangers: Arc<Mutex<Strangers>>,
+    /// How often devices were enrolled lately.
+    pub(crate) enrolments: Arc<Enrolments>,
+    /// The lines in the log on connections of strangers.
+    pub(crate) lines: Sparing,
     next: AtomicU64,
+}
+
+/// All who have not yet said who they are, and what is remembered of their addresses.
+#[derive(Debug, Default)]
+struct Strangers {
+    addresses: HashMap<IpAddr, Address>,
+    /// The addresses with strangers: last the one with most of them, and of several that with the oldest.
+    order: BTreeSet<(usize, Reverse<u64>, IpAddr)>,
+    /// How many have a place.
+    n: usize,
+    /// How many are here, those included that lost their place and have not gone yet.
+    n_here: usize,
 }
 
 /// What is remembered of an address.
@@ -57,53 +83,99 @@ impl Address {
     }
 }
 
+impl Strangers {
+    /// Changes the strangers of an address.
+    fn change<T>(
+        &mut self,
+        address: IpAddr,
+        change: impl FnOnce(&mut VecDeque<(u64, CancellationToken)>) -> T,
+    ) -> Option<T> {
+        let seen = self.addresses.get_mut(&address)?;
+        let strangers = &mut seen.strangers;
+        if let Some((oldest, _)) = strangers.front() {
+            self.order.remove(&(strangers.len(), Reverse(*oldest), address));
+        }
+        self.n -= strangers.len();
+        let changed = change(strangers);
+        self.n += strangers.len();
+        if let Some((oldest, _)) = strangers.front() {
+            self.order.insert((strangers.len(), Reverse(*oldest), address));
+        }
+        Some(changed)
+    }
+
+    /// Takes its place from the oldest stranger of an address.
+    fn cut_oldest(&mut self, address: IpAddr) {
+        if let Some(Some((_, oldest))) = self.change(address, VecDeque::pop_front) {
+            oldest.cancel();
+        }
+    }
+}
+
 impl Gate {
     /// Returns a gate with these limits.
     pub(crate) fn new(limits: Limits) -> Self {
+        let strangers_max = (limits.connections_max / STRANGERS_PART).max(1);
+        let n_devices = limits.connections_max.saturating_sub(2 * strangers_max).max(1);
         Self {
             limits,
-            connections: Arc::new(Semaphore::new(limits.connections_max)),
-            addresses: Arc::default(),
+            devices: Arc::new(Semaphore::new(n_devices)),
+            strangers_max,
+            strangers: Arc::default(),
+            enrolments: Arc::new(Enrolments::new(limits.enrolments_per_minute_max)),
+            lines: Sparing::default(),
             next: AtomicU64::new(0),
         }
     }
 
-    /// Lets a connection in, or not. The first value is held as long as the connection lasts, the second until the
-    /// caller is known. If an address has too many strangers already, its oldest is cut: who means well is known within
-    /// a moment, so it is not the newest that has to go.
-    pub(crate) fn enter(&self, address: IpAddr) -> Option<(OwnedSemaphorePermit, Stranger)> {
-        let permit = self.connections.clone().try_acquire_owned().ok()?;
+    /// Gives a place to a connection until it has said who it is. It is turned away only when too many have lost their
+    /// places and have not gone yet. If an address has too many strangers already, its oldest loses its place; if there are
+    /// too many in all, the oldest of the address with most: who means well is known within a moment, so it is not the
+    /// newest that has to go, and not the one that comes alone. No stranger takes a place of those that are known.
+    pub(crate) fn enter(&self, address: IpAddr) -> Option<Stranger> {
         let address = block_of(address);
-        let mut addresses = self.lock();
-        let now = Instant::now();
-        if ADDRESSES_MAX <= addresses.len() && !addresses.contains_key(&address) {
-            make_room(&mut addresses, now);
+        let mut strangers = self.lock();
+        if 2 * self.strangers_max <= strangers.n_here {
+            return None;
         }
-        let seen = addresses.entry(address).or_insert_with(|| Address::new(now));
-        if self.limits.strangers_per_address_max <= seen.strangers.len()
-            && let Some((_, oldest)) = seen.strangers.pop_front()
+        let now = Instant::now();
+        if ADDRESSES_MAX <= strangers.addresses.len() && !strangers.addresses.contains_key(&address) {
+            make_room(&mut strangers.addresses, now);
+        }
+        let seen = strangers
+            .addresses
+            .entry(address)
+            .or_insert_with(|| Address::new(now));
+        if self.limits.strangers_per_address_max <= seen.strangers.len() {
+            strangers.cut_oldest(address);
+        }
+        if self.strangers_max <= strangers.n
+            && let Some((_, _, with_most)) = strangers.order.last().copied()
         {
-            oldest.cancel();
+            strangers.cut_oldest(with_most);
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let cut = CancellationToken::new();
-        seen.strangers.push_back((number, cut.clone()));
-        Some((
-            permit,
-            Stranger {
-                address,
-                number,
-                cut,
-                addresses: self.addresses.clone(),
-            },
-        ))
+        strangers.change(address, |of_address| of_address.push_back((number, cut.clone())));
+        strangers.n_here += 1;
+        Some(Stranger {
+            address,
+            number,
+            cut,
+            strangers: self.strangers.clone(),
+        })
+    }
+
+    /// Gives a place to a device, for as long as it is connected.
+    pub(crate) fn admit(&self) -> Option<OwnedSemaphorePermit> {
+        self.devices.clone().try_acquire_owned().ok()
     }
 
     /// Tells whether an address may try to be admitted, and counts a registration. Too many of those keep nobody from
     /// an account that there is.
     pub(crate) fn may_try(&self, address: IpAddr, is_registration: bool) -> bool {
-        let mut addresses = self.lock();
-        let Some(seen) = addresses.get_mut(&address) else {
+        let mut strangers = self.lock();
+        let Some(seen) = strangers.addresses.get_mut(&address) else {
             return true;
         };
         seen.renew(Instant::now());
@@ -116,13 +188,13 @@ impl Gate {
 
     /// Counts a failure.
     pub(crate) fn failed(&self, address: IpAddr) {
-        if let Some(seen) = self.lock().get_mut(&address) {
+        if let Some(seen) = self.lock().addresses.get_mut(&address) {
             seen.failures = seen.failures.saturating_add(1);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Address>> {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Strangers> {
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -142,7 +214,7 @@ pub(crate) struct Stranger {
     address: IpAddr,
     number: u64,
     cut: CancellationToken,
-    addresses: Arc<Mutex<HashMap<IpAddr, Address>>>,
+    strangers: Arc<Mutex<Strangers>>,
 }
 
 impl Stranger {
@@ -159,10 +231,44 @@ impl Stranger {
 
 impl Drop for Stranger {
     fn drop(&mut self) {
-        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(seen) = addresses.get_mut(&self.address) {
-            seen.strangers.retain(|(number, _)| *number != self.number);
+        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        strangers.n_here -= 1;
+        let number = self.number;
+        strangers.change(self.address, |of_address| {
+            of_address.retain(|(other, _)| *other != number);
+        });
+    }
+}
+
+/// How often devices were enrolled lately, by account.
+#[derive(Debug)]
+pub(crate) struct Enrolments {
+    per_minute_max: u32,
+    accounts: Mutex<HashMap<AccountKey, (Instant, u32)>>,
+}
+
+impl Enrolments {
+    /// Returns what lets so many be enrolled within a minute.
+    pub(crate) fn new(per_minute_max: u32) -> Self {
+        Self {
+            per_minute_max,
+            accounts: Mutex::default(),
         }
+    }
+
+    /// Tells whether another device may be enrolled in an account now, and counts it.
+    pub(crate) fn may_enrol(&self, account: AccountKey) -> bool {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if ADDRESSES_MAX <= accounts.len() {
+            accounts.retain(|_, (since, _)| now.duration_since(*since) < WINDOW);
+        }
+        let (since, n) = accounts.entry(account).or_insert((now, 0));
+        if WINDOW <= now.duration_since(*since) {
+            (*since, *n) = (now, 0);
+        }
+        *n = n.saturating_add(1);
+        *n <= self.per_minute_max
     }
 }
 
@@ -179,14 +285,53 @@ mod tests {
     use super::*;
 
     #[test]
+    fn strangers_take_no_place_of_a_device_and_the_oldest_of_the_address_with_most_goes_first() {
+        let gate = Gate::new(Limits {
+            connections_max: 64,
+            ..Limits::default()
+        });
+        let address = |n: u32| IpAddr::V4((0x0a00_0000 + n).into());
+        let alone = gate.enter(address(200)).unwrap();
+        let mut idle = Vec::new();
+        for n in 0..1000 {
+            // Two addresses hold on to what they get; the other connections go at once.
+            let entered = gate.enter(address(n % 2));
+            idle.extend(entered.filter(|_| idle.len() < 7));
+        }
+        assert!(!alone.cut().is_cancelled());
+        assert!(
+            idle.iter()
+                .any(|stranger: &Stranger| stranger.cut().is_cancelled())
+        );
+        let newest = gate
+            .enter(address(300))
+            .expect("there is always a place for one more");
+        assert!(!newest.cut().is_cancelled());
+        let devices = std::iter::from_fn(|| gate.admit());
+        assert_eq!(devices.take(100).collect::<Vec<_>>().len(), 64 - 16);
+        let left = [alone, newest].into_iter().chain(idle);
+        drop(left.collect::<Vec<_>>());
+        let strangers = gate.lock();
+        assert_eq!((strangers.n, strangers.n_here, strangers.order.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn an_account_enrols_only_so_many_at_a_time_and_keeps_no_other_from_it() {
+        let enrolments = Enrolments::new(3);
+        let n_enrolled = (0..10).filter(|_| enrolments.may_enrol(AccountKey(1))).count();
+        assert_eq!(n_enrolled, 3);
+        assert!(enrolments.may_enrol(AccountKey(2)));
+    }
+
+    #[test]
     fn too_many_strangers_of_one_address_cost_the_oldest_its_place() {
         let gate = Gate::new(Limits {
             strangers_per_address_max: 2,
             ..Limits::default()
         });
         let here: IpAddr = "10.0.0.1".parse().unwrap();
-        let strangers: Vec<_> = (0..3).map(|_| gate.enter(here).unwrap().1).collect();
-        let elsewhere = gate.enter("10.0.0.2".parse().unwrap()).unwrap().1;
+        let strangers: Vec<_> = (0..3).map(|_| gate.enter(here).unwrap()).collect();
+        let elsewhere = gate.enter("10.0.0.2".parse().unwrap()).unwrap();
         let cut: Vec<bool> = strangers
             .iter()
             .map(|stranger| stranger.cut().is_cancelled())
@@ -221,9 +366,9 @@ mod tests {
             let entered = gate.enter(address);
             assert!(entered.is_some(), "{address} is locked out");
             gate.failed(address);
-            assert!(gate.lock().len() <= ADDRESSES_MAX);
+            assert!(gate.lock().addresses.len() <= ADDRESSES_MAX);
         }
-        assert!(gate.lock().contains_key(&staying.1.address()));
+        assert!(gate.lock().addresses.contains_key(&staying.address()));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! What all connections share.
 
 use common::message::Attachment;
+use std::collections::HashSet;
 use std::sync::Arc;
 use sync_engine::{DeviceId, Epoch};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::chunk::{Mismatch, Verified, verify};
@@ -12,8 +12,13 @@ use crate::damage::Damage;
 use crate::feed::Feeds;
 use crate::gate::Gate;
 use crate::options::Limits;
+use crate::room::Room;
+use crate::slots::Slots;
 use crate::store::{AccountKey, ChunkRow, Metadata, Records, Store, StoreError};
 use crate::writer::Writer;
+
+/// What is decoded and hashed in one turn, in bytes; the last chunk may pass it.
+pub(crate) const TURN_LEN_MAX: usize = 8 * 1024 * 1024;
 
 /// See the module's page.
 pub(crate) struct House {
@@ -33,45 +38,62 @@ pub(crate) struct House {
     pub(crate) is_closed: bool,
     /// Cancelled when the server stops.
     pub(crate) stopping: CancellationToken,
-    /// Bounds how many threads hash, decode and read at a time.
-    pub(crate) blocking: Semaphore,
-    /// Bounds how many trees are read out at a time, each at the pace of the device that takes it.
-    pub(crate) trees: Arc<Semaphore>,
+    /// Bounds how many threads hash, decode and read at a time, in turns between accounts.
+    pub(crate) slots: Arc<Slots>,
+    /// Bounds what is held in memory for all connections together.
+    pub(crate) room: Room,
 }
 
 impl House {
-    /// Runs work that blocks on a thread of its own, when there is one free.
+    /// Runs work that blocks on a thread of its own, when it is the account's turn.
     pub(crate) async fn block<T: Send + 'static>(
         &self,
+        account: Option<AccountKey>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ConnectionError> {
-        let _permit = self
-            .blocking
-            .acquire()
-            .await
-            .map_err(|_| ConnectionError::BrokenOff)?;
+        let slot = self.slots.take(account).await;
+        let _slot = slot.ok_or(ConnectionError::BrokenOff)?;
         Ok(common::offload::run(work).await)
     }
 
     /// Reads records on a blocking thread.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
+        account: AccountKey,
         work: impl FnOnce(&dyn Records) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ConnectionError> {
         let store = self.store.clone();
-        Ok(self.block(move || store.metadata.read(work)).await??)
+        Ok(self
+            .block(Some(account), move || store.metadata.read(work))
+            .await??)
     }
 
-    /// Verifies chunks on a blocking thread.
+    /// Verifies chunks on a blocking thread, so many at a time that others have their turn soon. What comes twice is
+    /// verified, and returned, once.
     pub(crate) async fn verify(
         &self,
+        account: AccountKey,
         attachments: Vec<Attachment>,
     ) -> Result<Vec<Result<Verified, Mismatch>>, ConnectionError> {
-        if attachments.is_empty() {
-            return Ok(Vec::new());
+        let mut seen = HashSet::with_capacity(attachments.len());
+        let mut rest = attachments
+            .into_iter()
+            .filter(move |attachment| seen.insert(attachment.head.hash))
+            .peekable();
+        let mut verified = Vec::new();
+        while rest.peek().is_some() {
+            let mut len = 0;
+            let mut piece = Vec::new();
+            while len < TURN_LEN_MAX
+                && let Some(next) = rest.next()
+            {
+                len += next.head.plain_len as usize;
+                piece.push(next);
+            }
+            let verify_all = move || piece.into_iter().map(verify).collect::<Vec<_>>();
+            verified.extend(self.block(Some(account), verify_all).await?);
         }
-        self.block(move || attachments.into_iter().map(verify).collect())
-            .await
+        Ok(verified)
     }
 
     /// Tells whether a device is shut out.
@@ -80,7 +102,7 @@ impl House {
         account: AccountKey,
         device: DeviceId,
     ) -> Result<bool, ConnectionError> {
-        self.read(move |records| {
+        self.read(account, move |records| {
             let devices = records.devices(account)?;
             Ok(devices.iter().any(|row| row.id == device && row.revoked))
         })
@@ -102,12 +124,12 @@ impl House {
             let find = |records: &dyn Records| Damage::find(records, &store.packs, account, rows);
             store.metadata.read(find)
         };
-        let damage = self.block(find).await??;
+        let damage = self.block(Some(account), find).await??;
         let store = self.store.clone();
         // The writer has said in the log what went wrong, if something did.
         let _ = self
             .writer
-            .run(move |draft| damage.note(draft, &store.packs))
+            .run(Some(account), move |draft| damage.note(draft, &store.packs))
             .await;
         Ok(())
     }

@@ -9,10 +9,13 @@ use sync_engine::chain::chain_next;
 use sync_engine::{Change, Content, DeviceId, Entry, Guard, Hash, Name, Node, NodeId, Rejection, Version};
 
 use crate::feed::Recent;
-use crate::store::{AccountKey, AccountRow, Draft, ENTRY_LEN, Extent, StoreError};
+use crate::store::{AccountKey, AccountRow, Draft, ENTRY_LEN, Extent, STATE_LEN, StoreError};
+use crate::writer::Work;
 
 /// The longest change as encoded, in bytes: an entry has to fit into a frame with room to spare.
 const CHANGE_LEN_MAX: usize = 512 * 1024;
+/// The most nodes that the changes of a group touch, all in all: it is judged in one turn of the writer.
+const NODES_IN_GROUP_MAX: usize = 4096;
 /// Directories that are remembered at a time.
 const DIRS_MAX: usize = 4096;
 
@@ -32,14 +35,19 @@ pub(crate) struct JournalEnd<'d> {
     began: Version,
     head: Version,
     chain: Hash,
-    /// How many bytes its chunks have.
+    /// How many bytes its chunks count.
     stored_bytes: u64,
+    /// How many bytes all else of it counts, up to now and since the end was opened.
+    journal_bytes: u64,
+    more_bytes: u64,
     /// How many bytes it may have.
     quota_bytes: u64,
     /// Whether retention gave up anything of this account.
     has_thinned: bool,
     /// Contents that are known to be there, because they came along.
     here: Option<&'d BTreeMap<Hash, Extent>>,
+    /// What may still be done, if that is bounded.
+    work: Option<&'d Work>,
     /// Directories as they are now, since each change in one asks for it and for all above it.
     dirs: RefCell<BTreeMap<NodeId, (Version, Node)>>,
 }
@@ -57,11 +65,13 @@ impl<'d> JournalEnd<'d> {
         account: AccountKey,
         default_bytes: Option<u64>,
         here: &'d BTreeMap<Hash, Extent>,
+        work: &'d Work,
     ) -> Result<Self, StoreError> {
         let row = account_row(draft, account)?;
         Ok(Self {
             quota_bytes: row.quota_bytes.or(default_bytes).unwrap_or(u64::MAX),
             here: Some(here),
+            work: Some(work),
             ..Self::open_at(draft, &row)?
         })
     }
@@ -74,9 +84,12 @@ impl<'d> JournalEnd<'d> {
             head: row.head,
             chain: row.chain,
             stored_bytes: row.stored_bytes,
+            journal_bytes: row.journal_bytes,
+            more_bytes: 0,
             quota_bytes: u64::MAX,
             has_thinned: draft.has_thinned(row.key)?,
             here: None,
+            work: None,
             dirs: RefCell::default(),
         })
     }
@@ -87,11 +100,12 @@ impl<'d> JournalEnd<'d> {
         device: DeviceId,
         change: &Change,
     ) -> Result<Result<Recent, Rejection>, StoreError> {
+        self.spend(Work::CHANGE);
         let effects = match self.judge(change)? {
             Ok(effects) => effects,
             Err(rejection) => return Ok(Err(rejection)),
         };
-        if !self.has_room(change) {
+        if !self.has_room(change, &effects) {
             return Ok(Err(Rejection::Quota));
         }
         let entry = Entry {
@@ -105,13 +119,15 @@ impl<'d> JournalEnd<'d> {
         for (id, _) in &effects {
             self.dirs.get_mut().remove(id);
         }
-        self.draft.put_nodes(self.account, self.head, &effects)?;
+        self.spend(Work::ROW * (1 + 2 * effects.len() as u64));
+        let states_bytes = self.draft.put_nodes(self.account, self.head, &effects)?;
         if self.has_thinned
             && let Some((_, content)) = change.content()
         {
             self.draft.set_thinned(self.account, &content.hash, false)?;
         }
         let len = self.draft.add_entry(self.account, &entry, &self.chain)?;
+        self.more_bytes += ENTRY_LEN + len as u64 + states_bytes;
         Ok(Ok(Recent {
             entry: Arc::new(entry),
             chain: self.chain,
@@ -126,8 +142,15 @@ impl<'d> JournalEnd<'d> {
         &mut self,
         device: DeviceId,
         group: Group<'_>,
-    ) -> Result<Result<Vec<Recent>, Vec<Rejection>>, StoreError> {
-        let (head, chain) = (self.head, self.chain);
+    ) -> Result<Vec<Result<Recent, Rejection>>, StoreError> {
+        let moves = |change: &Change| match change {
+            Change::Move { moves } => moves.len(),
+            Change::Create { .. } | Change::Update { .. } | Change::Delete { .. } | Change::Mark { .. } => 1,
+        };
+        if NODES_IN_GROUP_MAX < group.changes.iter().map(moves).sum() {
+            return Ok(group.changes.iter().map(|_| Err(Rejection::Malformed)).collect());
+        }
+        let (head, chain, more_bytes) = (self.head, self.chain, self.more_bytes);
         let mut outcome = Ok(Vec::with_capacity(group.changes.len()));
         let draft = self.draft;
         draft.whole_or_nothing(&mut || {
@@ -135,10 +158,13 @@ impl<'d> JournalEnd<'d> {
             Ok(outcome.is_ok())
         })?;
         if outcome.is_err() {
-            (self.head, self.chain) = (head, chain);
+            (self.head, self.chain, self.more_bytes) = (head, chain, more_bytes);
             self.dirs.get_mut().clear();
         }
-        Ok(outcome)
+        Ok(match outcome {
+            Ok(taken) => taken.into_iter().map(Ok).collect(),
+            Err(rejections) => rejections.into_iter().map(Err).collect(),
+        })
     }
 
     fn append_while_taken(
@@ -166,21 +192,32 @@ impl<'d> JournalEnd<'d> {
     /// Notes where the journal ends now; without this nothing was appended.
     pub(crate) fn finish(self) -> Result<Version, StoreError> {
         if self.head != self.began {
-            self.draft.set_head(self.account, self.head, &self.chain)?;
+            self.draft
+                .set_head(self.account, self.head, &self.chain, self.more_bytes)?;
         }
         Ok(self.head)
     }
 
-    /// Tells whether the account has room for another entry. What is there can be moved until its entries alone fill the
+    /// Tells whether the account has room for another entry. What is there can be moved until its journal alone fills the
     /// quota, and deleted in any case.
-    fn has_room(&self, change: &Change) -> bool {
-        let entries = self.head.next().0.saturating_mul(ENTRY_LEN);
+    fn has_room(&self, change: &Change, effects: &Effects) -> bool {
+        if self.quota_bytes == u64::MAX {
+            return true;
+        }
+        let journal = self.journal_bytes.saturating_add(self.more_bytes);
+        let journal = journal.saturating_add(bytes_of(change, effects));
         match change {
             Change::Create { .. } | Change::Update { .. } => {
-                self.stored_bytes.saturating_add(entries) <= self.quota_bytes
+                self.stored_bytes.saturating_add(journal) <= self.quota_bytes
             }
-            Change::Move { .. } | Change::Mark { .. } => entries <= self.quota_bytes,
+            Change::Move { .. } | Change::Mark { .. } => journal <= self.quota_bytes,
             Change::Delete { .. } => true,
+        }
+    }
+
+    fn spend(&self, work: u64) {
+        if let Some(left) = self.work {
+            left.spend(work);
         }
     }
 
@@ -190,6 +227,18 @@ impl<'d> JournalEnd<'d> {
         }
         admit::admit(self, change)
     }
+}
+
+/// Returns how many bytes a change will count.
+fn bytes_of(change: &Change, effects: &Effects) -> u64 {
+    let states = effects.iter().map(|(_, node)| {
+        let len = node.as_ref().map_or(0, |node| {
+            let state = encoded_len(&(&node.kind, &node.mark)).unwrap_or(0);
+            node.name.as_bytes().len() + state
+        });
+        STATE_LEN + 2 * len as u64
+    });
+    ENTRY_LEN + encoded_len(change).unwrap_or(0) as u64 + states.sum::<u64>()
 }
 
 fn account_row(draft: &dyn Draft, account: AccountKey) -> Result<AccountRow, StoreError> {
@@ -203,8 +252,10 @@ impl View for JournalEnd<'_> {
 
     fn item(&self, id: NodeId) -> Result<Option<(Version, Node)>, StoreError> {
         if let Some(dir) = self.dirs.borrow().get(&id) {
+            self.spend(Work::KNOWN);
             return Ok(Some(dir.clone()));
         }
+        self.spend(Work::QUESTION);
         let item = self.draft.item(self.account, id)?;
         if let Some(dir) = item.as_ref().filter(|(_, node)| node.kind.is_dir()) {
             let mut dirs = self.dirs.borrow_mut();
@@ -217,18 +268,22 @@ impl View for JournalEnd<'_> {
     }
 
     fn child(&self, parent: NodeId, name: &Name) -> Result<Option<NodeId>, StoreError> {
+        self.spend(Work::QUESTION);
         self.draft.child(self.account, parent, name)
     }
 
     fn has_children(&self, id: NodeId) -> Result<bool, StoreError> {
+        self.spend(Work::QUESTION);
         self.draft.has_children(self.account, id)
     }
 
     fn id_used(&self, id: NodeId) -> Result<bool, StoreError> {
+        self.spend(Work::QUESTION);
         self.draft.id_used(self.account, id)
     }
 
     fn has_content(&self, content: &Content) -> Result<bool, StoreError> {
+        self.spend(Work::QUESTION);
         match self.here.and_then(|here| here.get(&content.hash)) {
             Some(extent) => Ok(extent.is_all_of(content)),
             None => self.draft.has_content(self.account, content),
@@ -236,6 +291,8 @@ impl View for JournalEnd<'_> {
     }
 
     fn inside(&self, id: NodeId, n_max: usize) -> Result<Inside, StoreError> {
-        self.draft.inside(self.account, id, n_max)
+        let inside = self.draft.inside(self.account, id, n_max)?;
+        self.spend(Work::QUESTION * (1 + inside.nodes as u64 / 2));
+        Ok(inside)
     }
 }

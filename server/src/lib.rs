@@ -23,9 +23,14 @@ mod options;
 mod past;
 mod program;
 mod reach;
+mod reading;
+mod room;
 mod running;
+mod slots;
+mod sparing;
 mod store;
 mod trouble;
+mod turns;
 mod watch;
 mod writer;
 

@@ -38,14 +38,16 @@ pub(crate) async fn listen(
             Ok((stream, address)) => {
                 let ip = address.ip().to_canonical();
                 let span = tracing::info_span!("connection", %ip, port = address.port());
-                let Some((permit, stranger)) = house.gate.enter(ip) else {
-                    tracing::warn!(%ip, "a connection was turned away: there are too many");
+                let Some(stranger) = house.gate.enter(ip) else {
+                    if let Some(n_unsaid) = house.gate.lines.may_say() {
+                        tracing::warn!(%ip, n_unsaid, "a connection was turned away: there are too many");
+                    }
                     continue;
                 };
                 let (house, acceptor) = (house.clone(), door.acceptor());
                 let connection = async move {
-                    let _permit = permit;
-                    report(Box::pin(take(house, acceptor, stream, stranger)).await);
+                    let taken = Box::pin(take(house.clone(), acceptor, stream, stranger)).await;
+                    report(&house.gate, taken);
                 };
                 connections.spawn(connection.instrument(span));
             }

@@ -70,10 +70,10 @@ impl Listen {
 /// The limits of a server.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How many bytes the chunks of an account may have, old versions included, unless something else was set for it;
+    /// How many bytes an account may take in the store, old versions included, unless something else was set for it;
     /// nothing is no limit.
     pub quota_bytes: Option<u64>,
-    /// The most connections at a time.
+    /// The most connections at a time. A quarter of them is for those that have not yet said who they are.
     pub connections_max: usize,
     /// The most connections at a time of one account.
     pub connections_per_account_max: usize,
@@ -83,6 +83,8 @@ pub struct Limits {
     pub failures_per_minute_max: u32,
     /// How many accounts one address may make within a minute.
     pub registrations_per_minute_max: u32,
+    /// How many devices may be enrolled in one account within a minute.
+    pub enrolments_per_minute_max: u32,
     /// TLS has to be agreed within this time.
     pub handshake_timeout: Duration,
     /// The first message has to come within this time after that.
@@ -104,6 +106,7 @@ impl Default for Limits {
             strangers_per_address_max: 64,
             failures_per_minute_max: 30,
             registrations_per_minute_max: 600,
+            enrolments_per_minute_max: 60,
             handshake_timeout: HANDSHAKE_TIMEOUT,
             hello_timeout: HELLO_TIMEOUT,
             idle_timeout: IDLE_TIMEOUT,

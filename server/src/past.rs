@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use common::limits::FRAME_LEN_AIM;
 use common::message::Traced;
 use sync_engine::name::DEPTH_MAX;
 use sync_engine::past::{Stay, Stood, stood};
@@ -66,16 +67,16 @@ fn above(
 }
 
 /// Returns the newest entries before `before`, newest first, of all that ever stood at a path: each node's up to the one
-/// that took it away from there. Of the root: all of the account's.
+/// that took it away from there. Of the root: all of the account's. Whether there are more is told as well.
 pub(crate) fn log(
     records: &dyn Records,
     account: AccountKey,
     path: &RelPath,
     before: Version,
     n_max: usize,
-) -> Result<Vec<Entry>, StoreError> {
+) -> Result<(Vec<Entry>, bool), StoreError> {
     if path.0.is_empty() {
-        return records.log(account, None, before, n_max);
+        return records.log(account, None, before, n_max, FRAME_LEN_AIM);
     }
     let mut until: HashMap<NodeId, Version> = HashMap::new();
     for stood in stood_at(records, account, path)? {
@@ -83,14 +84,22 @@ pub(crate) fn log(
         *last = stood.to.max(*last);
     }
     let mut entries: Vec<Entry> = Vec::new();
+    // Of a node there may be more entries than were read: then those of others that are older wait as well.
+    let (mut more, mut oldest) = (false, Version::ZERO);
     for (id, to) in until {
         let before = before.min(Version(to.0.saturating_add(1)));
-        entries.extend(records.log(account, Some(id), before, n_max)?);
+        let (of_node, has_more) = records.log(account, Some(id), before, n_max, FRAME_LEN_AIM)?;
+        if let Some(last) = of_node.last().filter(|_| has_more) {
+            (more, oldest) = (true, oldest.max(last.number));
+        }
+        entries.extend(of_node);
         entries.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.number));
         entries.dedup_by_key(|entry| entry.number);
+        more |= n_max < entries.len();
         entries.truncate(n_max);
     }
-    Ok(entries)
+    entries.retain(|entry| oldest <= entry.number);
+    Ok((entries, more))
 }
 
 /// Returns when which nodes stood at a path.
@@ -168,7 +177,7 @@ fn last_other(
     };
     let mut before = Version(at.0.saturating_add(1));
     for _ in 0..ENTRIES_MAX / PAGE_MAX {
-        let page = records.log(account, None, before, PAGE_MAX)?;
+        let (page, _) = records.log(account, None, before, PAGE_MAX, FRAME_LEN_AIM)?;
         let Some(oldest) = page.last() else { break };
         before = oldest.number;
         for entry in &page {

@@ -31,11 +31,11 @@ pub(crate) use error::StoreError;
 pub use files::{PackFile, PackFiles};
 pub use memory::Commits;
 pub use metadata::Durability;
-pub(crate) use metadata::{Draft, Metadata, Records};
+pub(crate) use metadata::{Draft, Metadata, PlaceOf, Records};
 pub(crate) use packs::Packs;
 pub(crate) use rows::{
-    AccountKey, AccountRow, ChunkRow, ChunkState, DeviceRow, ENTRY_LEN, Extent, KeyHash, NewDevice,
-    StoredEntry,
+    AccountKey, AccountRow, CHUNK_LEN, ChunkRow, ChunkState, DeviceRow, ENTRY_LEN, Extent, KeyHash,
+    NewDevice, STATE_LEN, StoredEntry,
 };
 pub(crate) use sqlite::Sqlite;
 

@@ -10,7 +10,8 @@ const FORGOTTEN_FROM: usize = 64;
 ///
 /// Laws: of one owner the things come in the order in which they were brought. What the owner of a thing that is taken
 /// was charged so far is the least that any owner of a waiting thing was charged. Who has nothing waiting saves nothing
-/// up: it comes back as if it had been charged as much as the last whose turn it was.
+/// up: it comes back as if it had been charged as much as the last whose turn it was. When nothing waits at all, nobody
+/// owes anything, since nobody has kept anybody waiting.
 #[derive(Debug)]
 pub(crate) struct Turns<K, T> {
     queues: BTreeMap<K, Queue<T>>,
@@ -60,6 +61,9 @@ impl<K: Copy + Ord, T> Turns<K, T> {
         queue.charged += cost_of(&thing);
         self.last = charged;
         self.enter(owner);
+        if self.order.is_empty() {
+            self.queues.clear();
+        }
         Some((owner, thing))
     }
 

@@ -68,7 +68,7 @@ async fn tell(house: &House) -> Result<(), ConnectionError> {
     for feed in house.feeds.all() {
         let account = feed.account();
         let (row, devices, lacking) = house
-            .read(move |records| {
+            .read(account, move |records| {
                 let lacking = records.lacking(account, LACKING_MAX)?;
                 Ok((records.account(account)?, records.devices(account)?, lacking))
             })

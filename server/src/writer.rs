@@ -1,34 +1,32 @@
-//! The one thread that writes. It takes all jobs that are waiting, runs them in one transaction, makes packs and
+//! The one thread that writes. It takes jobs that are waiting, runs them in one transaction, makes packs and
 //! database durable with one flush each, and only then answers them all: many devices share the cost, and none waits
-//! for a timer. Law: no job is told that it is done before what it wrote is as durable as it asked for. If the disk
+//! for a timer. Laws: no job is told that it is done before what it wrote is as durable as it asked for. The accounts take
+//! turns, and a transaction does only so much, whatever a job asks for: what is left of it has its turn later. If the disk
 //! does not keep its word, the thread stops for good and the server ends: what the disk holds is then known only to a
 //! new start.
 
 mod commit;
 mod enrolment;
 mod put;
+mod queue;
 mod task;
+mod work;
 
-pub(crate) use commit::{CommitJob, Committed};
+pub(crate) use commit::{CommitJob, Committed, Progress};
 pub(crate) use enrolment::{Admitted, Caller, admit_device};
 #[cfg(test)]
 pub(crate) use put::take_chunks;
 pub(crate) use put::{PutJob, Stored};
 pub(crate) use task::TaskJob;
+pub(crate) use work::Work;
 
 use common::message::Failure;
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{Blobs, Draft, Durability, Metadata, Store, StoreError};
-
-/// Jobs that may wait.
-const JOBS_MAX: usize = 1024;
-/// Jobs in one transaction.
-const BATCH_JOBS_MAX: usize = 256;
-/// Bytes of chunks in one transaction; the last job may pass it.
-const BATCH_LEN_MAX: usize = 32 * 1024 * 1024;
+use self::queue::{Queue, Senders};
+use crate::store::{AccountKey, Blobs, Draft, Durability, Metadata, Store, StoreError};
 
 /// Something to write.
 pub(crate) trait Job: Send {
@@ -38,30 +36,40 @@ pub(crate) trait Job: Send {
     /// How many bytes of chunks it brings.
     fn len(&self) -> usize;
 
-    /// Writes. It may be run again, when the transaction it was run in did not count.
-    fn run(&mut self, draft: &dyn Draft, blobs: &dyn Blobs) -> Result<(), StoreError>;
+    /// How much work it is, about.
+    fn work(&self) -> u64;
 
-    /// Answers, once it counts or could not be done.
-    fn finish(self: Box<Self>, outcome: Result<(), Failure>);
+    /// Writes, as far as there is work left. It may be run again, when the transaction it was run in did not count.
+    fn run(&mut self, draft: &dyn Draft, blobs: &dyn Blobs, work: &Work) -> Result<(), StoreError>;
+
+    /// Is told that what it wrote counts, or could not be done. It answers, or returns itself if it has more to write.
+    fn finish(self: Box<Self>, outcome: Result<(), Failure>) -> Option<Box<dyn Job>>;
 }
+
+/// Whose job it is; nothing stands for all who are not known yet.
+pub(crate) type Owner = Option<AccountKey>;
+/// A job that has its turn.
+type Turn = (Owner, Box<dyn Job>);
 
 /// The way to the thread that writes.
 #[derive(Clone)]
 pub(crate) struct Writer {
-    /// Bounded: who brings more than the disk takes, waits. Jobs are run in the order in which they were sent.
-    jobs: mpsc::Sender<Box<dyn Job>>,
+    /// The jobs of an owner are run in the order in which they were sent.
+    jobs: Senders,
 }
 
 impl Writer {
     /// Starts the thread. It ends when all handles are gone; if it must stop before, it cancels `fault`.
     pub(crate) fn start(store: Arc<Store>, fault: CancellationToken) -> std::io::Result<(Self, Ended)> {
-        let (jobs, waiting) = mpsc::channel(JOBS_MAX);
+        let jobs = Senders::default();
+        let waiting = jobs.queue();
         let (ended, has_ended) = oneshot::channel();
         common::offload::start("writer", async move {
             let guard = fault.drop_guard();
-            if work(&store, waiting).await {
+            if work_off(&store, &waiting).await {
                 guard.disarm();
             }
+            waiting.end();
             drop(store);
             // Nobody waits for this when the server was dropped without being shut down.
             let _ = ended.send(());
@@ -69,19 +77,20 @@ impl Writer {
         Ok((Self { jobs }, Ended(has_ended)))
     }
 
-    /// Hands over a job. It is finished in any case, or dropped when the thread has stopped.
-    pub(crate) async fn send(&self, job: Box<dyn Job>) {
-        // A job that is dropped drops the way to answer it, which whoever waits for the answer sees.
-        let _ = self.jobs.send(job).await;
+    /// Hands over a job. It is finished in any case, or dropped when the thread has stopped: whoever waits for the answer
+    /// sees that the way to answer it is gone.
+    pub(crate) fn send(&self, owner: Owner, job: Box<dyn Job>) {
+        self.jobs.send(owner, job);
     }
 
     /// Runs a piece of work on a draft and returns what it returned.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
+        owner: Owner,
         work: impl FnMut(&dyn Draft) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Failure> {
         let (job, answer) = TaskJob::new(work);
-        self.send(Box::new(job)).await;
+        self.send(owner, Box::new(job));
         answer.await.unwrap_or(Err(Failure::ServerFault))
     }
 }
@@ -98,16 +107,9 @@ impl Ended {
 }
 
 /// Works until nobody can send any more; tells whether all went well.
-async fn work(store: &Store, mut waiting: mpsc::Receiver<Box<dyn Job>>) -> bool {
-    while let Some(first) = waiting.recv().await {
-        let mut len = first.len();
-        let mut batch = vec![first];
-        while batch.len() < BATCH_JOBS_MAX && len < BATCH_LEN_MAX {
-            let Ok(job) = waiting.try_recv() else { break };
-            len += job.len();
-            batch.push(job);
-        }
-        if let Err(error) = run_batch(store, batch) {
+async fn work_off(store: &Store, waiting: &Queue) -> bool {
+    while let Some(batch) = waiting.next_batch().await {
+        if let Err(error) = run_batch(store, waiting, batch) {
             stop_for(&error);
             return false;
         }
@@ -124,42 +126,67 @@ fn stop_for(error: &StoreError) {
 }
 
 /// Runs jobs in one transaction; if it fails, each in one of its own, so that a job which cannot be done (because
-/// there is no room for what it brings, say) does not fail others.
-fn run_batch(store: &Store, mut batch: Vec<Box<dyn Job>>) -> Result<(), StoreError> {
-    match run_together(store, &mut batch) {
-        Ok(()) => {
-            batch.into_iter().for_each(|job| job.finish(Ok(())));
-            Ok(())
+/// there is no room for what it brings, say) does not fail others. What has more to write waits for its next turn.
+fn run_batch(store: &Store, waiting: &Queue, mut batch: Vec<Turn>) -> Result<(), StoreError> {
+    let mut rest = Vec::new();
+    match run_together(store, waiting, &mut batch) {
+        Err(error) if error.is_fatal() => return Err(error),
+        Err(_) if 1 < batch.len() => {
+            for (owner, job) in batch {
+                // It waits for one of the same owner that is before it.
+                if rest.iter().any(|(before, _)| *before == owner) {
+                    rest.push((owner, job));
+                    continue;
+                }
+                let mut turn = vec![(owner, job)];
+                let outcome = run_together(store, waiting, &mut turn);
+                finish(turn, outcome, &mut rest)?;
+            }
         }
-        Err(error) if error.is_fatal() => Err(error),
-        Err(_) if 1 < batch.len() => batch.into_iter().try_for_each(|job| run_batch(store, vec![job])),
+        outcome => finish(batch, outcome, &mut rest)?,
+    }
+    waiting.put_back(rest);
+    Ok(())
+}
+
+/// Tells jobs what became of them, and returns those that have more to write.
+fn finish(batch: Vec<Turn>, outcome: Result<(), StoreError>, rest: &mut Vec<Turn>) -> Result<(), StoreError> {
+    let outcome = match outcome {
+        Ok(()) => Ok(()),
+        Err(error) if error.is_fatal() => return Err(error),
         Err(error) => {
-            let failure = if error.is_full() {
-                Failure::ServerFull
-            } else {
-                Failure::ServerFault
-            };
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "a change could not be written; the device was told so and will try again"
             );
-            batch.into_iter().for_each(|job| job.finish(Err(failure.clone())));
-            Ok(())
+            Err(match error.is_full() {
+                true => Failure::ServerFull,
+                false => Failure::ServerFault,
+            })
         }
-    }
+    };
+    let more = batch
+        .into_iter()
+        .filter_map(|(owner, job)| Some((owner, job.finish(outcome.clone())?)));
+    rest.extend(more);
+    Ok(())
 }
 
-fn run_together(store: &Store, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-    let durability = if batch.iter().all(|job| job.durability() == Durability::Later) {
+fn run_together(store: &Store, waiting: &Queue, batch: &mut [Turn]) -> Result<(), StoreError> {
+    let is_later = |(_, job): &Turn| job.durability() == Durability::Later;
+    let durability = if batch.iter().all(is_later) {
         Durability::Later
     } else {
         Durability::Flushed
     };
     let before = store.packs.mark();
+    let work = Work::of_batch();
     let result = store.metadata.write(durability, |draft| {
-        batch
-            .iter_mut()
-            .try_for_each(|job| job.run(draft, &store.packs))?;
+        for (owner, job) in &mut *batch {
+            let left = work.left();
+            job.run(draft, &store.packs, &work)?;
+            waiting.charge(*owner, (left - work.left()).saturating_sub(job.work()));
+        }
         if durability == Durability::Flushed {
             let flushed = store.packs.flush()?;
             draft.set_flushed(flushed)?;

@@ -157,6 +157,8 @@ impl fmt::Display for Rejection {
             Self::TooDeep => "it would be too deep",
             Self::Quota => "the account's quota on the server is used up",
             Self::Malformed => "the server did not understand it",
+            Self::Guarded(_) => "what it relies on was changed by another device meanwhile",
+            Self::Group => "what belongs to it was not taken",
         })
     }
 }

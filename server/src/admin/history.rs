@@ -34,7 +34,8 @@ pub(super) fn list(
             .into_iter()
             .map(|row| (row.id, row.name))
             .collect();
-        let entries = past::log(records, account.key, &path, Version(u64::MAX), n_max)?
+        let (entries, _) = past::log(records, account.key, &path, Version(u64::MAX), n_max)?;
+        let entries = entries
             .into_iter()
             .map(|entry| {
                 let given_up = is_given_up(records, account, &entry)?;

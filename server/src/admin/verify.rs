@@ -1,7 +1,7 @@
 //! Reading everything that the store holds, and saying what is damaged: the database by its own check, every chunk by
-//! its hash, every journal by its chain, every state and tree against the journal, every file by what it needs. Chunks
-//! that are found damaged, and lists above what is gone, are noted as missing, so that a device which has them is asked
-//! for them.
+//! its hash, every journal by its chain, every state and tree against the journal, every file by what it needs, and the
+//! sums for the quota by counting anew. Chunks that are found damaged, and lists above what is gone, are noted as missing,
+//! so that a device which has them is asked for them.
 
 mod replay;
 
@@ -64,6 +64,7 @@ pub(super) fn look(store: &Store) -> Result<Found, StoreError> {
             found.n_accounts += 1;
             replay::verify(records, &account, &mut found)?;
             verify_tree(records, &account, &mut found)?;
+            verify_sums(records, &account, &mut found)?;
         }
         Ok(())
     })?;
@@ -230,6 +231,20 @@ fn misses_parts(records: &dyn Records, account: AccountKey, row: &ChunkRow, stor
     let is_whole = all_here(records, account, row, &parts).is_ok_and(|all| all);
     (!is_whole || total_bytes != row.total_bytes)
         .then(|| "something that the list names is missing".to_owned())
+}
+
+/// Verifies what is held against the quota.
+fn verify_sums(records: &dyn Records, account: &AccountRow, found: &mut Found) -> Result<(), StoreError> {
+    let (stored, journal) = records.sums(account.key)?;
+    if (stored, journal) != (account.stored_bytes, account.journal_bytes) {
+        found.damages.push(format!(
+            "account {}: {} bytes count for its quota, and {} are noted",
+            account.key.0,
+            stored + journal,
+            account.used_bytes()
+        ));
+    }
+    Ok(())
 }
 
 fn verify_tree(records: &dyn Records, account: &AccountRow, found: &mut Found) -> Result<(), StoreError> {

@@ -10,11 +10,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::ConnectionError;
 use super::frames::FrameWriter;
-use super::session::{Pending, Who};
-use super::tree::{Part, tree_parts};
+use super::session::{Pending, Waiting, Who};
 use crate::beacon::Watcher;
 use crate::feed::{LACKING_MAX, OwnEntries, Recent};
 use crate::house::House;
+use crate::reading::{Part, present_tree, tree_part};
+use crate::room::{OWN_LEN, Rooms};
 
 /// Entries in one frame; there may be fewer, by their length.
 const PUSH_MAX: usize = 1024;
@@ -26,6 +27,8 @@ pub(super) struct Outbox {
     pub(super) who: Who,
     own: Arc<OwnEntries>,
     pub(super) writer: FrameWriter,
+    /// Where long answers find room.
+    pub(super) rooms: Rooms,
     /// The last entry that was pushed; nothing before the device has asked for the first.
     pushed: Option<Version>,
     head: Watcher<Version>,
@@ -35,7 +38,13 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// Returns the sending half of a session.
-    pub(super) fn new(house: Arc<House>, who: Who, own: Arc<OwnEntries>, writer: FrameWriter) -> Self {
+    pub(super) fn new(
+        house: Arc<House>,
+        who: Who,
+        own: Arc<OwnEntries>,
+        writer: FrameWriter,
+        rooms: Rooms,
+    ) -> Self {
         let head = who.feed.watch();
         let lacking = who.feed.watch_lacking();
         Self {
@@ -43,6 +52,7 @@ impl Outbox {
             who,
             own,
             writer,
+            rooms,
             pushed: None,
             head,
             lacking,
@@ -50,10 +60,7 @@ impl Outbox {
     }
 
     /// Sends until nothing more can be asked.
-    pub(super) async fn run(
-        mut self,
-        mut queue: mpsc::Receiver<Box<Pending>>,
-    ) -> Result<(), ConnectionError> {
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Waiting>) -> Result<(), ConnectionError> {
         loop {
             tokio::select! {
                 biased;
@@ -63,12 +70,12 @@ impl Outbox {
                 () = self.head.changed(), if self.pushed.is_some() => {
                     self.push().await?;
                     // However much others commit, an answer has its turn.
-                    if let Ok(pending) = queue.try_recv() {
-                        self.answer(*pending).await?;
+                    if let Ok(next) = queue.try_recv() {
+                        self.answer(next).await?;
                     }
                 }
-                pending = queue.recv() => match pending {
-                    Some(pending) => self.answer(*pending).await?,
+                next = queue.recv() => match next {
+                    Some(next) => self.answer(next).await?,
                     None => break,
                 },
             }
@@ -77,9 +84,10 @@ impl Outbox {
         Ok(())
     }
 
-    async fn answer(&mut self, pending: Pending) -> Result<(), ConnectionError> {
+    async fn answer(&mut self, next: Waiting) -> Result<(), ConnectionError> {
+        let (pending, _room) = *next;
         match pending {
-            Pending::Commit(request, answer, _under_way) => {
+            Pending::Commit(request, answer) => {
                 let reply = match self.pushing_until(answer).await? {
                     Ok(outcomes) => {
                         self.push_to(last_accepted(&outcomes)).await?;
@@ -89,7 +97,7 @@ impl Outbox {
                 };
                 self.writer.send(reply).await
             }
-            Pending::Put(request, answer, _under_way) => {
+            Pending::Put(request, answer) => {
                 let reply = match self.pushing_until(answer).await? {
                     Ok(incomplete) => Reply::Stored { request, incomplete },
                     Err(failure) => Reply::Failed { request, failure },
@@ -97,7 +105,9 @@ impl Outbox {
                 self.writer.send(reply).await
             }
             Pending::Mismatch(request, mismatch) => {
-                tracing::warn!(device = %self.who.device, %mismatch, "a chunk was refused");
+                if let Some(n_unsaid) = self.house.gate.lines.may_say() {
+                    tracing::warn!(device = %self.who.device, %mismatch, n_unsaid, "a chunk was refused");
+                }
                 self.writer
                     .send(Reply::Failed {
                         request,
@@ -155,23 +165,37 @@ impl Outbox {
             if head <= after {
                 break;
             }
-            let Some(entries) = self.entries_after(after).await? else {
+            // Who does not read holds room until it is cut off. The others of the account are pushed to meanwhile, a little
+            // at a time.
+            let mut room = self.rooms.answer_now();
+            let len_max = if room.is_some() { FRAME_LEN_AIM } else { OWN_LEN };
+            if !self.who.feed.has_recent(after, len_max) && room.is_none() {
+                room = Some(self.rooms.answer().await);
+            }
+            let Some(entries) = self.entries_after(after, len_max).await? else {
                 break;
             };
             self.send_entries(entries, head).await?;
+            drop(room);
         }
         Ok(())
     }
 
     /// Returns the next entries, from memory or from the journal.
-    async fn entries_after(&self, after: Version) -> Result<Option<Vec<Recent>>, ConnectionError> {
-        if let Some(entries) = self.who.feed.recent(after, PUSH_MAX, FRAME_LEN_AIM) {
+    async fn entries_after(
+        &self,
+        after: Version,
+        len_max: usize,
+    ) -> Result<Option<Vec<Recent>>, ConnectionError> {
+        if let Some(entries) = self.who.feed.recent(after, PUSH_MAX, len_max) {
             return Ok(Some(entries));
         }
         let account = self.who.feed.account();
         let stored = self
             .house
-            .read(move |records| records.entries(account, after, PUSH_MAX, MESSAGE_LEN_AIM))
+            .read(account, move |records| {
+                records.entries(account, after, PUSH_MAX, MESSAGE_LEN_AIM)
+            })
             .await?;
         let entries: Vec<Recent> = stored.into_iter().map(Recent::from).collect();
         Ok((!entries.is_empty()).then_some(entries))
@@ -228,7 +252,7 @@ impl Outbox {
         let account = self.who.feed.account();
         let lacking = self
             .house
-            .read(move |records| records.lacking(account, LACKING_MAX))
+            .read(account, move |records| records.lacking(account, LACKING_MAX))
             .await?;
         self.who.feed.lack(lacking);
         match cursor {
@@ -245,7 +269,7 @@ impl Outbox {
         let account = self.who.feed.account();
         let (head, chain) = self
             .house
-            .read(move |records| {
+            .read(account, move |records| {
                 let head = records.account(account)?.map_or(Version::ZERO, |row| row.head);
                 Ok((head, records.chain(account, cursor.version)?))
             })
@@ -271,22 +295,17 @@ impl Outbox {
     /// Sends the tree as it is, in parts, and pushes from there on.
     async fn snapshot(&mut self) -> Result<(), ConnectionError> {
         let epoch = self.house.epoch;
-        let mut parts = tree_parts(self.house.clone(), self.who.feed.account(), None).await?;
+        let tree = present_tree(&self.house, &self.who.feed).await?;
+        let version = tree.version;
+        let cursor = Cursor {
+            epoch,
+            version,
+            chain: tree.chain,
+        };
+        let mut n_read = 0;
         loop {
-            let Some(Part {
-                version,
-                chain,
-                nodes,
-                last,
-            }) = parts.recv().await
-            else {
-                return Err(ConnectionError::BrokenOff);
-            };
-            let cursor = Cursor {
-                epoch,
-                version,
-                chain,
-            };
+            let room = self.rooms.answer_now();
+            let Part { nodes, last } = tree_part(&self.house, &tree, &mut n_read, room.is_none()).await?;
             self.writer.send(Reply::Snapshot { nodes, cursor, last }).await?;
             if last {
                 self.pushed = Some(version);

@@ -4,14 +4,16 @@ use bytes::Bytes;
 use common::identity::AccountId;
 use common::limits::FRAME_LEN_AIM;
 use common::message::{At, Attachment, AttachmentHead, Device, Failure, Reply, Request, RequestId, Traced};
+use std::collections::HashSet;
 use sync_engine::{DeviceId, Hash, NodeId, Point, RelPath, Version};
 
 use super::ConnectionError;
 use super::outbox::Outbox;
-use super::tree::{Part, tree_parts};
 use crate::chunk;
 use crate::device_name;
+use crate::house::TURN_LEN_MAX;
 use crate::past;
+use crate::reading::{Part, past_tree, tree_part};
 use crate::store::{AccountKey, Blobs, ChunkRow, Metadata, Records, Store, StoreError};
 
 /// Entries in one page of a history.
@@ -23,7 +25,7 @@ impl Outbox {
         match question {
             Request::Pull { cursor } => self.pull(cursor).await,
             Request::Have { request, hashes } => self.have(request, hashes).await,
-            Request::Get { request, hashes } => self.get(request, &hashes).await,
+            Request::Get { request, hashes } => self.get(request, &distinct(hashes)).await,
             Request::History { request, id, before } => self.history(request, Some(id), before).await,
             Request::Log { request, before } => self.history(request, None, before).await,
             Request::Browse { request, at } => self.browse(request, at).await,
@@ -58,9 +60,9 @@ impl Outbox {
         let account = self.account();
         let missing = self
             .house
-            .read(move |records| {
+            .read(account, move |records| {
                 let mut missing = Vec::new();
-                for hash in hashes {
+                for hash in distinct(hashes) {
                     if records.chunk(account, &hash)?.is_none_or(|row| !row.is_here()) {
                         missing.push(hash);
                     }
@@ -80,9 +82,13 @@ impl Outbox {
         let account = self.account();
         let mut rest = hashes;
         loop {
+            let _room = self.rooms.answer().await;
             let asked = rest.to_vec();
             let store = self.house.store.clone();
-            let fetched = self.house.block(move || fetch(&store, account, &asked)).await?;
+            let fetched = self
+                .house
+                .block(Some(account), move || fetch(&store, account, &asked))
+                .await?;
             let fetched = match fetched {
                 Ok(fetched) => fetched,
                 Err(error) => {
@@ -119,20 +125,13 @@ impl Outbox {
     ) -> Result<(), ConnectionError> {
         let account = self.account();
         let before = before.unwrap_or(Version(u64::MAX));
-        let mut entries = self
+        let _room = self.rooms.answer().await;
+        let (entries, more) = self
             .house
-            .read(move |records| records.log(account, node, before, PAGE_MAX + 1))
+            .read(account, move |records| {
+                records.log(account, node, before, PAGE_MAX, FRAME_LEN_AIM / 2)
+            })
             .await?;
-        let mut more = PAGE_MAX < entries.len();
-        entries.truncate(PAGE_MAX);
-        let mut len = 0;
-        let fits = entries.iter().take_while(|entry| {
-            len += common::codec::encoded_len(entry).unwrap_or(FRAME_LEN_AIM);
-            len < FRAME_LEN_AIM / 2
-        });
-        let n_fit = fits.count().max(1).min(entries.len());
-        more |= n_fit < entries.len();
-        entries.truncate(n_fit);
         self.writer
             .send(Reply::History {
                 request,
@@ -150,12 +149,11 @@ impl Outbox {
     ) -> Result<(), ConnectionError> {
         let account = self.account();
         let before = before.unwrap_or(Version(u64::MAX));
+        let _room = self.rooms.answer().await;
         let (entries, more) = self
             .house
-            .read(move |records| {
-                let mut entries = past::log(records, account, &path, before, PAGE_MAX + 1)?;
-                let mut more = PAGE_MAX < entries.len();
-                entries.truncate(PAGE_MAX);
+            .read(account, move |records| {
+                let (entries, mut more) = past::log(records, account, &path, before, PAGE_MAX)?;
                 let mut traced = Vec::new();
                 let mut len = 0;
                 for entry in entries {
@@ -187,7 +185,7 @@ impl Outbox {
         let account = self.account();
         let version = self
             .house
-            .read(move |records| moment(records, account, at))
+            .read(account, move |records| moment(records, account, at))
             .await?;
         self.give_tree(request, version).await
     }
@@ -196,7 +194,7 @@ impl Outbox {
         let account = self.account();
         let version = self
             .house
-            .read(move |records| match moment(records, account, at)? {
+            .read(account, move |records| match moment(records, account, at)? {
                 Some(version) => past::before_emptied(records, account, &path, version).map(Some),
                 None => Ok(None),
             })
@@ -210,14 +208,24 @@ impl Outbox {
         request: RequestId,
         version: Option<Version>,
     ) -> Result<(), ConnectionError> {
-        let account = self.account();
         let Some(version) = version else {
             return self.fail(request, Failure::NotFound).await;
         };
-        let mut parts = tree_parts(self.house.clone(), account, Some(version)).await?;
+        let tree = past_tree(&self.house, &self.who.feed, version).await?;
+        let mut n_read = 0;
         loop {
-            let Some(Part { nodes, last, .. }) = parts.recv().await else {
-                return self.fail(request, Failure::ServerFault).await;
+            let room = self.rooms.answer_now();
+            let part = tree_part(&self.house, &tree, &mut n_read, room.is_none()).await;
+            let Part { nodes, last } = match part {
+                Ok(part) => part,
+                Err(ConnectionError::Store(error)) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "a tree could not be read"
+                    );
+                    return self.fail(request, Failure::ServerFault).await;
+                }
+                Err(error) => return Err(error),
             };
             self.writer
                 .send(Reply::Past {
@@ -236,7 +244,10 @@ impl Outbox {
     async fn devices(&mut self, request: RequestId) -> Result<(), ConnectionError> {
         let account = self.account();
         let online = self.who.feed.online();
-        let rows = self.house.read(move |records| records.devices(account)).await?;
+        let rows = self
+            .house
+            .read(account, move |records| records.devices(account))
+            .await?;
         let device = |row: crate::store::DeviceRow| Device {
             online: online.contains(&row.id),
             id: row.id,
@@ -257,7 +268,7 @@ impl Outbox {
     ) -> Result<(), ConnectionError> {
         let account = self.account();
         let name = name.to_owned();
-        let renamed = self.house.writer.run(move |draft| {
+        let renamed = self.house.writer.run(Some(account), move |draft| {
             let name = device_name::free(&name, device, &draft.devices(account)?);
             draft.rename_device(account, device, &name)
         });
@@ -271,7 +282,7 @@ impl Outbox {
 
     async fn revoke(&mut self, request: RequestId, device: DeviceId) -> Result<(), ConnectionError> {
         let account = self.account();
-        let revoked = self.house.writer.run(move |draft| {
+        let revoked = self.house.writer.run(Some(account), move |draft| {
             let devices = draft.devices(account)?;
             let others = devices.iter().any(|row| row.id != device && !row.revoked);
             if !devices.iter().any(|row| row.id == device) {
@@ -300,7 +311,9 @@ impl Outbox {
         match self
             .house
             .writer
-            .run(move |draft| draft.set_account_id(account, &id_hash))
+            .run(Some(account), move |draft| {
+                draft.set_account_id(account, &id_hash)
+            })
             .await
         {
             Ok(()) => self.writer.send(Reply::NewId { request, id }).await,
@@ -317,7 +330,7 @@ impl Outbox {
         let account = self.account();
         let newest = self
             .house
-            .read(move |records| {
+            .read(account, move |records| {
                 for Point { version, chain } in points {
                     if records.chain(account, version)? == Some(chain) {
                         return Ok(version);
@@ -344,6 +357,13 @@ fn moment(records: &dyn Records, account: AccountKey, at: At) -> Result<Option<V
     })
 }
 
+/// Returns each hash once, in the order in which they were named first.
+fn distinct(mut hashes: Vec<Hash>) -> Vec<Hash> {
+    let mut seen = HashSet::with_capacity(hashes.len());
+    hashes.retain(|hash| seen.insert(*hash));
+    hashes
+}
+
 /// Chunks for one frame.
 #[derive(Default)]
 struct Fetched {
@@ -358,7 +378,7 @@ struct Fetched {
 fn fetch(store: &Store, account: AccountKey, hashes: &[Hash]) -> Result<Fetched, StoreError> {
     store.metadata.read(|records| {
         let mut fetched = Fetched::default();
-        let mut len = 0;
+        let (mut len, mut plain_len) = (0, 0);
         for hash in hashes {
             let row = records.chunk(account, hash)?.filter(ChunkRow::can_be_read);
             let Some(row) = row else {
@@ -367,7 +387,9 @@ fn fetch(store: &Store, account: AccountKey, hashes: &[Hash]) -> Result<Fetched,
                 continue;
             };
             len += row.place.stored_len as usize;
-            if FRAME_LEN_AIM < len && !fetched.attachments.is_empty() {
+            plain_len += row.plain_len as usize;
+            let is_full = FRAME_LEN_AIM < len || TURN_LEN_MAX < plain_len;
+            if is_full && !fetched.attachments.is_empty() {
                 break;
             }
             fetched.n_done += 1;

@@ -1,12 +1,12 @@
 //! The session of an admitted device: one task reads requests and hands on what has to be written, the other sends
 //! answers in the order of the requests, and the new entries of the journal as they come. What waits between the two
-//! is bounded in number and in bytes: who sends more than is answered is not read from.
+//! is bounded in number and in bytes, as they are held and not as they are sent: who sends more than is answered is not read from.
 
 use common::codec::Frame;
 use common::message::{Attachment, Request, RequestId, Role};
 use std::sync::Arc;
 use sync_engine::{Change, DeviceId, Guard};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -16,12 +16,11 @@ use super::outbox::Outbox;
 use crate::chunk::Mismatch;
 use crate::feed::{Feed, OwnEntries};
 use crate::house::House;
-use crate::writer::{CommitJob, Committed, PutJob, Stored};
+use crate::room::{Held, Rooms, request_len};
+use crate::writer::{CommitJob, Committed, Progress, PutJob, Stored};
 
 /// Requests of one connection that may wait for their answer.
 const PENDING_MAX: usize = 64;
-/// Bytes of chunks that one connection may have under way.
-const UNDER_WAY_LEN_MAX: usize = 8 * 1024 * 1024;
 
 /// Whose session it is.
 #[derive(Clone)]
@@ -37,17 +36,18 @@ pub(super) struct Who {
 /// A request that waits for its turn to be answered.
 pub(super) enum Pending {
     /// A commit that the writer has.
-    Commit(RequestId, oneshot::Receiver<Committed>, UnderWay),
+    Commit(RequestId, oneshot::Receiver<Committed>),
     /// Chunks that the writer has.
-    Put(RequestId, oneshot::Receiver<Stored>, UnderWay),
+    Put(RequestId, oneshot::Receiver<Stored>),
     /// Chunks that are not what their names say.
     Mismatch(RequestId, Mismatch),
     /// Everything else is done when its turn comes.
     Question(Request),
 }
 
-/// Held while a request's chunks are under way.
-pub(super) type UnderWay = Option<OwnedSemaphorePermit>;
+/// What waits for its answer, and the room that it takes until then. Each in a box: a channel has room for dozens from its
+/// beginning, and most connections are idle.
+pub(super) type Waiting = Box<(Pending, Held)>;
 
 /// Serves an admitted device until either side ends, or the device is cut off.
 pub(super) async fn run(
@@ -60,14 +60,15 @@ pub(super) async fn run(
     // Law: the inbox sends, the outbox receives; what is in it is answered in this order, each once.
     let (queue, pending) = mpsc::channel(PENDING_MAX);
     let own = Arc::new(OwnEntries::default());
+    let rooms = Rooms::new(who.feed.room().clone(), house.room.clone());
     let inbox = Inbox {
         house: house.clone(),
         who: who.clone(),
         own: own.clone(),
         queue,
-        under_way: Arc::new(Semaphore::new(UNDER_WAY_LEN_MAX)),
+        rooms: rooms.clone(),
     };
-    let outbox = Outbox::new(house, who, own, writer);
+    let outbox = Outbox::new(house, who, own, writer, rooms);
     let sending = outbox.run(pending);
     let reading = inbox.run(reader);
     tokio::pin!(sending);
@@ -92,20 +93,26 @@ struct Inbox {
     house: Arc<House>,
     who: Who,
     own: Arc<OwnEntries>,
-    /// Each in a box: a channel has room for dozens from its beginning, and most connections are idle.
-    queue: mpsc::Sender<Box<Pending>>,
-    under_way: Arc<Semaphore>,
+    queue: mpsc::Sender<Waiting>,
+    rooms: Rooms,
 }
 
 impl Inbox {
     async fn run(self, mut reader: FrameReader) -> Result<(), ConnectionError> {
         loop {
-            let next = timeout(self.house.limits.idle_timeout, reader.next()).await;
-            let Some(frame) = next.map_err(|_| ConnectionError::TooSlow("the next message"))?? else {
+            let patience = self.house.limits.idle_timeout;
+            let too_slow = |_| ConnectionError::TooSlow("the next message");
+            let announced = timeout(patience, reader.announced()).await.map_err(too_slow)??;
+            let Some((frame_len, head_len)) = announced else {
+                return Ok(());
+            };
+            let room = self.rooms.request(request_len(frame_len, head_len)).await;
+            let next = timeout(patience, reader.next()).await.map_err(too_slow)??;
+            let Some(frame) = next else {
                 return Ok(());
             };
             let pending = self.take(frame).await?;
-            if self.queue.send(Box::new(pending)).await.is_err() {
+            if self.queue.send(Box::new((pending, room))).await.is_err() {
                 return Ok(());
             }
         }
@@ -142,27 +149,18 @@ impl Inbox {
         }
     }
 
-    /// Waits until the chunks of a frame may be under way.
-    async fn admit_bytes(&self, attachments: &[Attachment]) -> Result<UnderWay, ConnectionError> {
-        let len: usize = attachments.iter().map(|attachment| attachment.bytes.len()).sum();
-        let permits = u32::try_from(len.min(UNDER_WAY_LEN_MAX)).map_err(|_| ConnectionError::BrokenOff)?;
-        let permit = self.under_way.clone().acquire_many_owned(permits).await;
-        permit.map(Some).map_err(|_| ConnectionError::BrokenOff)
-    }
-
     async fn put(
         &self,
         request: RequestId,
         attachments: Vec<Attachment>,
     ) -> Result<Pending, ConnectionError> {
-        let under_way = self.admit_bytes(&attachments).await?;
-        let verified = self.house.verify(attachments).await?;
+        let account = self.who.feed.account();
+        let verified = self.house.verify(account, attachments).await?;
         match verified.into_iter().collect::<Result<Vec<_>, _>>() {
             Ok(chunks) => {
-                let (job, answer) =
-                    PutJob::new(self.who.feed.account(), self.house.limits.quota_bytes, chunks);
-                self.house.writer.send(Box::new(job)).await;
-                Ok(Pending::Put(request, answer, under_way))
+                let (job, answer) = PutJob::new(account, self.house.limits.quota_bytes, chunks);
+                self.house.writer.send(Some(account), Box::new(job));
+                Ok(Pending::Put(request, answer))
             }
             Err(mismatch) => Ok(Pending::Mismatch(request, mismatch)),
         }
@@ -175,8 +173,8 @@ impl Inbox {
         changes: Vec<Change>,
         attachments: Vec<Attachment>,
     ) -> Result<Pending, ConnectionError> {
-        let under_way = self.admit_bytes(&attachments).await?;
-        let verified = self.house.verify(attachments).await?;
+        let account = self.who.feed.account();
+        let verified = self.house.verify(account, attachments).await?;
         let (answer, answered) = oneshot::channel();
         let job = CommitJob {
             feed: self.who.feed.clone(),
@@ -189,10 +187,9 @@ impl Inbox {
             // What is not what its name says is left out; the change that needs it is rejected for want of it.
             chunks: verified.into_iter().filter_map(Result::ok).collect(),
             answer,
-            outcomes: Vec::new(),
-            entries: Vec::new(),
+            progress: Progress::default(),
         };
-        self.house.writer.send(Box::new(job)).await;
-        Ok(Pending::Commit(request, answered, under_way))
+        self.house.writer.send(Some(account), Box::new(job));
+        Ok(Pending::Commit(request, answered))
     }
 }

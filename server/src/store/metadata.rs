@@ -14,6 +14,17 @@ type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// What is told of a node while a tree is read; `false` ends the reading.
 pub(crate) type Visit<'a> = &'a mut dyn FnMut(NodeId, Version, Node) -> bool;
 
+/// A node, the directory that it is in, and the entry that gave it its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PlaceOf {
+    /// The directory.
+    pub(crate) parent: NodeId,
+    /// The node.
+    pub(crate) id: NodeId,
+    /// The entry.
+    pub(crate) version: Version,
+}
+
 /// What is told of each state that a node ever had; nothing stands for its deletion.
 pub(crate) type VisitState<'a> = &'a mut dyn FnMut(NodeId, Version, Option<Node>);
 
@@ -45,6 +56,8 @@ pub(crate) trait Records {
     fn accounts(&self) -> Result<Vec<AccountRow>>;
     /// Returns an account.
     fn account(&self, account: AccountKey) -> Result<Option<AccountRow>>;
+    /// Counts anew what an account's chunks count for its quota, and what its journal and the states of its nodes count.
+    fn sums(&self, account: AccountKey) -> Result<(u64, u64)>;
     /// Finds an account by the hash of its ID.
     fn account_by_id(&self, id_hash: &Hash) -> Result<Option<AccountRow>>;
     /// Finds a device by its key.
@@ -65,6 +78,8 @@ pub(crate) trait Records {
     fn tree(&self, account: AccountKey, visit: Visit<'_>) -> Result<()>;
     /// Visits the tree as it was after an entry, parents before children.
     fn past_tree(&self, account: AccountKey, at: Version, visit: Visit<'_>) -> Result<()>;
+    /// Returns where each node is, and the entry that gave it its state, now or after an entry: in no order.
+    fn places(&self, account: AccountKey, at: Option<Version>) -> Result<Vec<PlaceOf>>;
     /// Visits each state that any node ever had: node by node, the oldest first.
     fn every_state(&self, account: AccountKey, visit: VisitState<'_>) -> Result<()>;
     /// Returns the state that an entry gave to a node, nothing inside for its deletion; nothing if it gave none.
@@ -87,14 +102,16 @@ pub(crate) trait Records {
     ) -> Result<Vec<StoredEntry>>;
     /// Returns the chain's hash at an entry; before the first it is zeros.
     fn chain(&self, account: AccountKey, at: Version) -> Result<Option<Hash>>;
-    /// Returns the newest entries before `before`, newest first; of one node's, if one is named.
+    /// Returns the newest entries before `before`, newest first; of one node's, if one is named. There are about `len_max`
+    /// bytes at most, but at least one entry if there is one; whether there are more is told as well.
     fn log(
         &self,
         account: AccountKey,
         node: Option<NodeId>,
         before: Version,
         n_max: usize,
-    ) -> Result<Vec<Entry>>;
+        len_max: usize,
+    ) -> Result<(Vec<Entry>, bool)>;
     /// Returns the last entry that was taken at or before a time.
     fn version_at(&self, account: AccountKey, time_ms: u64) -> Result<Version>;
     /// Returns a chunk or list of this account, damaged or not.
@@ -145,8 +162,8 @@ pub(crate) trait Draft: Records {
     fn add_account(&self, id_hash: &Hash, time_ms: u64) -> Result<AccountKey>;
     /// Gives an account another ID.
     fn set_account_id(&self, account: AccountKey, id_hash: &Hash) -> Result<()>;
-    /// Moves the end of the journal.
-    fn set_head(&self, account: AccountKey, head: Version, chain: &Hash) -> Result<()>;
+    /// Moves the end of the journal, and notes how many bytes more it counts.
+    fn set_head(&self, account: AccountKey, head: Version, chain: &Hash, more_bytes: u64) -> Result<()>;
     /// Enrols a device.
     fn add_device(&self, account: AccountKey, device: &NewDevice, time_ms: u64) -> Result<()>;
     /// Notes a device's generations.
@@ -157,13 +174,16 @@ pub(crate) trait Draft: Records {
     fn rename_device(&self, account: AccountKey, device: DeviceId, name: &str) -> Result<bool>;
     /// Shuts a device out; tells whether there is such a device.
     fn revoke_device(&self, account: AccountKey, device: DeviceId) -> Result<bool>;
-    /// Puts nodes where an entry has them, all at once; nothing instead of a node deletes it.
+    /// Forgets a device that is shut out.
+    fn forget_device(&self, account: AccountKey, device: DeviceId) -> Result<()>;
+    /// Puts nodes where an entry has them, all at once; nothing instead of a node deletes it. Returns how many bytes that
+    /// counts.
     fn put_nodes(
         &self,
         account: AccountKey,
         version: Version,
         nodes: &[(NodeId, Option<Node>)],
-    ) -> Result<()>;
+    ) -> Result<u64>;
     /// Appends an entry and says how long its change is as stored.
     fn add_entry(&self, account: AccountKey, entry: &Entry, chain: &Hash) -> Result<usize>;
     /// Enters a chunk, or enters it again with another place.
@@ -174,7 +194,7 @@ pub(crate) trait Draft: Records {
     /// Forgets a chunk that nothing needs, unless it has come again to another place since the row was read, or was
     /// condemned then and is not any more.
     fn drop_chunk(&self, account: AccountKey, row: &ChunkRow) -> Result<()>;
-    /// Notes that an account's chunks take more bytes than before, or fewer.
+    /// Notes that an account's chunks count more bytes than before, or fewer.
     fn add_stored(&self, account: AccountKey, more_bytes: i64) -> Result<()>;
     /// Sets how many bytes an account's chunks may have; nothing lets the server's own limit stand.
     fn set_quota(&self, account: AccountKey, quota_bytes: Option<u64>) -> Result<()>;

@@ -14,8 +14,14 @@ pub(crate) struct AccountKey(pub(crate) i64);
 /// The SHA-256 of a device's public key, as TLS shows it.
 pub(crate) type KeyHash = [u8; 32];
 
-/// What an entry of the journal counts for an account's quota, in bytes: about what its rows take in the database.
-pub(crate) const ENTRY_LEN: u64 = 512;
+/// What a chunk or list counts for an account's quota besides its bytes as stored, in bytes: its header in the pack, and
+/// about what its rows take in the database.
+pub(crate) const CHUNK_LEN: u64 = 192;
+/// What an entry of the journal counts besides its change as stored, in bytes.
+pub(crate) const ENTRY_LEN: u64 = 128;
+/// What a state of a node counts besides name and state as stored, in bytes. These count twice, since the tree as it is
+/// has them too.
+pub(crate) const STATE_LEN: u64 = 128;
 
 /// An account.
 #[derive(Debug, Clone)]
@@ -28,21 +34,18 @@ pub(crate) struct AccountRow {
     pub(crate) chain: Hash,
     /// When it was made, in milliseconds since 1970.
     pub(crate) created_ms: u64,
-    /// How many bytes its chunks have as stored, those that nothing needs any more included.
+    /// How many bytes its chunks count, those that nothing needs any more included.
     pub(crate) stored_bytes: u64,
+    /// How many bytes its journal and the states of its nodes count.
+    pub(crate) journal_bytes: u64,
     /// How many it may have, if that was set for this account.
     pub(crate) quota_bytes: Option<u64>,
 }
 
 impl AccountRow {
-    /// Returns how many bytes its entries count.
-    pub(crate) fn entries_bytes(&self) -> u64 {
-        self.head.0.saturating_mul(ENTRY_LEN)
-    }
-
     /// Returns how many bytes it has in all, as they are held against its quota.
     pub(crate) fn used_bytes(&self) -> u64 {
-        self.stored_bytes.saturating_add(self.entries_bytes())
+        self.stored_bytes.saturating_add(self.journal_bytes)
     }
 }
 

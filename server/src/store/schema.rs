@@ -1,5 +1,5 @@
 //! The tables, and how a database is opened. The format's number is in the database itself: a newer one is refused,
-//! an older one would be brought forward here.
+//! an older one is brought forward here.
 
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::system::append_private;
 /// Tells a store of Holdfast from other databases ("HFST").
 const APPLICATION_ID: i64 = 0x4846_5354;
 /// The format of the tables below.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 /// How long one process waits for another's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the connection that writes keeps of the database in memory, in KiB. Ids and hashes are random, so a batch of changes
@@ -27,7 +27,8 @@ const STATEMENTS_MAX: usize = 96;
 /// Why each table is as it is: `node` holds the tree as it is, and of a deleted node only the id, so that it is never
 /// used again. `node_version` holds each state that a node ever had: from it the tree of any time is read without
 /// replaying the journal. A chunk belongs to one account, so that no account learns what another has. `thinned` names
-/// the contents that retention gave up, so that they are told from what was lost. `stored_bytes` is the sum of its chunks' lengths.
+/// the contents that retention gave up, so that they are told from what was lost. `stored_bytes` is the sum of what its chunks
+/// count for the quota, and `journal_bytes` of what all else counts.
 const TABLES: &str = "
 CREATE TABLE store (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -44,7 +45,8 @@ CREATE TABLE account (
     chain BLOB NOT NULL,
     created_ms INTEGER NOT NULL,
     stored_bytes INTEGER NOT NULL DEFAULT 0,
-    quota_bytes INTEGER
+    quota_bytes INTEGER,
+    journal_bytes INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE device (
     ordinal INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -126,6 +128,11 @@ CREATE TABLE thinned (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Brings a database of format 2 forward, in which chunks counted with their bytes alone, and entries by their number.
+const FROM_2: &str = "
+ALTER TABLE account ADD COLUMN journal_bytes INTEGER NOT NULL DEFAULT 0;
+";
+
 /// Opens the database and makes the tables when there are none.
 pub(super) fn create(path: &Path) -> Result<Connection, StoreError> {
     // The database's other files take their mode from this one.
@@ -183,7 +190,16 @@ fn make_tables(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     if format == 1 && number(connection, "application_id")? == APPLICATION_ID {
         connection
             .execute_batch(&format!(
-                "BEGIN IMMEDIATE; {FROM_1} PRAGMA user_version = {FORMAT}; COMMIT;"
+                "BEGIN IMMEDIATE; {FROM_1} PRAGMA user_version = 2; COMMIT;"
+            ))
+            .map_err(StoreError::sql("bring its tables forward"))?;
+    }
+    if number(connection, "user_version")? == 2 && number(connection, "application_id")? == APPLICATION_ID {
+        let sums = super::sqlite::sums_sql("account.account");
+        connection
+            .execute_batch(&format!(
+                "BEGIN IMMEDIATE; {FROM_2} UPDATE account SET (stored_bytes, journal_bytes) = ({sums});
+                 PRAGMA user_version = {FORMAT}; COMMIT;"
             ))
             .map_err(StoreError::sql("bring its tables forward"))?;
     }
@@ -251,6 +267,30 @@ fn not_a_database(path: &Path, source: rusqlite::Error) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{CHUNK_LEN, ENTRY_LEN, STATE_LEN};
+
+    #[test]
+    fn what_a_database_of_format_2_holds_is_counted_when_it_is_brought_forward() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let path = directory.path().join("store.db");
+        let connection = create(&path).unwrap();
+        let back = "ALTER TABLE account DROP COLUMN journal_bytes;
+             INSERT INTO account VALUES (1, x'01', 2, zeroblob(32), 0, 7, NULL);
+             INSERT INTO chunk VALUES (1, x'02', 0, 0, 10, 10, 1, 0, 7, 0), (2, x'03', 0, 0, 10, 10, 1, 71, 9, 0);
+             INSERT INTO entry VALUES (1, 1, zeroblob(16), 0, zeroblob(100), zeroblob(32)),
+                 (1, 2, zeroblob(16), 0, zeroblob(50), zeroblob(32));
+             INSERT INTO node_version VALUES (1, x'04', 1, zeroblob(16), x'616263', x'0100'), (1, x'04', 2, NULL, NULL, NULL);
+             PRAGMA user_version = 2;";
+        connection.execute_batch(back).unwrap();
+        drop(connection);
+        let connection = create(&path).unwrap();
+        let sums = connection.query_row("SELECT stored_bytes, journal_bytes FROM account", [], |row| {
+            Ok([row.get::<_, i64>(0)?, row.get::<_, i64>(1)?])
+        });
+        let journal = 2 * ENTRY_LEN + 150 + 2 * STATE_LEN + 2 * 5;
+        let expected = [7 + CHUNK_LEN, journal].map(|sum| i64::try_from(sum).unwrap());
+        assert_eq!(sums.unwrap(), expected);
+    }
 
     #[test]
     fn a_database_of_format_1_is_refused_beside_and_brought_forward_by_a_server() {
@@ -259,7 +299,7 @@ mod tests {
         let connection = create(&path).unwrap();
         // What format 2 has more than format 1 is taken away again.
         let back = "DROP TABLE thinned; DROP INDEX chunk_missing; ALTER TABLE chunk RENAME COLUMN state TO damaged;
-             ALTER TABLE account DROP COLUMN stored_bytes; ALTER TABLE account DROP COLUMN quota_bytes;
+             ALTER TABLE account DROP COLUMN journal_bytes; ALTER TABLE account DROP COLUMN stored_bytes; ALTER TABLE account DROP COLUMN quota_bytes;
              ALTER TABLE store DROP COLUMN pruned_pack; ALTER TABLE store DROP COLUMN pruned_len;
              INSERT INTO account VALUES (1, x'01', 0, zeroblob(32), 0);
              INSERT INTO chunk VALUES (1, x'02', 0, 0, 10, 10, 1, 0, 7, 0), (1, x'03', 0, 0, 10, 10, 1, 71, 9, 1);
@@ -270,7 +310,7 @@ mod tests {
         let connection = create(&path).unwrap();
         assert_eq!(number(&connection, "user_version").unwrap(), FORMAT);
         let sum = connection.query_row("SELECT stored_bytes FROM account", [], |row| row.get::<_, i64>(0));
-        assert_eq!(sum.unwrap(), 16);
+        assert_eq!(sum.unwrap(), 16 + 2 * i64::try_from(CHUNK_LEN).unwrap());
         let states = connection.query_row("SELECT sum(state) FROM chunk", [], |row| row.get::<_, i64>(0));
         assert_eq!(states.unwrap(), 1);
         open(&path).unwrap();

@@ -1,8 +1,11 @@
 //! Records in SQLite: one connection that writes, and a pool of connections that read. In its journal mode (WAL)
 //! readers and the writer do not wait for each other.
 
+mod columns;
 mod read;
 mod write;
+
+pub(super) use read::sums_sql;
 
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};

@@ -5,10 +5,14 @@ use common::identity::AccountId;
 use common::message::{Auth, Hello, Refusal, Role};
 use sync_engine::{DeviceId, Version};
 
+use crate::gate::Enrolments;
 use crate::store::{AccountKey, DeviceRow, Draft, KeyHash, NewDevice, StoreError};
 
-/// The most devices of an account, revoked ones included.
+/// The most devices of an account that are not revoked.
 const DEVICES_MAX: usize = 1024;
+/// The most devices that are remembered of an account, revoked ones included. Beyond that the oldest revoked are forgotten:
+/// their keys are then as unknown as any, and answered as before.
+const DEVICES_KNOWN_MAX: usize = 2 * DEVICES_MAX;
 /// A generation that no device has begun.
 const NO_GENERATION: [u8; 16] = [0; 16];
 
@@ -44,6 +48,7 @@ pub(crate) fn admit_device(
     draft: &dyn Draft,
     caller: &Caller,
     is_closed: bool,
+    enrolments: &Enrolments,
 ) -> Result<Result<Admitted, Refusal>, StoreError> {
     let hello = &caller.hello;
     let presented = match &hello.auth {
@@ -62,6 +67,7 @@ pub(crate) fn admit_device(
         (Auth::Register { .. }, Some(device)) => repeat_registration(draft, caller, &device),
         (Auth::Device, None) => Ok(Err(Refusal::NotAdmitted)),
         (Auth::Enrol { device_name, .. }, None) => match account {
+            Some(account) if !enrolments.may_enrol(account.key) => Ok(Err(Refusal::Busy)),
             Some(account) => enrol(draft, caller, account.key, device_name, None),
             None => Ok(Err(Refusal::NotAdmitted)),
         },
@@ -117,8 +123,13 @@ fn enrol(
         return Ok(Err(Refusal::NotAdmitted));
     }
     let devices = draft.devices(account)?;
-    if DEVICES_MAX <= devices.len() {
+    let revoked = || devices.iter().filter(|device| device.revoked);
+    if DEVICES_MAX <= devices.len() - revoked().count() {
         return Ok(Err(Refusal::Busy));
+    }
+    let n_too_many = (devices.len() + 1).saturating_sub(DEVICES_KNOWN_MAX);
+    for device in revoked().take(n_too_many) {
+        draft.forget_device(account, device.id)?;
     }
     let device = NewDevice {
         id: caller.new_device,
@@ -150,4 +161,73 @@ fn welcome(
         device_name,
         id,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Durability, Metadata, Store};
+
+    fn caller(n: u32, auth: Auth) -> Caller {
+        let mut key = [0; 32];
+        key[..4].copy_from_slice(&n.to_be_bytes());
+        let hello = Hello {
+            protocol: 1,
+            agent: "test".into(),
+            role: Role::Control,
+            auth,
+            generation: NO_GENERATION,
+            next_generation: [1; 16],
+        };
+        let mut new_device = [0; 16];
+        new_device[..4].copy_from_slice(&n.to_be_bytes());
+        Caller {
+            key,
+            hello,
+            new_device: DeviceId(new_device),
+            new_id: AccountId::generate().unwrap(),
+        }
+    }
+
+    #[test]
+    fn devices_that_are_revoked_leave_their_places_and_the_oldest_are_forgotten() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let enrolments = Enrolments::new(u32::MAX);
+        let outcome = store.metadata.write(Durability::Later, |draft| {
+            let register = Auth::Register {
+                device_name: "first".into(),
+            };
+            let first = admit_device(draft, &caller(0, register), false, &enrolments)?.unwrap();
+            let id = first.id.unwrap();
+            let enrol = |n: u32| {
+                let auth = Auth::Enrol {
+                    id: id.clone(),
+                    device_name: "x".into(),
+                };
+                admit_device(draft, &caller(n, auth), false, &enrolments)
+            };
+            let n_max = u32::try_from(DEVICES_MAX).unwrap();
+            for n in 1..n_max {
+                assert!(enrol(n)?.is_ok());
+            }
+            assert_eq!(enrol(n_max)?.unwrap_err(), Refusal::Busy);
+            // As often as one is revoked, another may come.
+            for n in 1..=2 * n_max {
+                let oldest = draft.devices(first.account)?.into_iter().find(|row| !row.revoked);
+                draft.revoke_device(first.account, oldest.unwrap().id)?;
+                assert!(enrol(n_max + n)?.is_ok());
+                assert_eq!(enrol(4 * n_max)?.unwrap_err(), Refusal::Busy);
+            }
+            assert_eq!(draft.devices(first.account)?.len(), DEVICES_KNOWN_MAX);
+            // Whether its key is still remembered, a revoked one learns the same.
+            let answers = [0, 2 * n_max].map(|n| {
+                let answer = admit_device(draft, &caller(n, Auth::Device), false, &enrolments);
+                answer.unwrap().unwrap_err()
+            });
+            assert_eq!(answers, [Refusal::NotAdmitted; 2]);
+            Ok(())
+        });
+        outcome.unwrap();
+    }
 }

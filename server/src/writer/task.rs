@@ -3,8 +3,11 @@
 use common::message::Failure;
 use tokio::sync::oneshot;
 
-use super::Job;
+use super::{Job, Work as Allowed};
 use crate::store::{Blobs, Draft, Durability, StoreError};
+
+/// How much work such a piece is, about.
+const WORK: u64 = 8 * Allowed::ROW;
 
 type Work<T> = Box<dyn FnMut(&dyn Draft) -> Result<T, StoreError> + Send>;
 
@@ -32,7 +35,7 @@ impl<T> TaskJob<T> {
     }
 }
 
-impl<T: Send> Job for TaskJob<T> {
+impl<T: Send + 'static> Job for TaskJob<T> {
     fn durability(&self) -> Durability {
         Durability::Flushed
     }
@@ -41,14 +44,25 @@ impl<T: Send> Job for TaskJob<T> {
         0
     }
 
-    fn run(&mut self, draft: &dyn Draft, _blobs: &dyn Blobs) -> Result<(), StoreError> {
-        self.result = Some((self.work)(draft)?);
+    fn work(&self) -> u64 {
+        WORK
+    }
+
+    fn run(&mut self, draft: &dyn Draft, _blobs: &dyn Blobs, work: &Allowed) -> Result<(), StoreError> {
+        if !work.is_spent() {
+            work.spend(WORK);
+            self.result = Some((self.work)(draft)?);
+        }
         Ok(())
     }
 
-    fn finish(self: Box<Self>, outcome: Result<(), Failure>) {
+    fn finish(self: Box<Self>, outcome: Result<(), Failure>) -> Option<Box<dyn Job>> {
+        if outcome.is_ok() && self.result.is_none() {
+            return Some(self);
+        }
         let Self { result, answer, .. } = *self;
         // Whoever asked may have gone.
         let _ = answer.send(outcome.and_then(|()| result.ok_or(Failure::ServerFault)));
+        None
     }
 }

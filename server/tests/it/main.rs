@@ -12,6 +12,7 @@ mod groups;
 mod history;
 mod isolation;
 mod journal;
+mod load;
 mod program;
 mod prune;
 mod strangers;

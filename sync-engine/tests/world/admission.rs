@@ -104,7 +104,7 @@ fn link(chain: u8, n: usize) -> NodeId {
 fn make(ledger: &mut Ledger, id: NodeId, parent: NodeId, text: &str) -> Result<Entry, Rejection> {
     let node = Node {
         parent,
-        name: name(&text),
+        name: name(text),
         kind: Kind::Dir,
         mark: None,
     };
@@ -125,7 +125,7 @@ fn to(ledger: &Ledger, id: NodeId, parent: NodeId, text: &str) -> MoveTo {
         id,
         base: ledger.tree.item(id).unwrap().version,
         parent,
-        name: name(&text),
+        name: name(text),
     }
 }
 

@@ -12,6 +12,7 @@ use sync_engine::{Change, Node, NodeId, Parts, Tree, Version};
 use tokio::sync::oneshot;
 
 use super::Driver;
+use super::orders::Order;
 use super::questions::{Question, failed, give, no_tree};
 use super::transfers::Transferred;
 use super::turn::LIMITS;
@@ -199,7 +200,13 @@ impl Driver {
         let changes = made_anew(self.trees().remote(), &revert.gone, &mut || ids.make());
         let (answered, answer) = oneshot::channel();
         let results = self.transfers.results();
-        self.commit_ordered(&changes, Answer::Restored(changes.len() as u64), answered, None);
+        let order = Order {
+            answer: Answer::Restored(changes.len() as u64),
+            changes,
+            guards: Vec::new(),
+            unmark: None,
+        };
+        self.commit_ordered(order, answered);
         tokio::spawn(async move {
             let answer = answer
                 .await

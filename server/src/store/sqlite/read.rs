@@ -1,18 +1,19 @@
 //! Reading records.
 
-use rusqlite::types::{FromSql, ValueRef};
+use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Params, Row, StatementStatus};
 use std::collections::{HashMap, VecDeque};
 use sync_engine::admit::Inside;
 use sync_engine::{Bug, Entry, Epoch, Hash, Name, Node, NodeId, Version, planted};
 
 use super::View;
-use crate::store::blobs::{Mark, Place};
-use crate::store::encoding::{decode_change, decode_state, state_number, state_of};
-use crate::store::metadata::{Visit, VisitState};
-use crate::store::pack_file::encoding_of;
+use super::columns::{account, chunk, device, mark, node, own_number, sql_number, state, stored_entry};
+use crate::store::blobs::Mark;
+use crate::store::encoding::state_number;
+use crate::store::metadata::{PlaceOf, Visit, VisitState};
 use crate::store::{
-    AccountKey, AccountRow, ChunkRow, ChunkState, DeviceRow, KeyHash, Records, StoreError, StoredEntry,
+    AccountKey, AccountRow, CHUNK_LEN, ChunkRow, ChunkState, DeviceRow, ENTRY_LEN, KeyHash, Records,
+    STATE_LEN, StoreError, StoredEntry,
 };
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -20,7 +21,8 @@ type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// A node as it was found.
 type Found = (NodeId, (Version, Node));
 
-const ACCOUNT: &str = "SELECT account, head, chain, created_ms, stored_bytes, quota_bytes FROM account";
+const ACCOUNT: &str =
+    "SELECT account, head, chain, created_ms, stored_bytes, quota_bytes, journal_bytes FROM account";
 const DEVICE: &str =
     "SELECT account, id, key, name, enrolled_ms, seen_ms, generation, next_generation, revoked FROM device";
 const ENTRY: &str = "SELECT number, device, time_ms, change, chain FROM entry";
@@ -52,106 +54,14 @@ SELECT id, version, parent, name, state FROM node_version AS this
 WHERE account = ?1 AND parent IS NOT NULL AND version = (
     SELECT max(version) FROM node_version WHERE account = ?1 AND id = this.id AND version <= ?2)";
 
-/// Returns a number as SQLite keeps it; those beyond its range stand for its end.
-pub(super) fn sql_number(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn own_number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    row.get::<_, i64>(column)
-        .map(|number| u64::try_from(number).unwrap_or(0))
-}
-
-fn conversion(column: usize, what: &'static str) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, what.into())
-}
-
-fn account(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
-    Ok(AccountRow {
-        key: AccountKey(row.get(0)?),
-        head: Version(own_number(row, 1)?),
-        chain: Hash(row.get(2)?),
-        created_ms: own_number(row, 3)?,
-        stored_bytes: own_number(row, 4)?,
-        quota_bytes: row
-            .get::<_, Option<i64>>(5)?
-            .map(|number| u64::try_from(number).unwrap_or(0)),
-    })
-}
-
-fn device(row: &Row<'_>) -> rusqlite::Result<DeviceRow> {
-    Ok(DeviceRow {
-        account: AccountKey(row.get(0)?),
-        id: sync_engine::DeviceId(row.get(1)?),
-        key: row.get(2)?,
-        name: row.get(3)?,
-        enrolled_ms: own_number(row, 4)?,
-        seen_ms: own_number(row, 5)?,
-        generation: row.get(6)?,
-        next_generation: row.get(7)?,
-        revoked: row.get(8)?,
-    })
-}
-
-fn stored_entry(row: &Row<'_>) -> rusqlite::Result<StoredEntry> {
-    let change = row.get_ref(3)?.as_blob()?;
-    let len = change.len();
-    let entry = Entry {
-        number: Version(own_number(row, 0)?),
-        device: sync_engine::DeviceId(row.get(1)?),
-        time_ms: own_number(row, 2)?,
-        change: decode_change(change).ok_or_else(|| conversion(3, "a damaged change"))?,
-    };
-    Ok(StoredEntry {
-        entry,
-        chain: Hash(row.get(4)?),
-        len,
-    })
-}
-
-fn mark(row: &Row<'_>) -> rusqlite::Result<Mark> {
-    Ok(Mark {
-        pack: row.get(0)?,
-        len: own_number(row, 1)?,
-    })
-}
-
-fn chunk(row: &Row<'_>) -> rusqlite::Result<ChunkRow> {
-    Ok(ChunkRow {
-        hash: Hash(row.get(0)?),
-        depth: row.get(1)?,
-        encoding: encoding_of(row.get(2)?).ok_or_else(|| conversion(2, "an unknown encoding"))?,
-        plain_len: row.get(3)?,
-        total_bytes: own_number(row, 4)?,
-        place: Place {
-            pack: row.get(5)?,
-            offset: own_number(row, 6)?,
-            stored_len: row.get(7)?,
-        },
-        state: state_of(row.get(8)?).ok_or_else(|| conversion(8, "a damaged state"))?,
-    })
-}
-
-/// Reads a node from the columns version, parent, name, state, which begin at `column`.
-fn node(row: &Row<'_>, column: usize) -> rusqlite::Result<(Version, Node)> {
-    let name = Name::new(row.get_ref(column + 2)?.as_blob()?);
-    let (kind, mark) = decode_state(row.get_ref(column + 3)?.as_blob()?)
-        .ok_or_else(|| conversion(column + 3, "a damaged node"))?;
-    let node = Node {
-        parent: NodeId(row.get(column + 1)?),
-        name: name.map_err(|_| conversion(column + 2, "a damaged name"))?,
-        kind,
-        mark,
-    };
-    Ok((Version(own_number(row, column)?), node))
-}
-
-/// Reads a node as [`node`] does; nothing if it was deleted.
-fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<(Version, Option<Node>)> {
-    if row.get_ref(column + 1)? == ValueRef::Null {
-        return Ok((Version(own_number(row, column)?), None));
-    }
-    node(row, column).map(|(version, node)| (version, Some(node)))
+/// Returns the question for what an account's chunks count, and what all else of it counts.
+pub(in crate::store) fn sums_sql(account: &str) -> String {
+    format!(
+        "SELECT (SELECT coalesce(sum(stored_len + {CHUNK_LEN}), 0) FROM chunk WHERE account = {account}),
+        (SELECT coalesce(sum(length(change) + {ENTRY_LEN}), 0) FROM entry WHERE account = {account})
+        + (SELECT coalesce(sum({STATE_LEN} + 2 * coalesce(length(name) + length(state), 0)), 0)
+           FROM node_version WHERE account = {account})"
+    )
 }
 
 impl View<'_> {
@@ -187,18 +97,30 @@ impl View<'_> {
             .map_err(StoreError::sql("be read"))
     }
 
-    fn visit_nodes(&self, sql: &str, params: impl Params, visit: Visit<'_>) -> Result<()> {
-        let failed = || StoreError::sql("read a tree");
+    /// Reads rows as long as somebody takes them.
+    fn each<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+        take: &mut dyn FnMut(T) -> bool,
+    ) -> Result<()> {
+        let failed = || StoreError::sql("be read");
         let mut statement = self.0.prepare_cached(sql).map_err(failed())?;
         let mut rows = statement.query(params).map_err(failed())?;
         while let Some(row) = rows.next().map_err(failed())? {
-            let id = NodeId(row.get(0).map_err(failed())?);
-            let (version, node) = node(row, 1).map_err(failed())?;
-            if !visit(id, version, node) {
+            if !take(read(row).map_err(failed())?) {
                 break;
             }
         }
         Ok(())
+    }
+
+    fn visit_nodes(&self, sql: &str, params: impl Params, visit: Visit<'_>) -> Result<()> {
+        let read = |row: &Row<'_>| Ok((NodeId(row.get(0)?), node(row, 1)?));
+        self.each(sql, params, read, &mut |(id, (version, node)): Found| {
+            visit(id, version, node)
+        })
     }
 
     fn value<T: FromSql>(&self, sql: &str, params: impl Params) -> Result<Option<T>> {
@@ -225,6 +147,13 @@ impl Records for View<'_> {
 
     fn account(&self, key: AccountKey) -> Result<Option<AccountRow>> {
         self.one(&format!("{ACCOUNT} WHERE account = ?1"), [key.0], account)
+    }
+
+    fn sums(&self, key: AccountKey) -> Result<(u64, u64)> {
+        let found = self.all(&sums_sql("?1"), [key.0], |row| {
+            Ok((own_number(row, 0)?, own_number(row, 1)?))
+        })?;
+        Ok(found.into_iter().next().unwrap_or_default())
     }
 
     fn account_by_id(&self, id_hash: &Hash) -> Result<Option<AccountRow>> {
@@ -269,8 +198,8 @@ impl Records for View<'_> {
         let params = (account.0, id.0, sql_number(n_max as u64));
         let found = self.all(INSIDE, params, |row| {
             Ok(Inside {
-                levels: row.get(0)?,
-                nodes: row.get(1)?,
+                levels: row.get::<_, u32>(0)? as usize,
+                nodes: row.get::<_, u32>(1)? as usize,
             })
         })?;
         found.into_iter().next().ok_or_else(|| StoreError::Damaged {
@@ -282,16 +211,29 @@ impl Records for View<'_> {
         self.visit_nodes(TREE, (account.0, NodeId::ROOT.0), visit)
     }
 
-    fn every_state(&self, account: AccountKey, visit: VisitState<'_>) -> Result<()> {
-        let failed = || StoreError::sql("read the history");
-        let mut statement = self.0.prepare_cached(EVERY_STATE).map_err(failed())?;
-        let mut rows = statement.query([account.0]).map_err(failed())?;
-        while let Some(row) = rows.next().map_err(failed())? {
-            let id = NodeId(row.get(0).map_err(failed())?);
-            let (version, node) = state(row, 1).map_err(failed())?;
-            visit(id, version, node);
+    fn places(&self, account: AccountKey, at: Option<Version>) -> Result<Vec<PlaceOf>> {
+        let place = |row: &Row<'_>| {
+            Ok(PlaceOf {
+                id: NodeId(row.get(0)?),
+                version: Version(own_number(row, 1)?),
+                parent: NodeId(row.get(2)?),
+            })
+        };
+        match at {
+            None => {
+                let sql = "SELECT id, version, parent FROM node WHERE account = ?1 AND parent IS NOT NULL";
+                self.all(sql, [account.0], place)
+            }
+            Some(at) => self.all(PAST_TREE, (account.0, sql_number(at.0)), place),
         }
-        Ok(())
+    }
+
+    fn every_state(&self, account: AccountKey, visit: VisitState<'_>) -> Result<()> {
+        let read = |row: &Row<'_>| Ok((NodeId(row.get(0)?), state(row, 1)?));
+        self.each(EVERY_STATE, [account.0], read, &mut |(id, (version, node))| {
+            visit(id, version, node);
+            true
+        })
     }
 
     fn state_after(&self, account: AccountKey, id: NodeId, entry: Version) -> Result<Option<Option<Node>>> {
@@ -339,25 +281,18 @@ impl Records for View<'_> {
         n_max: usize,
         len_max: usize,
     ) -> Result<Vec<StoredEntry>> {
-        let failed = || StoreError::sql("read the journal");
         let sql = format!("{ENTRY} WHERE account = ?1 AND number > ?2 ORDER BY number");
-        let mut statement = self.0.prepare_cached(&sql).map_err(failed())?;
-        let mut rows = statement
-            .query((account.0, sql_number(after.0)))
-            .map_err(failed())?;
         let mut entries: Vec<StoredEntry> = Vec::new();
         let mut len = 0;
-        while entries.len() < n_max {
-            let Some(row) = rows.next().map_err(failed())? else {
-                break;
-            };
-            let next = stored_entry(row).map_err(failed())?;
+        let params = (account.0, sql_number(after.0));
+        self.each(&sql, params, stored_entry, &mut |next| {
             len += next.len;
-            if len_max < len && !entries.is_empty() {
-                break;
+            let is_full = len_max < len && !entries.is_empty();
+            if !is_full {
+                entries.push(next);
             }
-            entries.push(next);
-        }
+            !is_full && entries.len() < n_max
+        })?;
         Ok(entries)
     }
 
@@ -375,20 +310,31 @@ impl Records for View<'_> {
         node: Option<NodeId>,
         before: Version,
         n_max: usize,
-    ) -> Result<Vec<Entry>> {
+        len_max: usize,
+    ) -> Result<(Vec<Entry>, bool)> {
         let before = sql_number(before.0);
-        let n_max = sql_number(n_max as u64);
-        let found = if let Some(id) = node {
+        let n_asked = sql_number(n_max as u64 + 1);
+        let mut found: Vec<Entry> = Vec::new();
+        let (mut len, mut more) = (0, false);
+        let mut take = |next: StoredEntry| {
+            len += next.len;
+            more = n_max <= found.len() || (len_max < len && !found.is_empty());
+            if !more {
+                found.push(next.entry);
+            }
+            !more
+        };
+        if let Some(id) = node {
             let sql = format!(
                 "{ENTRY} WHERE account = ?1 AND number IN (SELECT version FROM node_version
                  WHERE account = ?1 AND id = ?2 AND version < ?3 ORDER BY version DESC LIMIT ?4) ORDER BY number DESC"
             );
-            self.all(&sql, (account.0, id.0, before, n_max), stored_entry)?
+            self.each(&sql, (account.0, id.0, before, n_asked), stored_entry, &mut take)?;
         } else {
             let sql = format!("{ENTRY} WHERE account = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3");
-            self.all(&sql, (account.0, before, n_max), stored_entry)?
-        };
-        Ok(found.into_iter().map(|stored| stored.entry).collect())
+            self.each(&sql, (account.0, before, n_asked), stored_entry, &mut take)?;
+        }
+        Ok((found, more))
     }
 
     fn version_at(&self, account: AccountKey, time_ms: u64) -> Result<Version> {
@@ -409,17 +355,13 @@ impl Records for View<'_> {
     }
 
     fn chunks_behind(&self, mark: Mark, visit: &mut dyn FnMut(AccountKey, ChunkRow)) -> Result<()> {
-        let failed = || StoreError::sql("read the chunks");
         let sql = format!("{CHUNK} WHERE (pack, offset) >= (?1, ?2) ORDER BY pack, offset");
-        let mut statement = self.0.prepare_cached(&sql).map_err(failed())?;
-        let mut rows = statement
-            .query((mark.pack, sql_number(mark.len)))
-            .map_err(failed())?;
-        while let Some(row) = rows.next().map_err(failed())? {
-            let account = AccountKey(row.get(9).map_err(failed())?);
-            visit(account, chunk(row).map_err(failed())?);
-        }
-        Ok(())
+        let params = (mark.pack, sql_number(mark.len));
+        let read = |row: &Row<'_>| Ok((AccountKey(row.get(9)?), chunk(row)?));
+        self.each(&sql, params, read, &mut |(account, row)| {
+            visit(account, row);
+            true
+        })
     }
 
     fn chunks_of(&self, account: AccountKey, visit: &mut dyn FnMut(ChunkRow)) -> Result<()> {

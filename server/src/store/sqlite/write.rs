@@ -4,11 +4,13 @@ use rusqlite::{Params, params};
 use sync_engine::{DeviceId, Entry, Epoch, Hash, Node, NodeId, Version};
 
 use super::View;
-use super::read::sql_number;
+use super::columns::sql_number;
 use crate::store::blobs::Mark;
 use crate::store::encoding::{encode_change, encode_state, state_number};
 use crate::store::pack_file::encoding_number;
-use crate::store::{AccountKey, ChunkRow, ChunkState, Draft, KeyHash, NewDevice, StoreError};
+use crate::store::{
+    AccountKey, CHUNK_LEN, ChunkRow, ChunkState, Draft, KeyHash, NewDevice, STATE_LEN, StoreError,
+};
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -59,10 +61,14 @@ impl Draft for View<'_> {
         .map(|_| ())
     }
 
-    fn set_head(&self, account: AccountKey, head: Version, chain: &Hash) -> Result<()> {
-        let sql = "UPDATE account SET head = ?2, chain = ?3 WHERE account = ?1";
-        self.run(sql, (account.0, sql_number(head.0), chain.0))
-            .map(|_| ())
+    fn set_head(&self, account: AccountKey, head: Version, chain: &Hash, more_bytes: u64) -> Result<()> {
+        let sql =
+            "UPDATE account SET head = ?2, chain = ?3, journal_bytes = journal_bytes + ?4 WHERE account = ?1";
+        self.run(
+            sql,
+            (account.0, sql_number(head.0), chain.0, sql_number(more_bytes)),
+        )
+        .map(|_| ())
     }
 
     fn add_device(&self, account: AccountKey, device: &NewDevice, time_ms: u64) -> Result<()> {
@@ -102,12 +108,18 @@ impl Draft for View<'_> {
         Ok(self.run(sql, (account.0, device.0))? == 1)
     }
 
+    fn forget_device(&self, account: AccountKey, device: DeviceId) -> Result<()> {
+        let sql = "DELETE FROM device WHERE account = ?1 AND id = ?2 AND revoked <> 0";
+        self.run(sql, (account.0, device.0)).map(|_| ())
+    }
+
     fn put_nodes(
         &self,
         account: AccountKey,
         version: Version,
         nodes: &[(NodeId, Option<Node>)],
-    ) -> Result<()> {
+    ) -> Result<u64> {
+        let mut counted = 0;
         // First all names are given up, so that names can be swapped without passing through a taken one.
         if 1 < nodes.len() {
             for (id, _) in nodes {
@@ -121,13 +133,15 @@ impl Draft for View<'_> {
             let state = node
                 .as_ref()
                 .map(|node| encode_state(&node.kind, node.mark.as_ref()));
+            let len = name.map_or(0, <[u8]>::len) + state.as_ref().map_or(0, Vec::len);
+            counted += STATE_LEN + 2 * len as u64;
             let params = params![account.0, id.0, sql_number(version.0), parent, name, state];
             let sql = "INSERT INTO node VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (account, id) DO UPDATE
                 SET version = ?3, parent = ?4, name = ?5, state = ?6";
             self.run(sql, params)?;
             self.run("INSERT INTO node_version VALUES (?1, ?2, ?3, ?4, ?5, ?6)", params)?;
         }
-        Ok(())
+        Ok(counted)
     }
 
     fn add_entry(&self, account: AccountKey, entry: &Entry, chain: &Hash) -> Result<usize> {
@@ -194,7 +208,8 @@ impl Draft for View<'_> {
         if self.run(sql, params)? == 0 {
             return Ok(());
         }
-        self.add_stored(account, -i64::from(row.place.stored_len))
+        let counted = CHUNK_LEN + u64::from(row.place.stored_len);
+        self.add_stored(account, -sql_number(counted))
     }
 
     fn add_stored(&self, account: AccountKey, more_bytes: i64) -> Result<()> {
