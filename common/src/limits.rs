@@ -43,6 +43,9 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// A side that has nothing to say sends a `Ping` after this time.
 pub const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// A client that has nothing to say on its control connection sends one after this time: whether the server was heard
+/// lately is part of what it tells people.
+pub const CONTROL_PING_INTERVAL: Duration = Duration::from_secs(12);
 /// A side that has heard nothing for this time hangs up.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 

@@ -13,6 +13,7 @@
 //! - 'Synced' is said only after a proof that began when nothing was under way ([`Session::probe`]).
 
 mod burst;
+mod claim;
 mod commits;
 mod heal;
 mod holds;
@@ -29,6 +30,7 @@ mod state;
 mod steps;
 
 pub use burst::Burst;
+pub use claim::{Claim, Evidence, SILENCE_MAX, claim};
 pub use commits::{Answered, Commit, Limits};
 pub use journal::SnapshotError;
 pub use lookback::Suspect;
@@ -37,7 +39,7 @@ pub use state::Synced;
 
 use crate::advance::{self, Delta};
 use crate::chain::Cursor;
-use crate::plan::{Brake, Plan, Policy, Record, Remark, Step, plan};
+use crate::plan::{Brake, Plan, Policy, Record, Remark, Step, made_again, plan};
 use crate::time::Instant;
 use crate::trail::{Point, Trail};
 use crate::{Block, Change, Content, Hash, Kind, Node, NodeId, Parts, TreeError, Trees, Version};
@@ -292,6 +294,7 @@ impl Session {
         }
         self.pace.begin(now);
         self.bursts.take_in(policy.device, now);
+        self.retry_made_again();
         let policy = Policy {
             removals: self.removals.now(now),
             ..self.complete_policy(policy)
@@ -310,6 +313,15 @@ impl Session {
         }
         self.pace.want();
         None
+    }
+
+    /// Lets go of the directories that could not be removed, since something in them is not synchronised, where the server
+    /// has a new one in their place: that is what they become.
+    fn retry_made_again(&mut self) {
+        let is_due = |id: &NodeId| made_again(&self.trees, *id).is_some();
+        let failing = self.holds.blocked().map(|(id, _)| id);
+        let due: Vec<NodeId> = failing.filter(is_due).collect();
+        due.into_iter().for_each(|id| self.holds.retry(id));
     }
 
     /// Notes how late it is when planning and ordering are over.

@@ -202,6 +202,14 @@ impl Device {
         Ok(Events::of(process.stdout.clone()))
     }
 
+    /// Returns the number of the client's process.
+    ///
+    /// # Errors
+    /// When none runs.
+    pub fn process_id(&self) -> Result<u32> {
+        Ok(self.lives.now().context("the client does not run")?.id())
+    }
+
     /// Waits for an event of the client that runs now, an earlier one included.
     ///
     /// # Errors

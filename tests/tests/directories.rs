@@ -3,7 +3,7 @@
 use crate::support::{check_apart, n_conflicts, picture};
 use anyhow::Result;
 use std::fs;
-use tests::{Device, Tokens, World, settle};
+use tests::{Device, Tokens, World, settle, settle_apart};
 
 fn a_project(device: &Device) -> Result<()> {
     device.write("project/plan.txt", "base")?;
@@ -196,5 +196,38 @@ fn empty_and_deep_directories_travel_and_vanish() -> Result<()> {
     second.delete("empty")?;
     settle(&[&first, &second])?;
     assert!(!picture(&first)?.contains_key("empty/"));
+    Ok(())
+}
+
+#[test]
+fn a_directory_deleted_and_made_again_elsewhere_becomes_the_one_that_holds_what_is_left_out() -> Result<()> {
+    let (_world, [first, second]) = World::with_devices()?;
+    first.write(".holdfastignore", "left\n")?;
+    first.write("work/plan.txt", "plan")?;
+    first.write("work/left/out.o", "object")?;
+    first.wait_synced()?;
+    let has = |tree: &tests::tree::Tree, path: &str| tree.contains_key(path.as_bytes());
+    settle_apart(&[&first, &second], |trees| has(&trees[1], "work/plan.txt"))?;
+    second.delete("work")?;
+    settle_apart(&[&first, &second], |trees| !has(&trees[0], "work/plan.txt"))?;
+    second.write("work/new.txt", "new")?;
+    settle_apart(&[&first, &second], |trees| has(&trees[0], "work/new.txt"))?;
+    first.command("verify", &[])?.with_code(0)?;
+    first.command("status", &[])?.with_code(0)?;
+    first.write("work/new.txt", "edited beside what is left out")?;
+    settle_apart(&[&first, &second], |_| {
+        second
+            .read("work/new.txt")
+            .is_ok_and(|text| text.starts_with("edited"))
+    })?;
+    assert_eq!(n_conflicts(&first)? + n_conflicts(&second)?, 0);
+    assert_eq!(first.read("work/left/out.o")?, "object");
+    second.rename("work", "renamed")?;
+    settle_apart(&[&first, &second], |trees| has(&trees[0], "renamed/new.txt"))?;
+    assert_eq!(first.read("renamed/left/out.o")?, "object");
+    second.delete("renamed")?;
+    settle_apart(&[&first, &second], |trees| {
+        trees.iter().all(|tree| !has(tree, "renamed/new.txt"))
+    })?;
     Ok(())
 }

@@ -4,6 +4,7 @@
 mod apart;
 mod bits;
 mod chaos;
+mod claims;
 mod clocks;
 mod commands;
 mod conflicts;

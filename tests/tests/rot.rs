@@ -9,7 +9,7 @@ use crate::pair::{FILE, Pair, with_seeds};
 /// Returns whether a client finds everything to agree, and what it says.
 async fn verify(client: &SimClient) -> (bool, String) {
     match client.ask(Ask::Verify).await {
-        Some(Answer::Report { sound, lines }) => (sound, lines.join("\n")),
+        Some(Answer::Report { sound, lines, .. }) => (sound, lines.join("\n")),
         other => panic!("{other:?}"),
     }
 }

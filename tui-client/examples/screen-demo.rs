@@ -100,6 +100,7 @@ fn answer_to(ask: &Ask, script: Script) -> Answer {
         Ask::Restore { .. } => Answer::Restored(1),
         Ask::Why { .. } | Ask::Verify => Answer::Report {
             sound: true,
+            is_partial: false,
             lines: vec!["Disk, local, synced and remote tree agree.".to_owned()],
         },
         Ask::Resolve { .. }

@@ -307,6 +307,7 @@ fn exit_of(deed: &Deed, answer: &Answer) -> Exit {
         Answer::Unconnected { exit, .. } => *exit,
         Answer::TimedOut(_) | Answer::Failed(_) | Answer::Ending => Exit::Failed,
         Answer::Report { sound: false, .. } if matches!(deed, Deed::Verify | Deed::Doctor) => Exit::Failed,
+        Answer::Report { is_partial: true, .. } if matches!(deed, Deed::Verify) => Exit::Attention,
         Answer::Identity(_)
         | Answer::List(_)
         | Answer::Log(_)

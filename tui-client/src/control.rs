@@ -163,6 +163,9 @@ pub enum Answer {
     Report {
         /// Whether nothing is wrong.
         sound: bool,
+        /// Whether something could not be compared; the lines name it.
+        #[serde(default)]
+        is_partial: bool,
         /// What was found.
         lines: Vec<String>,
     },

@@ -168,7 +168,7 @@ pub struct Driver {
     /// Questions for the server that wait until that is known.
     early: Vec<Asked>,
     /// Those who wait for 'synced'.
-    waiters: BTreeMap<WaiterId, oneshot::Sender<Answer>>,
+    waiters: BTreeMap<WaiterId, answers::Waiting>,
     feed: Feed,
     blocked_told: BTreeMap<sync_engine::RelPath, String>,
     device_names: BTreeMap<DeviceId, String>,
@@ -363,7 +363,12 @@ impl Driver {
     fn next_wake(&self) -> Instant {
         let due = self.session.next_due().map(|due| self.began + due.0);
         let proof_due = self.firmness.proof_due().filter(|_| !self.observer.doubts());
-        let dues = due.into_iter().chain(self.firmness.due()).chain(proof_due);
+        let silence_due = self.silence_due();
+        let dues = due
+            .into_iter()
+            .chain(self.firmness.due())
+            .chain(proof_due)
+            .chain(silence_due);
         let dues = dues.chain(self.writers.due());
         dues.fold(self.next_look, Instant::min)
     }

@@ -4,6 +4,7 @@
 pub mod bulk;
 pub mod connect;
 pub mod control;
+pub mod heard;
 pub mod line;
 mod trouble;
 pub mod vouch;

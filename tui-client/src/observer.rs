@@ -23,6 +23,7 @@ mod queue;
 mod reader;
 mod scene;
 mod settle;
+mod unwatched;
 mod update;
 mod wall;
 mod watch;
@@ -230,6 +231,12 @@ impl Observer {
     pub fn leaves_out(&self, path: &RelPath) -> bool {
         let rules = self.queue.rules();
         rules.ignores_above(path) || rules.ignores(path, false) || rules.ignores(path, true)
+    }
+
+    /// Says which of the folder's rules leaves out a path, if one does.
+    #[must_use]
+    pub fn rule_against(&self, path: &RelPath, is_dir: bool) -> Option<String> {
+        self.queue.rules().rule_against(path, is_dir)
     }
 
     /// Returns what lies in the folder and cannot be synchronised, with the reasons. It is no node.

@@ -8,6 +8,7 @@ mod tests;
 
 use std::io::Read;
 
+use sync_engine::name::visible;
 use sync_engine::{Block, Name, NameError, RelPath};
 
 use crate::disk::{DiskError, Root, Sight};
@@ -26,12 +27,11 @@ const JUNK: &[&str] = &[
     // Office programs: the owner file of an open document.
     "~$*",
     ".~lock.*#",
-    // Emacs: the lock and the autosave file. Vim: swap files and the probe that it writes and removes.
+    // Emacs: the lock and the autosave file. Vim: swap files.
     ".#*",
     "\\#*#",
     "*.swp",
     "*.swx",
-    "4913",
     // Desktops: caches of how a folder is shown.
     ".DS_Store",
     "Thumbs.db",
@@ -43,6 +43,10 @@ const JUNK: &[&str] = &[
 pub struct Rules {
     /// The last one that is about a path decides.
     patterns: Vec<Pattern>,
+    /// The lines that they were read from; those of the short list come first.
+    lines: Vec<String>,
+    /// How many are of the short list.
+    n_junk: usize,
     /// One of them is about whole paths.
     has_anchored: bool,
 }
@@ -62,16 +66,22 @@ impl Rules {
         let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
         let lines = bytes.split(|byte| *byte == b'\n');
         let junk = JUNK.iter().map(|line| line.as_bytes());
-        let (mut patterns, mut bad_lines) = (Vec::new(), Vec::new());
+        let (mut patterns, mut kept_lines, mut bad_lines) = (Vec::new(), Vec::new(), Vec::new());
         for line in junk.chain(lines) {
             match Pattern::parse(line) {
-                Ok(pattern) => patterns.extend(pattern),
+                Ok(Some(pattern)) => {
+                    patterns.push(pattern);
+                    kept_lines.push(String::from_utf8_lossy(line).into_owned());
+                }
+                Ok(None) => (),
                 Err(error) => bad_lines.push(format!("'{}': {error}", String::from_utf8_lossy(line))),
             }
         }
         let has_anchored = patterns.iter().any(|pattern: &Pattern| pattern.is_anchored);
         let rules = Self {
             patterns,
+            lines: kept_lines,
+            n_junk: JUNK.len(),
             has_anchored,
         };
         (rules, bad_lines)
@@ -122,7 +132,32 @@ impl Rules {
         (1..path.0.len()).any(|len| self.leaves_out(&path.0[..len], &path.0[len - 1], true))
     }
 
+    /// Says which rule leaves out this path or a directory on the way to it, if one does, in words that are safe to show.
+    #[must_use]
+    pub fn rule_against(&self, path: &RelPath, is_dir: bool) -> Option<String> {
+        let len = (1..=path.0.len()).find(|len| {
+            let part = RelPath(path.0[..*len].to_vec());
+            self.ignores(&part, is_dir || *len < path.0.len())
+        })?;
+        let is_dir = is_dir || len < path.0.len();
+        let at = self.deciding(&path.0[..len], &path.0[len - 1], is_dir)?;
+        let line = visible(self.lines.get(at)?.trim_end());
+        let whose = if at < self.n_junk {
+            "of the short list of what programs leave lying about"
+        } else {
+            "in .holdfastignore"
+        };
+        let what = RelPath(path.0[..len].to_vec());
+        Some(format!("the rule '{line}' {whose} leaves out '{what}'"))
+    }
+
     fn leaves_out(&self, names: &[Name], name: &Name, is_dir: bool) -> bool {
+        self.deciding(names, name, is_dir)
+            .is_some_and(|at| !self.patterns[at].lets_in)
+    }
+
+    /// Returns which pattern decides about a path.
+    fn deciding(&self, names: &[Name], name: &Name, is_dir: bool) -> Option<usize> {
         let path = match self.has_anchored {
             true => names.iter().map(Name::as_bytes).collect::<Vec<_>>().join(&b'/'),
             false => Vec::new(),
@@ -132,8 +167,9 @@ impl Rules {
             name: name.as_bytes(),
             is_dir,
         };
-        let last = self.patterns.iter().rfind(|pattern| pattern.matches(&subject));
-        last.is_some_and(|pattern| !pattern.lets_in)
+        self.patterns
+            .iter()
+            .rposition(|pattern| pattern.matches(&subject))
     }
 }
 

@@ -37,6 +37,18 @@ pub(super) fn is_one_thing(local: &Node, remote: &Node, policy: &Policy) -> bool
     }
 }
 
+/// Returns the directory that the server has, and this disk has not, in the place of a directory of this disk that the
+/// server has no more: it was deleted and made again elsewhere. What is here becomes the new one, and whatever it holds
+/// that is not synchronised stays in it.
+pub(crate) fn made_again(trees: &Trees, id: NodeId) -> Option<NodeId> {
+    let local = trees.local().node(id).filter(|local| local.kind.is_dir())?;
+    if trees.remote().node(id).is_some() || !trees.base(id)?.node.same_place(local) {
+        return None;
+    }
+    let to = trees.remote().child(local.parent, &local.name)?;
+    (trees.arrivals().contains(&to) && trees.remote().is_dir(to)).then_some(to)
+}
+
 /// Tells whether a local node may be given another id now: neither it nor anything in it is busy or blocked.
 pub(super) fn may_reidentify(trees: &Trees, busy: &BTreeSet<NodeId>, id: NodeId) -> bool {
     let is_free = |id: &NodeId| !busy.contains(id);

@@ -4,7 +4,7 @@
 
 use super::arrivals::Arrivals;
 use super::merge::{Merged, merge};
-use super::unify::may_reidentify;
+use super::unify::{made_again, may_reidentify};
 use super::{Place, Policy, Record, Remark};
 use crate::{Bug, ConflictMark, Node, NodeId, Trees, planted};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -148,6 +148,10 @@ impl<'a> Wanted<'a> {
                 Some(remote.clone())
             }
             (Some(base), None, Some(local)) => {
+                if let Some(to) = made_again(self.trees, id).filter(|to| self.may_become(id, *to)) {
+                    records.push(Record::Reidentify { from: id, to });
+                    return Want::new(None, Hold::Busy);
+                }
                 if !self.is_same_on_disk(base, local) && !planted(Bug::DeleteBeatsLocalEdit) {
                     self.rebear(id, records);
                     return Want::new(None, Hold::Busy);
@@ -205,6 +209,11 @@ impl<'a> Wanted<'a> {
             base.kind.same_content(&local.kind)
         };
         same_kind && base.same_place(local)
+    }
+
+    /// Tells whether nothing is being done with either of a node and the one that it is to become.
+    fn may_become(&self, id: NodeId, to: NodeId) -> bool {
+        !self.is_busy(to) && may_reidentify(self.trees, self.busy, id)
     }
 
     /// Lets a local node live on under a new id, since its old one is gone for good.

@@ -1,6 +1,6 @@
 //! What state the session is in: what is asked of it, when it has to be woken, and whether all is synced.
 
-use super::{Session, Tell, WaiterId};
+use super::{Claim, Evidence, Session, Tell, WaiterId, claim};
 use crate::chain::Cursor;
 use crate::plan::Brake;
 use crate::time::Instant;
@@ -8,6 +8,7 @@ use crate::trail::Trail;
 use crate::{Block, Bug, NodeId, Trees, Version, planted};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::time::Duration;
 
 /// All is synced, and proven to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -224,6 +225,19 @@ impl Session {
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.proof.is_announced()
+    }
+
+    /// Says how things stand, to somebody whose question a probe has answered if it `is_fresh`. `silence` says how long
+    /// ago the server was last heard.
+    #[must_use]
+    pub fn claim(&self, now: Instant, silence: Option<Duration>, eyes_idle: bool, is_fresh: bool) -> Claim {
+        claim(&Evidence {
+            is_halted: self.is_halted || self.brake.is_some(),
+            silence,
+            is_quiet: self.is_quiet(now, eyes_idle),
+            is_proven: self.proof.is_announced(),
+            is_fresh,
+        })
     }
 
     /// Adds somebody who waits for 'synced', with the time when he gives up.

@@ -36,6 +36,7 @@ pub(super) async fn look(target: &Target, surroundings: &Surroundings) -> Answer
     report.note("client", client(target).await);
     Answer::Report {
         sound: report.sound,
+        is_partial: false,
         lines: report.lines,
     }
 }

@@ -26,7 +26,22 @@ pub(super) fn lines(deed: &Deed, answer: &Answer, now: Timestamp) -> Vec<String>
             let line = |item| json_line("device", now, &JsonDevice::from(item));
             items.iter().map(line).collect()
         }
-        Answer::Report { sound, lines } => vec![json_line("report", now, &Report { sound: *sound, lines })],
+        Answer::Report {
+            sound,
+            is_partial,
+            lines,
+        } => {
+            let (sound, partial) = (*sound, *is_partial);
+            vec![json_line(
+                "report",
+                now,
+                &Report {
+                    sound,
+                    partial,
+                    lines,
+                },
+            )]
+        }
         Answer::Notice(notice) => crate::output::notice_as_json(notice, now).into_iter().collect(),
         Answer::Failed(trouble) | Answer::Unconnected { trouble, .. } => {
             vec![json_line("error", now, trouble)]
@@ -67,6 +82,8 @@ struct Restored {
 #[derive(Serialize)]
 struct Report<'a> {
     sound: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    partial: bool,
     lines: &'a [String],
 }
 

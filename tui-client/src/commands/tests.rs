@@ -388,6 +388,7 @@ async fn what_the_client_cannot_do_is_a_fault_and_what_is_unsound_is_no_success(
     };
     let report = Answer::Report {
         sound: false,
+        is_partial: false,
         lines: vec!["a: \u{1b}[2J".into()],
     };
     let answers = vec![

@@ -60,6 +60,15 @@ impl Root {
         Ok(listing)
     }
 
+    /// Makes sure that a directory can be listed.
+    ///
+    /// # Errors
+    /// When it cannot be, or is not there.
+    pub fn check_readable(&self, path: &RelPath) -> Result<(), DiskError> {
+        let opened = self.dir().descend_to_read(&path.0);
+        opened.map(drop).map_err(|error| DiskError::of_look(path, &error))
+    }
+
     /// Looks at a place. Absent is said only when the directory that would hold it could be searched, or is itself
     /// absent or no directory.
     #[must_use]

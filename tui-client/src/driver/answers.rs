@@ -7,23 +7,36 @@ use common::identity::AccountId;
 use common::message::{Auth, Refusal};
 
 use sync_engine::session::WaiterId;
-use sync_engine::{DeviceId, NodeId, RelPath};
+use sync_engine::{Block, DeviceId, NodeId, RelPath};
 use tokio::sync::oneshot;
 
 use super::views::{self, Facts, node_at, path_of};
 use super::{Asked, Driver, bursts};
 use crate::config::ConfigError;
-use crate::control::{Answer, Ask, Identity, Status};
+use crate::control::{Answer, Ask, Identity, State as StateWord, Status};
+use crate::disk::Sight;
 use crate::fault::Exit;
 use crate::net::control::{Patience, Presence};
 use crate::net::{ConnectError, Control};
 use crate::notice::{Notice, Trouble};
 use crate::words::block_in_words;
 
+/// How long `status` waits for the proof that nothing was written before the question that is not on the server. After that
+/// it says that it does not know.
+const STATUS_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Somebody who is answered after a probe, or when his time is over.
+pub(super) enum Waiting {
+    /// He waits until all is synced.
+    ForSynced(oneshot::Sender<Answer>),
+    /// He wants to know whether all is synced.
+    ForStatus(oneshot::Sender<Answer>),
+}
+
 impl Driver {
     pub(super) fn on_asked(&mut self, (ask, reply): Asked) {
         let answer = match ask {
-            Ask::Status => Answer::Status(self.status()),
+            Ask::Status => return self.ask_status(reply),
             Ask::Wait { timeout_ms } => return self.wait(timeout_ms, reply),
             Ask::Identity => self.identity(),
             Ask::List { dir } => Answer::List(self.list(dir)),
@@ -69,7 +82,7 @@ impl Driver {
     fn wait(&mut self, timeout_ms: Option<u64>, reply: oneshot::Sender<Answer>) {
         if self.trouble.is_some() {
             // Waiting would not help.
-            let _ = reply.send(Answer::TimedOut(self.status()));
+            let _ = reply.send(Answer::TimedOut(self.status(self.state_word())));
             return;
         }
         self.control.hurry();
@@ -81,19 +94,44 @@ impl Driver {
         let now = self.now();
         let deadline = timeout_ms.map(|ms| now + Duration::from_millis(ms));
         let waiter = self.session.wait(deadline);
-        self.waiters.insert(waiter, reply);
+        self.waiters.insert(waiter, Waiting::ForSynced(reply));
     }
 
-    /// Answers somebody who waited for 'synced'; he may have gone.
-    pub(super) fn answer_waiter(&mut self, waiter: WaiterId, answer: Answer) {
-        if let Some(reply) = self.waiters.remove(&waiter) {
-            let _ = reply.send(answer);
+    /// Says how things stand. That all is synced is said only after a probe that began after the question, since what was
+    /// written just before it may not have been reported yet.
+    fn ask_status(&mut self, reply: oneshot::Sender<Answer>) {
+        let state = self.state_word();
+        if state != StateWord::Synced {
+            let _ = reply.send(Answer::Status(self.status(state)));
+            return;
+        }
+        let deadline = self.now() + STATUS_PATIENCE;
+        let waiter = self.session.wait(Some(deadline));
+        self.waiters.insert(waiter, Waiting::ForStatus(reply));
+    }
+
+    /// Answers somebody whose question a probe has answered; he may have gone.
+    pub(super) fn answer_synced(&mut self, waiter: WaiterId) {
+        let status = self.status(self.state_as_of(true, true));
+        if let Some(Waiting::ForSynced(reply) | Waiting::ForStatus(reply)) = self.waiters.remove(&waiter) {
+            let _ = reply.send(Answer::Status(status));
         }
     }
 
-    pub(super) fn status(&self) -> Status {
+    /// Answers somebody whose time is over: whatever was proven was proven before he asked. He may have gone.
+    pub(super) fn answer_overdue(&mut self, waiter: WaiterId) {
+        let status = self.status(self.state_as_of(self.observer.idle(), false));
+        let _ = match self.waiters.remove(&waiter) {
+            Some(Waiting::ForSynced(reply)) => reply.send(Answer::TimedOut(status)),
+            Some(Waiting::ForStatus(reply)) => reply.send(Answer::Status(status)),
+            None => Ok(()),
+        };
+    }
+
+    /// How things stand, in this word.
+    pub(super) fn status(&self, state: StateWord) -> Status {
         Status {
-            state: self.state_word(),
+            state,
             version: self.session.version(),
             pending: self.session.n_pending(&self.session.blocked()),
             blocked: self
@@ -106,8 +144,8 @@ impl Driver {
             device: self.account.device_name.clone(),
             device_id: self.account.device,
             server: self.endpoint.address.to_string(),
-            connected: self.connection.is_some(),
-            protected_ms: if self.session.is_synced() {
+            connected: self.connection.as_ref().is_some_and(|line| !line.is_silent),
+            protected_ms: if state == StateWord::Synced {
                 Some(self.now_ms())
             } else {
                 self.protected_ms
@@ -149,15 +187,12 @@ impl Driver {
         if let Some(block) = self.observer.oddities().get(path) {
             return Answer::Report {
                 sound: false,
+                is_partial: false,
                 lines: vec![format!("{path}: {}", block_in_words(block))],
             };
         }
         let Some(id) = node_at(self.trees(), path) else {
-            return Answer::Failed(Trouble {
-                what: format!("there is no '{path}' here or on the server"),
-                done: "nothing was done".into(),
-                todo: "give the path as seen from the folder's root".into(),
-            });
+            return self.why_no_node(path);
         };
         let mut lines = Vec::new();
         let blocked = self.session.blocked();
@@ -187,7 +222,56 @@ impl Driver {
             lines.push(trouble.to_string());
         }
         let sound = !blocked.contains_key(&id) && !self.trees().is_unsettled(id);
-        Answer::Report { sound, lines }
+        Answer::Report {
+            sound,
+            is_partial: false,
+            lines,
+        }
+    }
+
+    /// Tells why what is at a path is neither here as a node nor on the server.
+    fn why_no_node(&self, path: &RelPath) -> Answer {
+        let sight = self.root.look(path);
+        let above = (1..path.0.len()).map(|len| RelPath(path.0[..len].to_vec()));
+        let odd_above = || {
+            above
+                .filter_map(|above| Some((self.observer.oddities().get(&above)?, above)))
+                .last()
+        };
+        let line = match (
+            &sight,
+            self.observer.rule_against(path, matches!(sight, Sight::Dir(_))),
+        ) {
+            (Sight::Absent, _) => {
+                return Answer::Failed(Trouble {
+                    what: format!("there is no '{path}' here or on the server"),
+                    done: "nothing was done".into(),
+                    todo: "give the path as seen from the folder's root".into(),
+                });
+            }
+            (_, Some(rule)) => format!("it is not synchronised: {rule}"),
+            (Sight::Unknown(block), None) => format!("it is not synchronised: {}", block_in_words(block)),
+            (Sight::Other(_), None) => {
+                format!(
+                    "it is not synchronised: {}",
+                    block_in_words(&Block::UnsupportedType)
+                )
+            }
+            (Sight::File(_) | Sight::Dir(_) | Sight::Symlink(..), None) => match odd_above() {
+                Some((block, above)) => {
+                    format!(
+                        "it is not synchronised, for '{above}' is not: {}",
+                        block_in_words(block)
+                    )
+                }
+                None => "it is here, and this device has not looked at it yet".to_owned(),
+            },
+        };
+        Answer::Report {
+            sound: false,
+            is_partial: false,
+            lines: vec![line],
+        }
     }
 
     /// The name of a device, or the beginning of its id while the name is not known.

@@ -1,6 +1,7 @@
 //! The control connection, as the driver has it: what comes is given to the session, and what the session wants is sent.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use common::codec::Frame;
@@ -16,6 +17,7 @@ use super::Driver;
 use super::orders::Refused;
 use super::questions::Question;
 use crate::net::control::{ControlEvent, Presence};
+use crate::net::heard::Heard;
 use crate::net::line::{Outgoing, PING_UNASKED};
 use crate::net::{Bulk, Introduction};
 use crate::notice::{Notice, Trouble};
@@ -24,6 +26,9 @@ use crate::transfer::compress::detach;
 /// What belongs to one control connection.
 pub(super) struct Connection {
     outgoing: mpsc::Sender<Outgoing>,
+    heard: Heard,
+    /// Whether listeners were told that the server is silent.
+    pub is_silent: bool,
     last_request: RequestId,
     /// Questions that are not yet answered.
     pub questions: BTreeMap<RequestId, Question>,
@@ -46,6 +51,11 @@ impl Connection {
         self.outgoing.is_closed()
     }
 
+    /// Returns how long ago the server was last heard.
+    pub(super) fn silence(&self) -> Duration {
+        self.heard.silence()
+    }
+
     /// Sends a request if there is room; the driver never waits for the wire.
     pub(super) fn send(&self, request: Request, attachments: Vec<Attachment>) -> bool {
         self.outgoing.try_send((request, attachments)).is_ok()
@@ -59,9 +69,10 @@ impl Driver {
                 welcome,
                 fingerprint,
                 outgoing,
+                heard,
                 generation,
             } => {
-                self.on_connected(welcome, fingerprint, outgoing, generation)
+                self.on_connected(welcome, fingerprint, (outgoing, heard), generation)
                     .await;
             }
             ControlEvent::Frame(frame) => self.on_frame(frame),
@@ -84,7 +95,7 @@ impl Driver {
         &mut self,
         welcome: Welcome,
         fingerprint: Fingerprint,
-        outgoing: mpsc::Sender<Outgoing>,
+        (outgoing, heard): (mpsc::Sender<Outgoing>, Heard),
         generation: [u8; 16],
     ) {
         let before = self.account.clone();
@@ -130,6 +141,8 @@ impl Driver {
             .connect(Bulk::start(self.endpoint.clone(), introduction));
         self.connection = Some(Connection {
             outgoing,
+            heard,
+            is_silent: false,
             last_request: 0,
             questions: BTreeMap::new(),
         });

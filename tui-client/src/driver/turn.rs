@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
-use common::limits::{CHANGES_MAX, FRAME_LEN_AIM, INLINE_LEN_MAX, held_at_most, unless_simulated};
+use common::limits::{
+    CHANGES_MAX, FRAME_LEN_AIM, IDLE_TIMEOUT, INLINE_LEN_MAX, held_at_most, unless_simulated,
+};
 use common::message::Request;
 use sync_engine::plan::{NameRules, Policy, Removals};
-use sync_engine::session::{Limits, Orders, Synced};
+use sync_engine::session::{Claim, Limits, Orders, SILENCE_MAX, Synced};
 use sync_engine::{Content, DeviceId, NodeId, Version};
+use tokio::time::Instant;
 
 use super::Driver;
+use super::connection::Connection;
 use super::questions::Question;
 use crate::chunker::Chunked;
-use crate::control::{Answer, State as StateWord};
+use crate::control::State as StateWord;
 use crate::notice::Notice;
 
 /// While the hand has more than this to write, no more small contents are fetched or taken from the server, in bytes.
@@ -205,6 +209,7 @@ impl Driver {
     /// Probes, says 'synced', answers those who wait.
     fn tell_state(&mut self) {
         let (now, eyes_idle) = (self.now(), self.observer.idle());
+        self.tell_silence();
         if let Some(number) = self.session.probe(now, eyes_idle) {
             let token = self.observer.sync();
             self.session.expect_cookie(token);
@@ -221,9 +226,40 @@ impl Driver {
         self.tell_blocked(&blocked);
         self.tell_pending(&blocked);
         for waiter in self.session.overdue(now) {
-            let status = self.status();
-            self.answer_waiter(waiter, Answer::TimedOut(status));
+            self.answer_overdue(waiter);
         }
+    }
+
+    /// Tells listeners that nothing is heard from the server any more, or is again. What was proven over a line that was
+    /// silent is proven anew.
+    fn tell_silence(&mut self) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        let is_silent = SILENCE_MAX <= connection.silence();
+        if is_silent == std::mem::replace(&mut connection.is_silent, is_silent) {
+            return;
+        }
+        self.session.disturb();
+        let patience = IDLE_TIMEOUT.saturating_sub(SILENCE_MAX).as_millis();
+        self.tell(if is_silent {
+            Notice::Disconnected {
+                reason: format!(
+                    "nothing was heard from the server for {} s",
+                    SILENCE_MAX.as_secs()
+                ),
+                retry_ms: u64::try_from(patience).unwrap_or(u64::MAX),
+            }
+        } else {
+            let server = self.endpoint.address.to_string();
+            Notice::Connected { server }
+        });
+    }
+
+    /// Returns when the server will have been silent for too long, unless it is heard before.
+    pub(super) fn silence_due(&self) -> Option<Instant> {
+        let connection = self.connection.as_ref().filter(|line| !line.is_silent)?;
+        Some(Instant::now() + SILENCE_MAX.saturating_sub(connection.silence()))
     }
 
     fn on_synced(&mut self, synced: Synced) {
@@ -243,19 +279,26 @@ impl Driver {
             self.drop_begun();
         }
         for waiter in synced.waiters {
-            let status = self.status();
-            self.answer_waiter(waiter, Answer::Status(status));
+            self.answer_synced(waiter);
         }
     }
 
-    /// The state in one word.
+    /// The state in one word, as far as it was proven.
     pub(super) fn state_word(&self) -> StateWord {
-        match (&self.trouble, &self.connection) {
-            (Some((word, _)), _) => *word,
-            (None, _) if self.session.brake().is_some() => StateWord::Halted,
-            (None, None) => StateWord::Offline,
-            (None, Some(_)) if self.session.is_synced() => StateWord::Synced,
-            (None, Some(_)) => StateWord::Syncing,
+        self.state_as_of(self.observer.idle(), true)
+    }
+
+    /// The state in one word, for somebody whose question a probe has answered if it `is_fresh`.
+    pub(super) fn state_as_of(&self, eyes_idle: bool, is_fresh: bool) -> StateWord {
+        if let Some((word, _)) = &self.trouble {
+            return *word;
+        }
+        let silence = self.connection.as_ref().map(Connection::silence);
+        match self.session.claim(self.now(), silence, eyes_idle, is_fresh) {
+            Claim::Halted => StateWord::Halted,
+            Claim::Offline => StateWord::Offline,
+            Claim::Syncing => StateWord::Syncing,
+            Claim::Synced => StateWord::Synced,
         }
     }
 }

@@ -3,9 +3,11 @@
 
 mod disk;
 
+use std::collections::BTreeMap;
+
 use common::message::{At, Request};
 use common::offload;
-use sync_engine::{Node, NodeId, Parts, Version};
+use sync_engine::{Block, Node, NodeId, Parts, RelPath, Version};
 use tokio::sync::oneshot;
 
 use super::Driver;
@@ -13,6 +15,7 @@ use super::questions::{Question, give, no_tree};
 use super::turn::LIMITS;
 use super::views::path_of;
 use crate::control::Answer;
+use crate::words::block_in_words;
 
 /// The most differences that are named.
 const LINES_MAX: usize = 100;
@@ -20,6 +23,8 @@ const LINES_MAX: usize = 100;
 /// A check that waits for the server's tree.
 pub(super) struct Verify {
     lines: Vec<String>,
+    /// What is not compared, with the reasons.
+    left_out: Vec<String>,
     nodes: Parts,
     reply: oneshot::Sender<Answer>,
 }
@@ -46,9 +51,22 @@ impl Driver {
                 ))
             })
             .collect();
+        // A node may have become blocked since listeners were told last.
+        let of_nodes = blocked
+            .iter()
+            .filter_map(|(id, block)| Some((path_of(self.trees(), *id)?, block)));
+        let odd = self.observer.oddities().iter();
+        let left_out: BTreeMap<RelPath, &Block> = of_nodes
+            .chain(odd.map(|(path, block)| (path.clone(), block)))
+            .collect();
+        let left_out = left_out
+            .into_iter()
+            .map(|(path, block)| format!("'{path}' was not compared: {}", block_in_words(block)))
+            .collect();
         let at = At::Version(self.session.version());
         let verify = Box::new(Verify {
             lines,
+            left_out,
             nodes: Parts::default(),
             reply,
         });
@@ -77,6 +95,7 @@ impl Driver {
         }
         let Verify {
             mut lines,
+            left_out,
             nodes,
             reply,
         } = *verify;
@@ -116,20 +135,30 @@ impl Driver {
                 found.n_bytes
             );
             // Who asked may have gone.
-            let _ = reply.send(report(lines, agreed));
+            let _ = reply.send(report(lines, left_out, agreed));
         });
     }
 }
 
-/// Makes the answer of what differs, or says what agrees.
-fn report(mut lines: Vec<String>, agreed: String) -> Answer {
-    let sound = lines.is_empty();
-    if sound {
-        lines.push(agreed);
-    } else if lines.len() > LINES_MAX {
+/// Makes the answer of what differs and of what was not compared, or says what agrees.
+fn report(mut lines: Vec<String>, left_out: Vec<String>, agreed: String) -> Answer {
+    let (sound, is_partial) = (lines.is_empty(), !left_out.is_empty());
+    lines.extend(left_out);
+    if LINES_MAX < lines.len() {
         let more = lines.len() - LINES_MAX;
         lines.truncate(LINES_MAX);
         lines.push(format!("and {more} more"));
     }
-    Answer::Report { sound, lines }
+    if sound {
+        lines.push(if is_partial {
+            format!("all else agrees: {agreed}")
+        } else {
+            agreed
+        });
+    }
+    Answer::Report {
+        sound,
+        is_partial,
+        lines,
+    }
 }

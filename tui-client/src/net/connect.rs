@@ -9,7 +9,9 @@ use bytes::BytesMut;
 use common::certificate::Certificate;
 use common::codec::encode;
 use common::fingerprint::Fingerprint;
-use common::limits::{HANDSHAKE_TIMEOUT, HELLO_TIMEOUT, PROTOCOL_VERSION};
+use common::limits::{
+    CONTROL_PING_INTERVAL, HANDSHAKE_TIMEOUT, HELLO_TIMEOUT, PING_INTERVAL, PROTOCOL_VERSION,
+};
 use common::link::ServerAddress;
 use common::message::{Auth, Hello, Refusal, Reply, Request, Role, Welcome};
 use common::tls::{self, TrustError};
@@ -19,6 +21,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::heard::{Heard, Noted};
 use super::line::{FrameReader, Line};
 use super::vouch::ServerKey;
 
@@ -131,7 +134,8 @@ pub async fn connect(
     let (stream, fingerprint) = endpoint.dial.dial(endpoint).await?;
     endpoint.key.met(&endpoint.address, fingerprint)?;
     let (read, mut write) = tokio::io::split(stream);
-    let mut frames = FrameReader::new(read);
+    let heard = Heard::default();
+    let mut frames = FrameReader::new(Noted::new(read, heard.clone()));
     let hello = Request::Hello(Hello {
         protocol: PROTOCOL_VERSION,
         agent: AGENT.into(),
@@ -157,7 +161,12 @@ pub async fn connect(
     match answer.await.map_err(|_| ConnectError::TimedOut)?? {
         Reply::Welcome(welcome) => {
             frames.admit();
-            Ok((Line::start(frames, write), Admitted { welcome, fingerprint }))
+            let ping_interval = match introduction.role {
+                Role::Control => CONTROL_PING_INTERVAL,
+                Role::Bulk => PING_INTERVAL,
+            };
+            let line = Line::start(frames, write, heard, ping_interval);
+            Ok((line, Admitted { welcome, fingerprint }))
         }
         Reply::Refused(refusal) => Err(ConnectError::Refused(refusal)),
         _ => Err(ConnectError::Broken(

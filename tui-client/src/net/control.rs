@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::connect::{ConnectError, Endpoint, Introduction, connect};
+use super::heard::Heard;
 use super::line::Outgoing;
 
 /// How many events wait for the driver at most.
@@ -26,6 +27,8 @@ pub enum ControlEvent {
         fingerprint: common::fingerprint::Fingerprint,
         /// Where to send requests. Closed when the connection is lost.
         outgoing: mpsc::Sender<Outgoing>,
+        /// When the server was last heard.
+        heard: Heard,
         /// The generation that this connection began; to be kept.
         generation: [u8; 16],
     },
@@ -175,6 +178,7 @@ async fn try_once(
         welcome: admitted.welcome,
         fingerprint: admitted.fingerprint,
         outgoing: line.outgoing.clone(),
+        heard: line.heard.clone(),
         generation: next_generation,
     };
     if told.send(connected).await.is_err() {

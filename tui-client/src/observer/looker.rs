@@ -15,7 +15,8 @@ use super::finding::{Event, Finding, Look};
 use super::freshness::{Clock, Glance};
 use super::queue::{Approach, Next, Queue, Task};
 use super::settle::{Due, Urgency};
-use super::watch::{HintSink, Watch, WatchTrouble, cookie_name};
+use super::unwatched::Unwatched;
+use super::watch::{HintSink, POLL_INTERVAL, Watch, WatchTrouble, cookie_name};
 use super::worker::Step;
 use crate::disk::{DiskError, Held, Print, Root, Sight};
 use crate::notice::Trouble;
@@ -25,8 +26,6 @@ use crate::rules::{Rules, odd_rules, rules_path};
 const LOOKS_MAX: usize = 512;
 /// A token's file that has not come back after this time means that the watcher is deaf.
 const COOKIE_PATIENCE: Duration = Duration::from_secs(3);
-/// The time between two full walks while the system does not watch all of the folder.
-const POLL_INTERVAL: Duration = Duration::from_secs(10);
 /// The time between two tries to have it watched again.
 const RESTART_INTERVAL: Duration = Duration::from_secs(60);
 /// Hints that were missed may be older than the word of it by so much.
@@ -52,6 +51,7 @@ pub(super) struct Looker {
     last_start: Option<Instant>,
     last_rescan: Instant,
     last_check: Instant,
+    unwatched: Unwatched,
     /// Since when hints were missed that the full walk under way makes good.
     missed_since: Option<Instant>,
     n_seen: u64,
@@ -78,6 +78,7 @@ impl Looker {
             last_start: None,
             last_rescan: Instant::now(),
             last_check: Instant::now(),
+            unwatched: Unwatched::default(),
             missed_since: None,
             n_seen: 0,
             n_told: 0,
@@ -109,10 +110,7 @@ impl Looker {
                 self.missed_since = None;
                 Some(self.found(vec![Finding::Walked], vec![epoch]))
             }
-            Task::Cookie { token } => {
-                self.bake(token);
-                None
-            }
+            Task::Cookie { token } => self.bake(token),
             Task::CaughtUp => Some(self.found(Vec::new(), Vec::new())),
         }
     }
@@ -188,6 +186,12 @@ impl Looker {
                         walks.push((look.path.clone(), epoch));
                     }
                 }
+                Sight::Dir(_) if is_entered(&rules, &look.path, &look.sight) => {
+                    // Its rights may be others now.
+                    if let Err(DiskError::Blocked { block, .. }) = self.root.check_readable(&look.path) {
+                        look.sight = Sight::Unknown(block);
+                    }
+                }
                 Sight::File(_)
                 | Sight::Dir(_)
                 | Sight::Symlink(..)
@@ -218,6 +222,7 @@ impl Looker {
         let glance = self.clock.begin();
         let before = self.root.look(dir);
         let Sight::Dir(print) = before else {
+            self.unwatched.remove(dir);
             self.queue.hint(dir.clone(), Urgency::Now, Some(epoch));
             self.queue.close([epoch]);
             return None;
@@ -257,6 +262,7 @@ impl Looker {
             }
         }
         self.queue.listed(dir);
+        let is_news = !self.watch.can_watch(dir) && self.unwatched.add(dir);
         self.n_seen += listing.entries.len() as u64;
         let dir = dir.clone();
         let mut findings = vec![Finding::Listing {
@@ -265,6 +271,7 @@ impl Looker {
             listing,
             doubted,
         }];
+        findings.extend(is_news.then(|| Finding::Trouble(WatchTrouble::TooDeep.told())));
         if self.n_told + PROGRESS_EVERY <= self.n_seen {
             self.n_told = self.n_seen;
             findings.push(Finding::Walking(self.n_seen));
@@ -316,7 +323,7 @@ impl Looker {
         if self.told.as_ref() == Some(&trouble) {
             return;
         }
-        findings.push(Finding::Trouble(shown(&trouble)));
+        findings.push(Finding::Trouble(trouble.told()));
         self.told = Some(trouble);
     }
 
@@ -350,11 +357,26 @@ impl Looker {
         }
     }
 
-    /// Makes a token's file. Where nothing watches, a full walk takes its place.
-    fn bake(&self, token: u64) {
+    /// Makes a token's file. Where nothing watches, a full walk takes its place; it is known first what went wrong with the
+    /// watch by now, since its silence is no proof then.
+    fn bake(&mut self, token: u64) -> Option<Event> {
+        let mut findings = Vec::new();
+        if let Some(trouble) = self.queue.take_trouble() {
+            self.tell(trouble, &mut findings);
+        }
+        self.look_at_unwatched();
         if self.deaf || self.root.make_cookie(&cookie_name(token)).is_err() {
             self.queue.rescan(None);
             self.queue.cookie_seen(token);
+        }
+        self.found_any(findings)
+    }
+
+    /// Asks for a walk of the directories that the system cannot watch. It belongs to the present epoch.
+    fn look_at_unwatched(&mut self) {
+        let epoch = self.queue.epoch();
+        for dir in self.unwatched.take(Instant::now()) {
+            self.queue.walk(dir.clone(), epoch, Approach::Plain);
         }
     }
 
@@ -405,6 +427,9 @@ impl Looker {
         }
         if self.last_check + CHECK_INTERVAL <= now {
             self.check_root(&mut findings);
+        }
+        if self.unwatched.is_due(now) {
+            self.look_at_unwatched();
         }
         if self.last_rescan + self.interval() <= now {
             self.last_rescan = now;
@@ -471,30 +496,4 @@ fn look_inside(root: &Root, rules: &Rules, print: Print, look: &mut Look) {
 pub(super) fn parent_print(root: &Root, path: &RelPath) -> Option<Print> {
     let (parent, _) = path.split_last().filter(|(parent, _)| !parent.0.is_empty())?;
     root.look(&parent).print().copied()
-}
-
-fn shown(trouble: &WatchTrouble) -> Trouble {
-    let done = format!(
-        "the whole folder is looked at every {} seconds instead",
-        POLL_INTERVAL.as_secs()
-    );
-    let (what, todo) = match trouble {
-        WatchTrouble::Limit => (
-            "the system cannot watch all directories of the folder".to_owned(),
-            "raise fs.inotify.max_user_watches (and max_user_instances)",
-        ),
-        WatchTrouble::Deaf => (
-            "the system does not report changes in the folder".to_owned(),
-            "keep the folder on a local disk for changes to be seen at once",
-        ),
-        WatchTrouble::Other(reason) => (
-            format!("watching the folder failed: {reason}"),
-            "nothing has to be done if this does not happen again",
-        ),
-    };
-    Trouble {
-        what,
-        done,
-        todo: todo.to_owned(),
-    }
 }

@@ -121,6 +121,11 @@ impl Queue {
         self.looker.ring();
     }
 
+    /// Returns the present epoch.
+    pub(super) fn epoch(&self) -> u64 {
+        self.lock().ledger.epoch()
+    }
+
     /// Adds a directory that is to be walked.
     pub(super) fn walk(&self, dir: RelPath, epoch: u64, approach: Approach) {
         self.lock().walk(dir, epoch, approach);

@@ -6,6 +6,7 @@ mod system;
 
 use std::path::{Path, is_separator};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sync_engine::{Name, NameError, RelPath};
 
@@ -14,7 +15,14 @@ pub use system::SystemWatch;
 use super::doubt::Doubt;
 use super::queue::Queue;
 use super::settle::Urgency;
+use crate::notice::Trouble;
 
+/// The time between two looks at what the system does not watch.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(10);
+/// What Vim calls the file that it makes and removes at once, to find out whether it can.
+const PROBE_NAME: &[u8] = b"4913";
+/// A file of that name is looked at when it has stayed for so long.
+const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 /// What the names of the files begin with that prove that the watcher has caught up.
 const COOKIE_PREFIX: &str = "cookie-";
 
@@ -26,6 +34,12 @@ pub trait Watch: Send {
     /// # Errors
     /// When the folder cannot be watched, or not wholly.
     fn start(&mut self, hints: HintSink) -> Result<(), WatchTrouble>;
+
+    /// Tells whether the system can watch a directory at all. What happens in one that it cannot is found by looking.
+    fn can_watch(&self, dir: &RelPath) -> bool {
+        let _ = dir;
+        true
+    }
 
     /// Watches a directory that could not be watched when it was first seen.
     fn include(&mut self, dir: &RelPath);
@@ -57,6 +71,8 @@ pub enum WatchTrouble {
     Limit,
     /// It reports nothing, as on some network disks.
     Deaf,
+    /// It watches no directory whose path is so long.
+    TooDeep,
     /// Something else, in the system's words.
     Other(String),
 }
@@ -65,8 +81,43 @@ impl WatchTrouble {
     /// Tells whether the watch's silence proves nothing from now on.
     pub(super) fn is_lasting(&self) -> bool {
         match self {
-            Self::Limit | Self::Deaf => true,
-            Self::Other(_) => false,
+            // Whatever it is, something may not be watched now. To begin anew is tried again and again.
+            Self::Limit | Self::Deaf | Self::Other(_) => true,
+            // Those directories are known, and are looked at.
+            Self::TooDeep => false,
+        }
+    }
+
+    /// Says it to a person.
+    pub(super) fn told(&self) -> Trouble {
+        let seconds = POLL_INTERVAL.as_secs();
+        let whole = format!("the whole folder is looked at every {seconds} seconds instead");
+        let (what, done, todo) = match self {
+            Self::Limit => (
+                "the system cannot watch all directories of the folder".to_owned(),
+                whole,
+                "raise fs.inotify.max_user_watches (and max_user_instances)",
+            ),
+            Self::Deaf => (
+                "the system does not report changes in the folder".to_owned(),
+                whole,
+                "keep the folder on a local disk for changes to be seen at once",
+            ),
+            Self::TooDeep => (
+                "the system cannot watch directories whose path is so long".to_owned(),
+                format!("they are looked at every {seconds} seconds instead"),
+                "move what is in them further up for changes to be seen at once",
+            ),
+            Self::Other(reason) => (
+                format!("watching the folder failed: {reason}"),
+                whole,
+                "nothing has to be done if this does not happen again",
+            ),
+        };
+        Trouble {
+            what,
+            done,
+            todo: todo.to_owned(),
         }
     }
 }
@@ -98,6 +149,10 @@ impl HintSink {
             }
         };
         match self.place(path) {
+            Place::Inside(path) if path.0.last().is_some_and(|name| name.as_bytes() == PROBE_NAME) => {
+                self.0
+                    .hint_in_doubt(path, Urgency::After(PROBE_PATIENCE), doubt, None);
+            }
             Place::Inside(path) => self.0.hint_in_doubt(path, urgency, doubt, None),
             Place::Cookie(token) => drop(self.0.cookie_seen(token)),
             Place::Nowhere => (),

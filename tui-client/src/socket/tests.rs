@@ -47,6 +47,7 @@ async fn answer(mut calls: mpsc::Receiver<Call>) {
             _ => {
                 let report = Answer::Report {
                     sound: true,
+                    is_partial: false,
                     lines: vec![format!("{ask:?}")],
                 };
                 let _ = answers.send(report).await;
@@ -69,6 +70,7 @@ async fn a_question_is_answered_and_so_is_the_next_on_the_same_connection() {
     for ask in [Ask::Status, Ask::Log { limit: 3 }] {
         let expected = Answer::Report {
             sound: true,
+            is_partial: false,
             lines: vec![format!("{ask:?}")],
         };
         assert_eq!(conversation.ask(&ask).await.unwrap(), expected);

@@ -14,10 +14,19 @@ use crate::eyes::Eyes;
 #[derive(Clone, Default)]
 struct Blind(Arc<Mutex<Option<HintSink>>>);
 
+/// A watch that tells of cookies alone, and cannot watch `deep`.
+#[derive(Clone, Default)]
+struct Shallow(Blind);
+
 impl Blind {
     fn tell(&self, path: &str, event: PathEvent) {
         let hints = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         hints.as_ref().unwrap().tell(Path::new(path), event);
+    }
+
+    fn fail(&self, trouble: WatchTrouble) {
+        let hints = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hints.as_ref().unwrap().trouble(trouble);
     }
 }
 
@@ -30,6 +39,80 @@ impl Watch for Blind {
     fn include(&mut self, _: &RelPath) {}
 
     fn barrier(&mut self) {}
+}
+
+impl Watch for Shallow {
+    fn start(&mut self, hints: HintSink) -> Result<(), WatchTrouble> {
+        self.0.start(hints)
+    }
+
+    fn can_watch(&self, dir: &RelPath) -> bool {
+        dir.0.first().is_none_or(|name| name.as_bytes() != b"deep")
+    }
+
+    fn include(&mut self, _: &RelPath) {}
+
+    fn barrier(&mut self) {}
+}
+
+/// Asks for proof, and lets the watch tell of nothing but the cookie.
+async fn prove(eyes: &mut Eyes, watch: &Blind) {
+    let token = eyes.observer.sync();
+    for _ in 0..9 {
+        tokio::task::yield_now().await;
+    }
+    watch.tell(&format!(".holdfast/cookie-{token}"), PathEvent::Changed);
+    while eyes.step().await.caught_up < Some(token) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_limit_of_watches_a_token_comes_back_only_after_a_full_walk() {
+    let watch = Blind::default();
+    let mut eyes = Eyes::with_watch(watch.clone());
+    while !eyes.step().await.scan_finished {}
+    watch.fail(WatchTrouble::Limit);
+    while !eyes.step().await.scan_finished {}
+    for round in 0..5 {
+        let name = format!("unseen {round}");
+        eyes.write(&name, "bytes");
+        prove(&mut eyes, &watch).await;
+        assert!(eyes.find(&name).is_some(), "{name}");
+    }
+    assert_eq!(eyes.notices.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_cannot_be_watched_is_looked_at_before_a_token_comes_back() {
+    let watch = Shallow::default();
+    let mut eyes = Eyes::with_watch(watch.clone());
+    std::fs::create_dir_all(eyes.path("deep/er")).unwrap();
+    std::fs::create_dir(eyes.path("flat")).unwrap();
+    while !eyes.step().await.scan_finished {}
+    eyes.write("deep/er/f", "bytes");
+    eyes.write("flat/f", "untold");
+    prove(&mut eyes, &watch.0).await;
+    assert_eq!(eyes.paths(), ["deep", "deep/er", "deep/er/f", "flat"]);
+    assert_eq!(eyes.notices.len(), 1);
+    eyes.write("deep/g", "bytes");
+    while eyes.find("deep/g").is_none() {
+        eyes.step().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_with_the_name_of_vims_probe_is_seen_once_it_stays() {
+    let watch = Blind::default();
+    let mut eyes = Eyes::with_watch(watch.clone());
+    while !eyes.step().await.scan_finished {}
+    eyes.write("4913", "a letter");
+    watch.tell("4913", PathEvent::Changed);
+    watch.tell("4913", PathEvent::Closed);
+    let began = Instant::now();
+    while eyes.find("4913").is_none() {
+        eyes.step().await;
+    }
+    assert!(Duration::from_secs(1) <= began.elapsed());
+    prove(&mut eyes, &watch).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,11 +10,19 @@ use sync_engine::{Name, RelPath};
 use super::{HintSink, PathEvent, Watch, WatchTrouble};
 use crate::disk::OWN_DIRS;
 
+/// The longest path of a directory that the system watches, in bytes, where there is such a limit.
+const PATH_LEN_MAX: Option<usize> = if cfg!(target_os = "linux") {
+    Some(4095)
+} else {
+    None
+};
+
 /// See the module's page.
 #[derive(Debug)]
 pub struct SystemWatch {
     folder: PathBuf,
     watcher: Option<RecommendedWatcher>,
+    hints: Option<HintSink>,
 }
 
 impl SystemWatch {
@@ -23,6 +31,7 @@ impl SystemWatch {
         Self {
             folder: folder.to_owned(),
             watcher: None,
+            hints: None,
         }
     }
 }
@@ -30,9 +39,10 @@ impl SystemWatch {
 impl Watch for SystemWatch {
     fn start(&mut self, hints: HintSink) -> Result<(), WatchTrouble> {
         let folder = self.folder.clone();
+        self.hints = Some(hints.clone());
         let handler = move |event: notify::Result<notify::Event>| match event {
             Ok(event) => tell(&folder, &hints, &event),
-            // The walk finds that a directory is gone or cannot be read, and says so itself.
+            // The walk finds that a directory is gone, cannot be read or is too deep, and says so itself.
             Err(error) if is_of_one_place(&error) => (),
             Err(error) => hints.trouble(trouble(&error)),
         };
@@ -59,14 +69,22 @@ impl Watch for SystemWatch {
         Ok(())
     }
 
+    fn can_watch(&self, dir: &RelPath) -> bool {
+        let inside: usize = dir.0.iter().map(|name| 1 + name.as_bytes().len()).sum();
+        PATH_LEN_MAX.is_none_or(|max| self.folder.as_os_str().len() + inside <= max)
+    }
+
     fn include(&mut self, dir: &RelPath) {
         let Some(watcher) = &mut self.watcher else { return };
         let names = dir.0.iter().map(to_os);
-        // If it cannot be watched now either, it cannot be listed either, and stays blocked.
-        let _ = watcher.watch(
-            &names.fold(self.folder.clone(), |at, name| at.join(name)),
-            RecursiveMode::Recursive,
-        );
+        let place = names.fold(self.folder.clone(), |at, name| at.join(name));
+        // If it cannot be read now either, it cannot be listed either, and stays blocked.
+        if let Err(error) = watcher.watch(&place, RecursiveMode::Recursive)
+            && !is_of_one_place(&error)
+            && let Some(hints) = &self.hints
+        {
+            hints.trouble(trouble(&error));
+        }
     }
 
     /// Its loop answers orders between two rounds, and what it says does not matter, only that it answers.
@@ -90,7 +108,7 @@ fn is_of_one_place(error: &notify::Error) -> bool {
         notify::ErrorKind::Io(error) => {
             matches!(
                 error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidFilename
             )
         }
         notify::ErrorKind::Generic(_)

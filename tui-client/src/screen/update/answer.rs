@@ -65,7 +65,7 @@ pub(super) fn answer(model: &mut Model, ask: &Ask, answer: Answer) {
                     == selected
             });
         }
-        Answer::Report { sound, lines } => report(model, ask, sound, lines),
+        Answer::Report { sound, lines, .. } => report(model, ask, sound, lines),
         Answer::Failed(trouble) | Answer::Unconnected { trouble, .. } => take_failure(model, ask, trouble),
         Answer::Restored(_) | Answer::Done | Answer::Notice(_) | Answer::Ending => (),
     }
