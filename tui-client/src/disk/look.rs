@@ -60,13 +60,14 @@ impl Root {
         Ok(listing)
     }
 
-    /// Makes sure that a directory can be listed.
-    ///
-    /// # Errors
-    /// When it cannot be, or is not there.
-    pub fn check_readable(&self, path: &RelPath) -> Result<(), DiskError> {
+    /// Returns what was seen of a directory, if it can be listed still: its rights may be others now.
+    #[must_use]
+    pub fn if_listable(&self, path: &RelPath, sight: Sight) -> Sight {
         let opened = self.dir().descend_to_read(&path.0);
-        opened.map(drop).map_err(|error| DiskError::of_look(path, &error))
+        match opened.map_err(|error| DiskError::of_look(path, &error)) {
+            Err(DiskError::Blocked { block, .. }) => Sight::Unknown(block),
+            Ok(_) | Err(_) => sight,
+        }
     }
 
     /// Looks at a place. Absent is said only when the directory that would hold it could be searched, or is itself

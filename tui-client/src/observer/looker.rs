@@ -187,10 +187,7 @@ impl Looker {
                     }
                 }
                 Sight::Dir(_) if is_entered(&rules, &look.path, &look.sight) => {
-                    // Its rights may be others now.
-                    if let Err(DiskError::Blocked { block, .. }) = self.root.check_readable(&look.path) {
-                        look.sight = Sight::Unknown(block);
-                    }
+                    look.sight = self.root.if_listable(&look.path, look.sight);
                 }
                 Sight::File(_)
                 | Sight::Dir(_)
