@@ -101,7 +101,15 @@ impl Driver {
     /// written just before it may not have been reported yet.
     fn ask_status(&mut self, reply: oneshot::Sender<Answer>) {
         let state = self.state_word();
-        if state != StateWord::Synced {
+        // What cannot be done is tried again from time to time; all else may be proven to be synced meanwhile.
+        let may_be_synced = match state {
+            StateWord::Synced => true,
+            StateWord::Syncing => {
+                self.observer.idle() && self.session.n_pending(&self.session.blocked()) == 0
+            }
+            StateWord::Offline | StateWord::Halted | StateWord::Error => false,
+        };
+        if !may_be_synced {
             let _ = reply.send(Answer::Status(self.status(state)));
             return;
         }
