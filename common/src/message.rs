@@ -9,7 +9,6 @@
 mod values;
 
 use serde::{Deserialize, Serialize};
-use std::fmt;
 pub use sync_engine::Cursor;
 use sync_engine::name::DEPTH_MAX;
 use sync_engine::trail::POINTS_MAX;
@@ -411,22 +410,6 @@ pub enum Refusal {
     Closed,
     /// The message was not understood.
     Malformed,
-}
-
-impl fmt::Display for Refusal {
-    /// Says it to a person.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Protocol { min, max } => {
-                write!(f, "the server speaks versions {min} to {max} of the protocol")
-            }
-            Self::NotAdmitted => f.write_str("the ID is unknown, or the device is not enrolled or shut out"),
-            Self::Cloned => f.write_str("the state is a copy of another device's, or was put back"),
-            Self::Busy => f.write_str("there are too many attempts or connections"),
-            Self::Closed => f.write_str("no new accounts are taken"),
-            Self::Malformed => f.write_str("the message was not understood"),
-        }
-    }
 }
 
 /// An entry as it is pushed.

@@ -1,12 +1,28 @@
-//! Values that answers carry.
+//! Values that answers carry, and how refusals and failures are said to a person.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use sync_engine::{DeviceId, Entry, RelPath};
 
-use super::Failure;
+use super::{Failure, Refusal};
 use crate::bounded;
 use crate::limits::{CHANGES_MAX, DEVICE_NAME_LEN_MAX};
+
+impl fmt::Display for Refusal {
+    /// Says it to a person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Protocol { min, max } => {
+                write!(f, "the server speaks versions {min} to {max} of the protocol")
+            }
+            Self::NotAdmitted => f.write_str("the ID is unknown, or the device is not enrolled or shut out"),
+            Self::Cloned => f.write_str("the state is a copy of another device's, or was put back"),
+            Self::Busy => f.write_str("there are too many attempts or connections"),
+            Self::Closed => f.write_str("no new accounts are taken"),
+            Self::Malformed => f.write_str("the message was not understood"),
+        }
+    }
+}
 
 impl fmt::Display for Failure {
     /// Says it to a person.
