@@ -19,6 +19,8 @@ use crate::socket::{Call, Socket};
 
 /// A client that was started for a command gives way within this time.
 const GIVE_WAY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Whoever has just taken the lock has noted what it is within this time.
+const NOTE_TIMEOUT: Duration = Duration::from_secs(1);
 /// A client that was started for a command waits for this time to be told that another does the work.
 const ATTACHED_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often it is looked whether the lock is free.
@@ -34,13 +36,14 @@ pub(super) async fn take_lock(root: &Root, config: &Config, is_attached: bool) -
     let begin = Instant::now();
     loop {
         match root.lock_as(holder) {
-            Err(DiskError::InUse {
-                holder: Some(Holder::Helper),
-                ..
-            }) if !is_attached && begin.elapsed() < GIVE_WAY_TIMEOUT => {
+            Err(error @ DiskError::InUse { holder: noted, .. })
+                if !is_attached && begin.elapsed() < patience(noted) =>
+            {
                 // It may not listen yet, or be gone already: the lock tells.
-                let _ = Socket::ask(&config.place(root.marker()?), &Ask::GiveWay).await;
-                sleep(LOOK_INTERVAL).await;
+                match Socket::ask(&config.place(root.marker()?), &Ask::GiveWay).await {
+                    Ok(Answer::Failed(_)) => return Err(error.into()),
+                    Ok(_) | Err(_) => sleep(LOOK_INTERVAL).await,
+                }
             }
             // The command asks whoever has it, as soon as that one listens.
             Err(DiskError::InUse { .. }) if is_attached && begin.elapsed() < ATTACHED_TIMEOUT => {
@@ -48,6 +51,15 @@ pub(super) async fn take_lock(root: &Root, config: &Config, is_attached: bool) -
             }
             result => return Ok(result?),
         }
+    }
+}
+
+/// Says for how long the holder of a lock is asked to give way, by what it noted: just after it took the lock, that is still
+/// the former holder's note.
+fn patience(noted: Option<Holder>) -> Duration {
+    match noted {
+        Some(Holder::Helper) => GIVE_WAY_TIMEOUT,
+        Some(Holder::Client) | None => NOTE_TIMEOUT,
     }
 }
 
