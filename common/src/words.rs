@@ -75,7 +75,7 @@ impl WrongUsage {
         }
         let help = format!("see `{program} --help`");
         let todo = match (tip, usage) {
-            (Some(tip), _) => tip,
+            (Some(tip), _) => format!("{tip}; {help}"),
             (None, Some(usage)) => format!("write `{usage}`; {help}"),
             (None, None) => help,
         };
@@ -131,7 +131,7 @@ mod tests {
         let wrong = WrongUsage::of("error: unexpected\n\n  tip: do\n    that\n\nUsage: p\n", "p");
         assert_eq!(
             (wrong.what.as_str(), wrong.todo.as_str()),
-            ("unexpected", "do that")
+            ("unexpected", "do that; see `p --help`")
         );
     }
 

@@ -198,12 +198,13 @@ impl Root {
         let mut purge = Purge::default();
         // Who has one open may write to it still.
         let open = self.writers().stashed;
-        for key in keys(stash)?.into_iter().filter(|key| !open.contains(key)) {
+        for key in keys(stash)? {
             // A file that is in use, or cannot be read now, is judged at the next purge.
             let Ok(Some(judged)) = judge(stash, &key, limits, content_of, is_in_history) else {
                 continue;
             };
             match judged {
+                Judged::Remove if open.contains(&key) => (),
                 Judged::Remove => {
                     if stash.unlink(key.as_bytes()).is_ok() {
                         forget(stash, &key);
