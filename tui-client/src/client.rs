@@ -47,6 +47,10 @@ impl Place {
     async fn open(run: &Run) -> Result<Self, Fault> {
         let config = Config::locate()?;
         let joins = matches!(run.start, Start::Link(_) | Start::Server { id: Some(_), .. });
+        if run.folder.starts_with("~") && !Path::new("~").exists() {
+            let why = "begins with ~, which only a shell takes for your home directory";
+            return Err(no_folder(&run.folder, why));
+        }
         placement::check(&config, &run.folder)?;
         let folder = make_folder(&config, run, joins)?;
         let root = Root::open(&folder)?;
@@ -237,12 +241,6 @@ fn make_folder(config: &Config, run: &Run, joins: bool) -> Result<PathBuf, Fault
             return Err(no_folder(folder, "is no folder: something else is there"));
         }
         Ok(true) => (),
-        Ok(false) if folder.starts_with("~") && !Path::new("~").exists() => {
-            return Err(no_folder(
-                folder,
-                "begins with ~, which only a shell takes for your home directory",
-            ));
-        }
         Ok(false) => {
             known::check_missing(config, &absolute, joins)?;
             if run.start == Start::Enrolled {

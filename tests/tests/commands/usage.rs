@@ -216,6 +216,7 @@ fn a_start_that_is_mistyped_is_told_in_three_parts_and_writes_nothing() -> Resul
             .collect();
         let row = args.join(" ");
         let mut command = device.client()?;
+        command.current_dir(&home);
         let finished = run(&row, command.args(["--headless", "--once"]).args(&args), PATIENCE)?;
         check(&row, &finished, codes, word)?;
     }
