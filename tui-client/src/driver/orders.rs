@@ -87,10 +87,11 @@ impl Driver {
         let this = self.trees().remote().item(with);
         let is_deleted_here = self.trees().local().node(with).is_none() && self.trees().base(with).is_some();
         let Some(this) = this.filter(|_| !is_deleted_here) else {
-            return Err(unchanged(
-                "the side that was chosen is gone: it was deleted meanwhile",
-                "keep the copy by 'that' or 'both', or delete it yourself",
-            ));
+            return Err(Trouble {
+                what: "the side that was chosen is gone: it was deleted meanwhile".into(),
+                done: "the copy was kept".into(),
+                todo: "keep the copy by 'that' or 'both', or delete it yourself".into(),
+            });
         };
         Ok(Order {
             changes: self.deletions(copy)?,
@@ -327,7 +328,7 @@ fn not_taken(refused: &Refused, n_taken: usize) -> Trouble {
     Trouble {
         what: what.into(),
         done: match n_taken {
-            0 => "nothing was changed, and all versions are where they were".into(),
+            0 => "nothing of the order was done".into(),
             n => format!("the first {n} changes were made, and nothing else"),
         },
         todo: todo.into(),
@@ -371,9 +372,9 @@ mod tests {
     }
 
     #[test]
-    fn nothing_was_changed_is_only_said_when_it_is_so() {
+    fn that_nothing_was_done_is_only_said_when_it_is_so() {
         let refused = Refused::Rejected(Rejection::Stale(None));
-        assert!(not_taken(&refused, 0).done.starts_with("nothing was changed"));
+        assert!(not_taken(&refused, 0).done.starts_with("nothing of the order"));
         assert!(not_taken(&refused, 3).done.contains("3 changes were made"));
     }
 }
