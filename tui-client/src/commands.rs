@@ -207,8 +207,13 @@ async fn answer(deed: &Deed, target: &Target, surroundings: &Surroundings) -> Re
                 "another client takes the folder over"
             );
         }
-        let (helper, mut conversation) = Helper::start(target, surroundings).await?;
-        let answered = match helper::settle(deed, &mut conversation).await {
+        let Some((helper, mut conversation)) = Helper::start(target, surroundings).await? else {
+            continue;
+        };
+        let settled = helper::settle(deed, &mut conversation).await;
+        // What was only asked, and what was not asked yet, may be asked again.
+        let may_repeat = settled.is_err() || !deed.is_order();
+        let answered = match settled {
             Ok(None) => carry_out(&shortened(deed, begin.elapsed()), &mut conversation).await,
             Ok(Some(answer)) => Ok(answer),
             Err(error) => Err(error),
@@ -216,7 +221,7 @@ async fn answer(deed: &Deed, target: &Target, surroundings: &Surroundings) -> Re
         helper.finish().await;
         given_up = match answered {
             Ok(Answer::Ending) => SocketError::Ended,
-            Err(error @ (SocketError::Ended | SocketError::Broken(_))) if !deed.is_order() => error,
+            Err(error @ (SocketError::Ended | SocketError::Broken(_))) if may_repeat => error,
             answered => return Ok(answered?),
         };
     }

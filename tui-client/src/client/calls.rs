@@ -21,8 +21,9 @@ use crate::socket::{Call, Socket};
 const GIVE_WAY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Whoever has just taken the lock has noted what it is within this time.
 const NOTE_TIMEOUT: Duration = Duration::from_secs(1);
-/// A client that was started for a command waits for this time to be told that another does the work.
-const ATTACHED_TIMEOUT: Duration = Duration::from_secs(2);
+/// A client that was started for a command waits for this time until the command has found the one that holds the lock: as
+/// long as the command itself does.
+const ATTACHED_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often it is looked whether the lock is free.
 const LOOK_INTERVAL: Duration = Duration::from_millis(25);
 

@@ -36,10 +36,11 @@ pub(super) struct Helper {
 
 impl Helper {
     /// Starts a client on a folder and waits until one answers. It need not be this one: another may have come first.
+    /// Returns nothing when this one gave way to another that does not answer yet.
     pub(super) async fn start(
         target: &Target,
         surroundings: &Surroundings,
-    ) -> Result<(Self, Conversation), Fault> {
+    ) -> Result<Option<(Self, Conversation)>, Fault> {
         let child = Command::new(&surroundings.program)
             .args(["--headless", "--until-input-ends", "--"])
             .arg(target.root.path())
@@ -53,12 +54,12 @@ impl Helper {
         let begin = Instant::now();
         loop {
             match Conversation::open(&target.place).await {
-                Ok(conversation) => return Ok((helper, conversation)),
+                Ok(conversation) => return Ok(Some((helper, conversation))),
                 Err(SocketError::NobodyThere) => (),
                 Err(error) => return Err(error.into()),
             }
             if let Ok(Some(status)) = helper.child.try_wait() {
-                return Err(helper.reason(status));
+                return helper.reason(status).map_or(Ok(None), Err);
             }
             if START_TIMEOUT < begin.elapsed() {
                 return Err(could_not("it does not answer"));
@@ -67,8 +68,9 @@ impl Helper {
         }
     }
 
-    /// Returns why the client has ended at once, in its own words if it left any.
-    fn reason(&mut self, status: ExitStatus) -> Fault {
+    /// Returns why the client has ended at once, in its own words if it left any; nothing when it gave way, which is how it
+    /// ends in good order before it is told to.
+    fn reason(&mut self, status: ExitStatus) -> Option<Fault> {
         let mut line = String::new();
         if let Some(out) = &mut self.child.stdout {
             // What cannot be read is no reason.
@@ -79,9 +81,10 @@ impl Helper {
                 let codes = [Exit::Usage, Exit::Unreachable, Exit::NotAdmitted];
                 let is = |exit: &Exit| status.code() == Some(i32::from(exit.code()));
                 let exit = codes.into_iter().find(is).unwrap_or(Exit::Failed);
-                Fault { trouble, exit }
+                Some(Fault { trouble, exit })
             }
-            _ => could_not("it ended at once, and did not say why"),
+            _ if status.success() => None,
+            _ => Some(could_not("it ended at once, and did not say why")),
         }
     }
 
