@@ -20,11 +20,11 @@ mod verify;
 use clap::{Args, Subcommand};
 use common::beneath::Dir;
 use common::words::number;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use sync_engine::Hash;
+use sync_engine::{Hash, NodeId, RelPath};
 
-use crate::store::{AccountKey, AccountRow, Directory, Metadata, Records, Store};
+use crate::store::{AccountKey, AccountRow, Directory, Head, Metadata, Records, Store};
 use crate::trouble::Trouble;
 use moment::Moment;
 
@@ -262,6 +262,29 @@ pub(crate) fn contents(store: &Store) -> Result<BTreeSet<Hash>, Trouble> {
             })?;
         }
         Ok(contents)
+    };
+    store.metadata.read(read).map_err(Trouble::from)
+}
+
+/// Returns the head of each account.
+pub(crate) fn heads(store: &Store) -> Result<Vec<Head>, Trouble> {
+    let read = |records: &dyn Records| {
+        let mut heads = Vec::new();
+        for account in records.accounts()? {
+            let mut paths = BTreeMap::from([(NodeId::ROOT, RelPath::root())]);
+            let mut tree = BTreeMap::new();
+            records.tree(account.key, &mut |id, _, node| {
+                // Parents come first.
+                if let Some(path) = paths.get(&node.parent).map(|above| above.join(&node.name)) {
+                    tree.insert(path.clone(), node.kind);
+                    paths.insert(id, path);
+                }
+                true
+            })?;
+            let version = account.head;
+            heads.push(Head { version, tree });
+        }
+        Ok(heads)
     };
     store.metadata.read(read).map_err(Trouble::from)
 }

@@ -39,5 +39,5 @@ pub use engine::Engine;
 pub use options::{Limits, Listen, Options};
 pub use program::run;
 pub use running::{Running, Server};
-pub use store::{Clock, Commits, Durability, PackFile, PackFiles, Parts, Store};
+pub use store::{Clock, Commits, Durability, Head, PackFile, PackFiles, Parts, Store};
 pub use trouble::{StartError, Trouble};

@@ -39,10 +39,10 @@ pub(crate) use rows::{
 };
 pub(crate) use sqlite::Sqlite;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use sync_engine::Hash;
+use sync_engine::{Hash, Kind, RelPath, Version};
 
 use crate::admin::Verification;
 use crate::trouble::{StartError, Trouble};
@@ -68,6 +68,15 @@ pub struct Parts<'d> {
     pub packs: Arc<dyn PackFiles>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+}
+
+/// An account as it is now.
+#[derive(Debug)]
+pub struct Head {
+    /// The newest entry of its journal.
+    pub version: Version,
+    /// What is in its tree, by path.
+    pub tree: BTreeMap<RelPath, Kind>,
 }
 
 impl Store {
@@ -176,6 +185,14 @@ impl Store {
     /// When the store cannot be read.
     pub fn contents(&self) -> Result<BTreeSet<Hash>, Trouble> {
         crate::admin::contents(self)
+    }
+
+    /// Returns the head of each account.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn heads(&self) -> Result<Vec<Head>, Trouble> {
+        crate::admin::heads(self)
     }
 
     /// Gives the store another epoch, as `server new-epoch` does.

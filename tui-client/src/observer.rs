@@ -19,6 +19,7 @@ mod judge;
 mod known;
 mod ledger;
 mod looker;
+mod places;
 mod queue;
 mod reader;
 mod scene;

@@ -66,6 +66,32 @@ pub enum Act {
         /// The device.
         device: u8,
     },
+    /// No further directory of a device's folder can be watched from now on; or can be again.
+    WatchLimit {
+        /// The device.
+        device: u8,
+        /// Whether there is such a limit.
+        is_limited: bool,
+    },
+    /// What a device's watcher is told is held back from now on; or is told.
+    HoldBack {
+        /// The device.
+        device: u8,
+        /// Whether it is held back.
+        is_held_back: bool,
+    },
+    /// A client may open hardly anything for so many calls.
+    ScarceDescriptors {
+        /// The device.
+        device: u8,
+        /// For how many calls that open something.
+        n_calls: u8,
+    },
+    /// A device is asked how it stands, and its answer compared with what is true.
+    Ask {
+        /// The device.
+        device: u8,
+    },
     /// A computer's disk is full from now on, but for so many bytes; or has room again.
     Space {
         /// The device.
@@ -168,12 +194,20 @@ pub fn story(dice: &mut Noise, wildness: Wildness) -> Vec<Act> {
     let has_put_back = dice.number().is_multiple_of(6);
     let has_loss = dice.number().is_multiple_of(4);
     let (has_full_disks, has_bad_disks) = (dice.number().is_multiple_of(4), dice.number().is_multiple_of(4));
-    let has_tools = has(dice);
+    let (has_tools, has_bad_watches) = (has(dice), has(dice));
     let mut acts = Vec::with_capacity(wildness.n_acts + 1);
     while acts.len() < wildness.n_acts {
         let device = (dice.number() % u64::from(wildness.n_devices)) as u8;
         if has_tools && dice.number().is_multiple_of(6) {
             acts.push(tool(dice, device));
+            continue;
+        }
+        if dice.number().is_multiple_of(10) {
+            acts.push(Act::Ask { device });
+            continue;
+        }
+        if has_bad_watches && dice.number().is_multiple_of(16) {
+            acts.push(watch(dice, device));
             continue;
         }
         let act = match dice.number() % 100 {
@@ -254,6 +288,24 @@ fn tool(dice: &mut Noise, device: u8) -> Act {
         _ => 0,
     };
     Act::Tool { tool, n_steps }
+}
+
+fn watch(dice: &mut Noise, device: u8) -> Act {
+    let is_bad = !dice.number().is_multiple_of(3);
+    match dice.number() % 3 {
+        0 => Act::WatchLimit {
+            device,
+            is_limited: is_bad,
+        },
+        1 => Act::HoldBack {
+            device,
+            is_held_back: is_bad,
+        },
+        _ => Act::ScarceDescriptors {
+            device,
+            n_calls: (dice.number() % 100) as u8,
+        },
+    }
 }
 
 fn space(dice: &mut Noise, device: u8) -> Act {

@@ -197,6 +197,12 @@ impl SimClient {
         self.life.is_some() && !self.disk.is_crashed()
     }
 
+    /// Tells whether events of its watcher may be lost without a word.
+    #[must_use]
+    pub fn loses_events(&self) -> bool {
+        self.watch.lose_one_in != 0
+    }
+
     /// Lets the client's memory be lost. It does not run now.
     pub fn lose_memory(&self) {
         self.memory.lose();

@@ -11,7 +11,7 @@ mod tools;
 
 use anyhow::{Context as _, Result, ensure};
 use common::fingerprint::Fingerprint;
-use server::{Engine, Options, Parts, Store};
+use server::{Engine, Head, Options, Parts, Store};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -284,6 +284,15 @@ impl SimServer {
     pub fn contents(&self) -> Result<BTreeSet<Hash>> {
         let contents = self.copy()?.contents();
         contents.map_err(|trouble| anyhow::anyhow!("{trouble}"))
+    }
+
+    /// Returns the head of each account.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn heads(&self) -> Result<Vec<Head>> {
+        let heads = self.copy()?.heads();
+        heads.map_err(|trouble| anyhow::anyhow!("{trouble}"))
     }
 
     /// Looks at a copy of the store, as a server would find it that starts now: every journal is whole and chained, the

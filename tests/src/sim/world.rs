@@ -2,6 +2,7 @@
 //! After a story all is mended; then all must come to rest, agree, and have lost nothing.
 
 mod check;
+mod claim;
 #[cfg(test)]
 mod storm;
 pub mod sweep;
@@ -22,6 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use sync_engine::Hash;
+use tokio::time::Instant;
 
 /// All must come to rest within this time once everything is mended.
 const REST_MAX: Duration = Duration::from_secs(600);
@@ -145,6 +147,8 @@ struct World {
     blocked: Vec<String>,
     /// Who was not at rest, when all were last asked, and how that stood.
     restless: Option<String>,
+    /// When the server's store was last put back.
+    put_back_at: Option<Instant>,
     said: Vec<String>,
 }
 
@@ -175,6 +179,7 @@ impl World {
             held: BTreeMap::new(),
             blocked: Vec::new(),
             restless: None,
+            put_back_at: None,
             said: Vec::new(),
         };
         for client in &mut world.clients {
@@ -216,6 +221,14 @@ impl World {
                     client.lose_memory();
                 }
             }
+            Act::WatchLimit { device, is_limited } => self.client(device).disk.limit_watches(is_limited),
+            Act::HoldBack { device, is_held_back } => {
+                self.client(device).disk.hold_events_back(is_held_back);
+            }
+            Act::ScarceDescriptors { device, n_calls } => {
+                self.client(device).disk.make_descriptors_scarce(n_calls.into());
+            }
+            Act::Ask { device } => self.ask(device).await?,
             Act::Overflow { device } => self.client(device).disk.overflow(),
             Act::Space { device, left } => {
                 let disk = &self.client(device).disk;
@@ -380,6 +393,7 @@ impl World {
             PutBack::AsItWas
         };
         self.server.put_back(backup, how)?;
+        self.put_back_at = Some(Instant::now());
         let left = self.everything()?;
         self.ledger.put_back(&left, &self.server.contents()?);
         Ok(())

@@ -210,7 +210,7 @@ impl Root {
     }
 
     /// Tells whether a name may be found that is not the one that was asked for.
-    pub(super) fn folds_names(&self) -> bool {
+    pub(crate) fn folds_names(&self) -> bool {
         self.0.folds.get().is_some_and(|folds| folds.case || folds.form)
     }
 

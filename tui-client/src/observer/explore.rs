@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use sync_engine::observe::Identities;
-use sync_engine::{Bug, NodeId, Place, RelPath, planted};
+use sync_engine::{Block, Bug, NodeId, Place, RelPath, planted};
 
 use super::Observer;
 use super::known::identity;
 use super::scene::{Detail, Scene, put_off};
-use crate::disk::{Print, Root, Sight};
+use crate::disk::{DiskError, Print, Root, Sight};
 use crate::rules::Rules;
 
 /// So many places are looked at inside one directory at most. What moved to others is taken for new.
@@ -19,12 +19,21 @@ const PLACES_MAX: usize = 65_536;
 pub(super) type Inside = Vec<(RelPath, Sight)>;
 
 /// Looks at all that is inside a directory, but for what is left out or cannot be listed; nothing when something else
-/// takes its place, or that of one inside it, meanwhile.
+/// takes its place, or that of one inside it, meanwhile, and when the system lacks the means just now.
 pub(super) fn explore(root: &Root, rules: &Rules, top: &RelPath, print: &Print) -> Option<Inside> {
     let mut inside = Vec::new();
     let mut pending = vec![(top.clone(), *print)];
     while let Some((dir, print)) = pending.pop() {
         let listing = root.list(&dir);
+        if matches!(
+            &listing,
+            Err(DiskError::Blocked {
+                block: Block::Lacking,
+                ..
+            })
+        ) {
+            return None;
+        }
         if root.look(&dir).print().map(Print::identity) != Some(print.identity()) {
             return None;
         }

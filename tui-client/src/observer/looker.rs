@@ -5,22 +5,22 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sync_engine::RelPath;
 use sync_engine::observe::Moment;
-use sync_engine::{Block, RelPath};
 use tokio::time::Instant;
 
 use super::doubt::Doubt;
-use super::explore::explore;
 use super::finding::{Event, Finding, Look};
 use super::freshness::{Clock, Glance};
+use super::places::{is_entered, look, look_held, look_inside};
 use super::queue::{Approach, Next, Queue, Task};
 use super::settle::{Due, Urgency};
 use super::unwatched::Unwatched;
 use super::watch::{HintSink, POLL_INTERVAL, Watch, WatchTrouble, cookie_name};
 use super::worker::Step;
-use crate::disk::{DiskError, Held, Print, Root, Sight};
+use crate::disk::{DiskError, Print, Root, Sight};
 use crate::notice::Trouble;
-use crate::rules::{Rules, odd_rules, rules_path};
+use crate::rules::{Rules, rules_path};
 
 /// So many places are judged at once at most, but for those of one directory.
 const LOOKS_MAX: usize = 512;
@@ -30,6 +30,8 @@ const COOKIE_PATIENCE: Duration = Duration::from_secs(3);
 const RESTART_INTERVAL: Duration = Duration::from_secs(60);
 /// Hints that were missed may be older than the word of it by so much.
 const MISSED_BEFORE: Duration = Duration::from_secs(2);
+/// The folder itself is listed again after this time if it could not be.
+const WALK_AGAIN_DELAY: Duration = Duration::from_millis(250);
 /// So often the folder itself is checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// A walk says how far it is each time it has seen so many places.
@@ -54,6 +56,8 @@ pub(super) struct Looker {
     unwatched: Unwatched,
     /// Since when hints were missed that the full walk under way makes good.
     missed_since: Option<Instant>,
+    /// The folder itself could not be listed in the full walk under way.
+    is_incomplete: bool,
     n_seen: u64,
     n_told: u64,
 }
@@ -80,6 +84,7 @@ impl Looker {
             last_check: Instant::now(),
             unwatched: Unwatched::default(),
             missed_since: None,
+            is_incomplete: false,
             n_seen: 0,
             n_told: 0,
         }
@@ -107,6 +112,10 @@ impl Looker {
             Task::Walked { epoch } => {
                 self.n_seen = 0;
                 self.n_told = 0;
+                if std::mem::take(&mut self.is_incomplete) {
+                    // The next one makes good what was missed, too.
+                    return Some(self.found(Vec::new(), vec![epoch]));
+                }
                 self.missed_since = None;
                 Some(self.found(vec![Finding::Walked], vec![epoch]))
             }
@@ -155,6 +164,9 @@ impl Looker {
         {
             if path.0.is_empty() {
                 self.check_root(&mut findings);
+                if deep {
+                    self.queue.rescan(Some(epoch));
+                }
                 done.push(epoch);
                 continue;
             }
@@ -220,9 +232,7 @@ impl Looker {
         let before = self.root.look(dir);
         let Sight::Dir(print) = before else {
             self.unwatched.remove(dir);
-            self.queue.hint(dir.clone(), Urgency::Now, Some(epoch));
-            self.queue.close([epoch]);
-            return None;
+            return self.walk_again(dir, epoch);
         };
         let listing = match self.root.list(dir) {
             Ok(listing) => listing,
@@ -234,18 +244,12 @@ impl Looker {
                 let findings = vec![Finding::Look(look)];
                 return Some(self.found_since(glance, Moment::Fleeting, findings, vec![epoch]));
             }
-            Err(_) => {
-                self.queue.hint(dir.clone(), Urgency::Now, Some(epoch));
-                self.queue.close([epoch]);
-                return None;
-            }
+            Err(_) => return self.walk_again(dir, epoch),
         };
         // The listing counts only if the path led to one and the same directory before and after.
         let after = self.root.look(dir);
         if after.print().map(Print::identity) != Some(print.identity()) {
-            self.queue.hint(dir.clone(), Urgency::Now, Some(epoch));
-            self.queue.close([epoch]);
-            return None;
+            return self.walk_again(dir, epoch);
         }
         let rules = self.queue.rules();
         let mut doubted = BTreeSet::new();
@@ -276,6 +280,20 @@ impl Looker {
         Some(self.found_since(glance, Moment::Fleeting, findings, vec![epoch]))
     }
 
+    /// A directory could not be listed: what stands there is looked at, and what is inside it if it is a directory still. Of
+    /// the folder itself, whoever waits for the full walk waits for the next one.
+    fn walk_again(&mut self, dir: &RelPath, epoch: u64) -> Option<Event> {
+        self.is_incomplete |= dir.0.is_empty();
+        let urgency = if dir.0.is_empty() {
+            Urgency::FreshAfter(WALK_AGAIN_DELAY)
+        } else {
+            Urgency::Fresh
+        };
+        self.queue.hint(dir.clone(), urgency, Some(epoch));
+        self.queue.close([epoch]);
+        None
+    }
+
     /// Tells whether the print of what a walk has met is not believed, as one from about when hints were missed.
     fn doubts(&self, sight: &Sight) -> bool {
         let Sight::File(print) = sight else {
@@ -293,7 +311,8 @@ impl Looker {
         // Where nothing is watched, the last full walk is the last word.
         let unwatched = Some(self.last_rescan).filter(|_| self.deaf && self.last_start.is_some());
         let missed = self.queue.take_missed().into_iter().chain(unwatched).min();
-        self.missed_since = missed.map(|since| since.checked_sub(MISSED_BEFORE).unwrap_or(since));
+        let missed = missed.map(|since| since.checked_sub(MISSED_BEFORE).unwrap_or(since));
+        self.missed_since = missed.into_iter().chain(self.missed_since).min();
         self.last_rescan = Instant::now();
         let mut findings = Vec::new();
         if self.check_root(&mut findings) {
@@ -434,63 +453,4 @@ impl Looker {
         }
         self.found_any(findings)
     }
-}
-
-/// Looks at a place, if possible in the directory that is held since the look before.
-fn look_held(root: &Root, held: &mut Option<Held>, path: RelPath) -> Look {
-    if held.as_ref().is_none_or(|held| !held.holds(&path)) {
-        *held = root.hold_parent(&path);
-    }
-    let sight = held
-        .as_ref()
-        .and_then(|held| Some((held.look(&path)?, held.print())));
-    match sight {
-        Some((sight, parent)) => Look {
-            path,
-            sight,
-            parent,
-            doubt: Doubt::None,
-            is_walked: false,
-            inside: None,
-        },
-        None => look(root, path),
-    }
-}
-
-/// Looks at a place. What is seen counts only together with the directory that the path led through.
-fn look(root: &Root, path: RelPath) -> Look {
-    let before = parent_print(root, &path);
-    let sight = root.look_exactly(&path);
-    let after = match sight {
-        Sight::Absent => parent_print(root, &path),
-        Sight::File(_) | Sight::Dir(_) | Sight::Symlink(..) | Sight::Other(_) | Sight::Unknown(_) => before,
-    };
-    let same = before.map(|print| print.identity()) == after.map(|print| print.identity());
-    Look {
-        path,
-        sight: if same { sight } else { Sight::Unknown(Block::Busy) },
-        parent: before,
-        doubt: Doubt::None,
-        is_walked: false,
-        inside: None,
-    }
-}
-
-/// Tells whether what is inside a directory is looked at.
-fn is_entered(rules: &Rules, path: &RelPath, sight: &Sight) -> bool {
-    !rules.ignores(path, true) && odd_rules(path, sight).is_none()
-}
-
-/// Looks at what is inside a directory as well.
-fn look_inside(root: &Root, rules: &Rules, print: Print, look: &mut Look) {
-    look.inside = explore(root, rules, &look.path, &print);
-    if look.inside.is_none() {
-        look.sight = Sight::Unknown(Block::Busy);
-    }
-}
-
-/// Returns the print of the directory that a path leads through; nothing for the root, and where there is none.
-pub(super) fn parent_print(root: &Root, path: &RelPath) -> Option<Print> {
-    let (parent, _) = path.split_last().filter(|(parent, _)| !parent.0.is_empty())?;
-    root.look(&parent).print().copied()
 }

@@ -14,12 +14,12 @@ use sync_engine::{Block, Bug, planted};
 use super::finding::{Event, Finding, Reading};
 use super::freshness::{Clock, Glance};
 use super::jobs::{Job, LARGE_LEN};
-use super::looker::parent_print;
+use super::places::parent_print;
 use super::queue::{Next, Queue};
 use super::settle::Urgency;
 use super::worker::Step;
 use crate::chunker::Chunker;
-use crate::disk::{DiskError, Held, Root};
+use crate::disk::{DiskError, Held, Root, Sight};
 use crate::transfer::compress::attach;
 
 /// So many files are sent to the driver at once at most.
@@ -209,6 +209,10 @@ fn read(root: &Root, held: Option<&Held>, chunker: &mut Chunker, job: &Job) -> A
         Err(DiskError::Blocked { block, .. }) => return Attempt::Failed(block),
         Err(error) => return Attempt::Failed(Block::Unreadable(error.to_string())),
     };
+    // A disk that folds names may find by this one what has another by now.
+    if root.folds_names() && root.look_exactly(&job.path) == Sight::Absent {
+        return Attempt::Gone;
+    }
     // A print that is seen for the second time is trusted, so that a clock that was put back puts nothing off for ever.
     let young = before.young_for(root.now()).filter(|_| job.again != Some(before));
     if let Some(delay) = young.filter(|_| LARGE_LEN < before.size_bytes)

@@ -3,6 +3,7 @@
 use super::fail::Fail;
 use super::node::{Body, Id, Node, Troubles};
 use super::state::State;
+use super::watch::Happened;
 use super::{SimDisk, durable::Image};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -79,6 +80,7 @@ impl SimDisk {
         state.crash(Crash::Kill);
         state.incarnation += 1;
         state.is_dead = false;
+        state.n_scarce = 0;
     }
 
     /// Lets everybody be denied what is at a path, or not any more.
@@ -86,7 +88,11 @@ impl SimDisk {
     /// # Errors
     /// When nothing is there.
     pub fn deny(&self, path: &str, is_denied: bool) -> io::Result<()> {
-        self.trouble(path, |troubles| troubles.is_denied = is_denied)
+        self.trouble(path, |troubles| troubles.is_denied = is_denied)?;
+        let mut state = self.lock();
+        let id = state.find_path(path.as_bytes())?;
+        state.happened_to(id, Happened::Attributes);
+        Ok(())
     }
 
     /// Lets what is at a path be unreadable, or not any more.
@@ -113,9 +119,22 @@ impl SimDisk {
 
     /// Lets everything be readable again, wherever it is now.
     pub fn mend(&self) {
-        for node in self.lock().nodes.values_mut() {
-            node.troubles = Troubles::default();
+        let mut state = self.lock();
+        state.n_scarce = 0;
+        let mut allowed = Vec::new();
+        for (id, node) in &mut state.nodes {
+            let troubles = std::mem::take(&mut node.troubles);
+            allowed.extend(troubles.is_denied.then_some(*id));
         }
+        for id in allowed {
+            state.happened_to(id, Happened::Attributes);
+        }
+    }
+
+    /// Lets about half of the next so many calls fail by which the client opens something: it has as many files open as it
+    /// may.
+    pub fn make_descriptors_scarce(&self, n_calls: u64) {
+        self.lock().n_scarce = n_calls;
     }
 
     /// Returns how many bytes are in use.

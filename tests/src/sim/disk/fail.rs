@@ -31,6 +31,8 @@ pub enum Fail {
     Interrupted,
     /// A symbolic link is where a file was to be opened.
     Link,
+    /// The client has as many files open as it may.
+    TooManyOpen,
     /// The disk lacks this.
     Unsupported,
     /// The computer or the program that calls has crashed.
@@ -65,6 +67,7 @@ fn errno(fail: Fail) -> rustix::io::Errno {
         Fail::Denied => Errno::ACCESS,
         Fail::Damaged | Fail::Link | Fail::Unsupported | Fail::Crashed => Errno::IO,
         Fail::TooLong => Errno::NAMETOOLONG,
+        Fail::TooManyOpen => Errno::MFILE,
         Fail::NotOpenedForThis => Errno::BADF,
         Fail::Interrupted => Errno::INTR,
     }
@@ -82,9 +85,12 @@ fn kind(fail: Fail) -> io::ErrorKind {
         Fail::Invalid => Kind::InvalidInput,
         Fail::NoSpace => Kind::StorageFull,
         Fail::Denied => Kind::PermissionDenied,
-        Fail::Damaged | Fail::NotOpenedForThis | Fail::Link | Fail::Unsupported | Fail::Crashed => {
-            Kind::Other
-        }
+        Fail::Damaged
+        | Fail::NotOpenedForThis
+        | Fail::Link
+        | Fail::TooManyOpen
+        | Fail::Unsupported
+        | Fail::Crashed => Kind::Other,
         Fail::TooLong => Kind::InvalidFilename,
         Fail::Interrupted => Kind::Interrupted,
     }

@@ -36,6 +36,7 @@ impl Held {
     ) -> io::Result<Self> {
         let mut opened = None;
         let result = disk.act(owner, is_effect, |state| {
+            state.take_descriptor(owner)?;
             let id = find(state)?;
             state.node_mut(id)?.n_open += 1;
             state.last_serial += 1;
@@ -60,6 +61,20 @@ impl Held {
     /// Calls something that changes or flushes something.
     pub(super) fn act<T>(&self, call: impl FnOnce(&mut State, Id) -> io::Result<T>) -> io::Result<T> {
         self.disk.act(self.owner, true, |state| call(state, self.id))
+    }
+}
+
+impl State {
+    /// Fails when the client may open nothing more just now.
+    fn take_descriptor(&mut self, owner: Owner) -> io::Result<()> {
+        if self.n_scarce == 0 || !matches!(owner, Owner::Client(_)) {
+            return Ok(());
+        }
+        self.n_scarce -= 1;
+        match self.one_in(2) {
+            true => Err(Fail::TooManyOpen.into()),
+            false => Ok(()),
+        }
     }
 }
 

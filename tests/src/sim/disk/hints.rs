@@ -48,6 +48,9 @@ impl SimWatch {
 impl Watch for SimWatch {
     fn start(&mut self, hints: HintSink) -> Result<(), WatchTrouble> {
         self.begun = None;
+        if self.disk.has_watch_limit() {
+            return Err(WatchTrouble::Limit);
+        }
         let events = self.disk.subscribe(&self.folder, self.options);
         let events = Arc::new(events.map_err(|error| WatchTrouble::Other(error.to_string()))?);
         let (waiting, telling) = (events.clone(), hints.clone());
@@ -79,6 +82,7 @@ fn tell(hints: &HintSink, event: &SimEvent) {
         Happened::Attributes => PathEvent::Attributes,
         Happened::MovedFrom { .. } | Happened::Removed { .. } | Happened::RootGone => PathEvent::Left,
         Happened::Overflow => return hints.missed(),
+        Happened::Limit => return hints.trouble(WatchTrouble::Limit),
     };
     hints.tell(&os_path(&event.path), path_event);
 }

@@ -42,6 +42,8 @@ pub(super) struct State {
     pub(super) written: BTreeMap<Id, usize>,
     /// The last number given to an open file or directory.
     pub(super) last_serial: u64,
+    /// Of so many calls by which the client opens something, about half fail for want of descriptors.
+    pub(super) n_scarce: u64,
     /// What is to happen as soon as the client has read a part of a file.
     pub(super) meddler: Meddler,
     /// When the system last flushed everything by itself, by the time that has passed, in nanoseconds.
@@ -68,6 +70,7 @@ impl State {
             locks: BTreeMap::new(),
             written: BTreeMap::new(),
             last_serial: 0,
+            n_scarce: 0,
             meddler: Meddler::default(),
             synced_ns: 0,
             next_id: 0,

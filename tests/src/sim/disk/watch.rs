@@ -4,7 +4,7 @@
 use super::SimDisk;
 use super::node::{Id, TOP};
 use super::state::State;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -44,6 +44,8 @@ pub enum Happened {
     },
     /// Something that is not told happened somewhere. The path is empty.
     Overflow,
+    /// A new directory is not watched, since no more may be. The path is empty.
+    Limit,
     /// The watched folder itself was moved or removed. The path is empty.
     RootGone,
 }
@@ -87,6 +89,8 @@ pub(super) struct Watches {
     queues: Vec<Queue>,
     last_cookie: u64,
     is_held_back: bool,
+    /// No further directory can be watched.
+    is_limited: bool,
 }
 
 #[derive(Debug)]
@@ -96,6 +100,8 @@ struct Queue {
     waiting: VecDeque<SimEvent>,
     notify: Arc<Notify>,
     has_ended: bool,
+    /// Directories that were made when no more could be watched. Nothing is told of what is below them.
+    unwatched: BTreeSet<Id>,
 }
 
 impl Queue {
@@ -185,12 +191,23 @@ impl SimDisk {
             waiting: VecDeque::new(),
             notify: notify.clone(),
             has_ended: false,
+            unwatched: BTreeSet::new(),
         });
         Ok(SimEvents {
             disk: self.clone(),
             at: state.watches.queues.len() - 1,
             notify,
         })
+    }
+
+    /// Lets no further directory be watched, as a system does that watches as many as it may for this user; or lets it again.
+    pub fn limit_watches(&self, is_limited: bool) {
+        self.lock().watches.is_limited = is_limited;
+    }
+
+    /// Tells whether no further directory can be watched.
+    pub(super) fn has_watch_limit(&self) -> bool {
+        self.lock().watches.is_limited
     }
 
     /// Holds all events back, or lets them through again.
@@ -245,7 +262,10 @@ impl State {
                 repeat_one_in,
                 ..
             } = queue.options;
-            if queue.is_below_new(&path) || (lose_one_in != 0 && self.one_in(lose_one_in)) {
+            if queue.is_below_new(&path)
+                || self.is_unwatched(at, dir)
+                || (lose_one_in != 0 && self.one_in(lose_one_in))
+            {
                 continue;
             }
             let is_repeated = repeat_one_in != 0 && self.one_in(repeat_one_in);
@@ -255,6 +275,7 @@ impl State {
                 queue.push(event.clone());
             }
             queue.push(event);
+            self.watch_new(at, dir, name, happened);
         }
         if let Happened::Removed { is_dir: true } = happened {
             for queue in &mut self.watches.queues {
@@ -267,6 +288,34 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Watches a directory that has just been made, if one more may be watched.
+    fn watch_new(&mut self, at: usize, dir: Id, name: &[u8], happened: Happened) {
+        if !self.watches.is_limited || happened != (Happened::Created { is_dir: true }) {
+            return;
+        }
+        let Ok(id) = self.find(dir, name) else { return };
+        let queue = &mut self.watches.queues[at];
+        queue.unwatched.insert(id);
+        queue.push(SimEvent {
+            path: Vec::new(),
+            happened: Happened::Limit,
+        });
+    }
+
+    /// Tells whether a directory, or one above it, was made when no more could be watched.
+    fn is_unwatched(&self, at: usize, dir: Id) -> bool {
+        let queue = &self.watches.queues[at];
+        let mut place = Some(dir).filter(|_| !queue.unwatched.is_empty());
+        while let Some(id) = place.filter(|id| *id != queue.folder) {
+            if queue.unwatched.contains(&id) {
+                return true;
+            }
+            let names = self.nodes.get(&id).map(|node| &node.names);
+            place = names.and_then(|names| names.first().map(|(dir, _)| *dir));
+        }
+        false
     }
 
     /// Tells all watchers what happened to a file that somebody has open. They hear of one name of it.
