@@ -303,6 +303,7 @@ impl Observer {
         else {
             return;
         };
+        self.oddities.remove(&detail.path);
         let has_moved = old.parent != place.parent || old.name != place.name;
         let mut node = Node {
             parent: place.parent,
@@ -369,6 +370,7 @@ impl Observer {
             }
             (Sight::Other(_) | Sight::Absent | Sight::Unknown(_), _) => return,
         };
+        self.oddities.remove(&detail.path);
         let id = scene.inside(place).unwrap_or_else(|| (self.new_id)());
         if kind.is_dir() && !detail.is_walked {
             self.queue.walk(detail.path, scene.epoch, Approach::Barrier);

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sync_engine::RelPath;
 use sync_engine::observe::Moment;
+use sync_engine::{Block, RelPath};
 use tokio::time::Instant;
 
 use super::doubt::Doubt;
@@ -30,7 +30,7 @@ const COOKIE_PATIENCE: Duration = Duration::from_secs(3);
 const RESTART_INTERVAL: Duration = Duration::from_secs(60);
 /// Hints that were missed may be older than the word of it by so much.
 const MISSED_BEFORE: Duration = Duration::from_secs(2);
-/// The folder itself is listed again after this time if it could not be.
+/// The folder itself is listed again after this time if it could not be, and the rules are read again.
 const WALK_AGAIN_DELAY: Duration = Duration::from_millis(250);
 /// So often the folder itself is checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
@@ -360,6 +360,14 @@ impl Looker {
             Ok((rules, trouble)) => {
                 self.queue.set_rules(rules);
                 trouble
+            }
+            Err(DiskError::Blocked {
+                block: Block::Lacking,
+                ..
+            }) => {
+                let again = Urgency::After(WALK_AGAIN_DELAY);
+                self.queue.hint(rules_path(), again, None);
+                return;
             }
             Err(error) => Some(Trouble {
                 what: format!("could not read .holdfastignore: {error}"),

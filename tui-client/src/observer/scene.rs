@@ -144,8 +144,15 @@ impl Observer {
         };
         if !self.oddities.is_empty() && !matches!(seen, Seen::Unknown(_)) {
             let is_dir = matches!(detail.sight, Sight::Dir(_));
-            self.oddities
-                .retain(|path, _| !(*path == detail.path || !is_dir && path.starts_with(&detail.path)));
+            // A file is one of them until it is a node, which may take a reading.
+            let is_open = matches!(detail.sight, Sight::File(_));
+            self.oddities.retain(|path, _| {
+                if *path == detail.path {
+                    is_open
+                } else {
+                    is_dir || !path.starts_with(&detail.path)
+                }
+            });
         }
         scene.looks.insert(place.clone(), seen);
         scene.details.insert(place, detail);
