@@ -48,7 +48,7 @@ pub enum Block {
     UnsupportedType,
     /// This disk cannot hold the name.
     IllegalName,
-    /// On this disk the name is the same as that of another node, but for case or Unicode form.
+    /// On this disk its name is taken by another node, whose name may differ in case or Unicode form.
     NameClash(Name),
     /// This device cannot make symbolic links.
     NoSymlinks,

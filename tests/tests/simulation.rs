@@ -468,3 +468,21 @@ fn a_file_is_read_by_its_own_spelling_alone() {
     ];
     check(9_001_113, &acts);
 }
+
+/// Once what was moved to the place of a deleted directory, which could not be removed here because of a pipe in it, waited
+/// for ever, and nobody was told.
+#[test]
+fn what_waits_for_the_place_of_what_is_blocked_is_blocked_too() {
+    let acts = [
+        edit(1, 80, 32005, 38327),
+        edit(1, 73, 47539, 39031),
+        edit(1, 54, 30831, 62520),
+        edit(1, 251, 32379, 31587),
+        edit(1, 232, 6651, 46756),
+        Act::Pass(10496),
+        edit(0, 132, 49963, 33405),
+        edit(0, 8, 307, 3990),
+        Act::Settle,
+    ];
+    check(106, &acts);
+}

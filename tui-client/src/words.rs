@@ -27,7 +27,7 @@ pub fn block_in_words(block: &Block) -> String {
         }
         Block::UnsupportedType => "it is neither file nor directory nor symbolic link".to_owned(),
         Block::IllegalName => "this disk cannot hold the name".to_owned(),
-        Block::NameClash(other) => format!("on this disk the name is the same as {other}"),
+        Block::NameClash(other) => format!("on this disk its name is taken by {other}"),
         Block::NoSymlinks => "this device cannot make symbolic links".to_owned(),
         Block::Busy => "it changes all the time".to_owned(),
         Block::Ignored => "the folder's rules leave it out".to_owned(),

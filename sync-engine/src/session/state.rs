@@ -98,7 +98,26 @@ impl Session {
             .map(|(id, block)| (*id, block.clone()));
         let planned = self.unplaceable.iter().cloned();
         let failing = self.holds.blocked().map(|(id, block)| (id, block.clone()));
-        seen.chain(planned).chain(failing).collect()
+        let mut blocked: BTreeMap<NodeId, Block> = seen.chain(planned).chain(failing).collect();
+        self.add_displaced(&mut blocked);
+        blocked
+    }
+
+    /// Adds the nodes that cannot come to their place because one that is blocked has it here, and so on with those whose
+    /// place they keep in turn.
+    fn add_displaced(&self, blocked: &mut BTreeMap<NodeId, Block>) {
+        let mut holders: Vec<NodeId> = blocked.keys().copied().collect();
+        while let Some(holder) = holders.pop() {
+            let here = self.trees.local().node(holder);
+            let heir = here.and_then(|here| self.trees.remote().child(here.parent, &here.name));
+            if let (Some(here), Some(heir)) = (here, heir.filter(|heir| *heir != holder))
+                && self.trees.is_unsettled(heir)
+                && !blocked.contains_key(&heir)
+            {
+                blocked.insert(heir, Block::NameClash(here.name.clone()));
+                holders.push(heir);
+            }
+        }
     }
 
     /// Tells whether something failed that is to be tried again.

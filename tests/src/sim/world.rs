@@ -143,6 +143,8 @@ struct World {
     backup: Option<Backup>,
     /// The file that a program has open on each device.
     held: BTreeMap<usize, Opened>,
+    /// The devices on which that program has written to its file.
+    written_to: BTreeSet<usize>,
     /// What a device has said to be blocked, when all were last asked.
     blocked: Vec<String>,
     /// Who was not at rest, when all were last asked, and how that stood.
@@ -177,6 +179,7 @@ impl World {
             ledger: Ledger::default(),
             backup: None,
             held: BTreeMap::new(),
+            written_to: BTreeSet::new(),
             blocked: Vec::new(),
             restless: None,
             put_back_at: None,
@@ -285,6 +288,7 @@ impl World {
         {
             self.said.push(format!("{}: open {path}", self.clients[n].name()));
             self.held.insert(n, opened);
+            self.written_to.remove(&n);
         }
     }
 
@@ -296,7 +300,10 @@ impl World {
             return;
         };
         let what = match person::write_opened(opened, is_mapped, &mut self.contents) {
-            Ok(()) => "write to what is open".to_owned(),
+            Ok(()) => {
+                self.written_to.insert(n);
+                "write to what is open".to_owned()
+            }
             Err(error) => format!("write to what is open: {error}"),
         };
         self.is_done(n, &before, &what);

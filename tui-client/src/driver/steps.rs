@@ -136,8 +136,17 @@ impl Driver {
                 .in_the_way(step)
                 .filter(|_| is_taken)
                 .map(|(_, block)| block)
+                .or_else(|| self.displaced_by(step).filter(|_| is_taken))
                 .or_else(|| block_of(error)),
         }
+    }
+
+    /// Returns why a step cannot put a node where it is wanted if another has its place here and is blocked.
+    fn displaced_by(&self, step: &Step) -> Option<Block> {
+        let place = target_of(step)?;
+        let other = self.trees().local().child(place.parent, &place.name)?;
+        let is_blocked = self.session.blocked().contains_key(&other);
+        is_blocked.then(|| Block::NameClash(place.name.clone()))
     }
 
     fn begin_fetch(&mut self, step: Step, content: Content) {
