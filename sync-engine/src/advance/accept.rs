@@ -84,13 +84,17 @@ fn effects(trees: &Trees, entry: &Entry) -> Option<Vec<Edit>> {
     }
 }
 
-/// Tells whether the disk has (or had) what this device's change told of it.
+/// Tells whether the disk has (or had) what this device's change told of it. Bytes that are still the base's, under another
+/// time, are no part of a change of bytes: a power cut may leave them so when it takes the new ones.
 fn has_local_part(trees: &Trees, id: NodeId, change: &Change) -> bool {
     let local = trees.local().node(id);
     let base = trees.base(id).map(|base| &base.node);
     match (change, local, base) {
         (Change::Create { .. }, Some(_), None) | (Change::Delete { .. }, None, _) => true,
-        (Change::Update { .. }, Some(local), Some(base)) => local.kind != base.kind,
+        (Change::Update { kind, .. }, Some(local), Some(base)) => {
+            let is_of_time = kind.is_equal_but_for_time(&base.kind);
+            local.kind != base.kind && (is_of_time || !local.kind.is_equal_but_for_time(&base.kind))
+        }
         (Change::Move { .. }, Some(local), Some(base)) => !local.same_place(base),
         (
             Change::Create { .. }
@@ -142,5 +146,69 @@ fn agree_on_ours(trees: &mut Trees, id: NodeId, change: &Change, delta: &mut Del
         if trees.edit_local([(id, Some(Arc::new(node)))].into()).is_ok() {
             delta.local.insert(id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Content, DeviceId, FileState, Hash, Kind, Name};
+
+    const ID: NodeId = NodeId([1; 16]);
+
+    fn kind(bytes: &str, mtime_ns: i64) -> Kind {
+        let content = Content {
+            hash: Hash::of(bytes.as_bytes()),
+            size_bytes: bytes.len() as u64,
+            depth: 0,
+        };
+        Kind::File(FileState {
+            content,
+            exec: false,
+            mtime_ns,
+        })
+    }
+
+    /// A device that knows a file at version 1, has it as `local` now, and hears that it sent `sent` before.
+    fn recalled(local: Kind, sent: Kind) -> Trees {
+        let node = |kind| {
+            Arc::new(Node {
+                parent: NodeId::ROOT,
+                name: Name::try_from("file").unwrap(),
+                kind,
+                mark: None,
+            })
+        };
+        let (mut trees, old, version) = (Trees::new(), node(kind("old", 0)), Version(1));
+        let item = Item {
+            node: old.clone(),
+            version,
+        };
+        trees.edit_remote([(ID, Some(item))].into()).unwrap();
+        trees.edit_local([(ID, Some(node(local)))].into()).unwrap();
+        trees.set_base(ID, Some(Base { node: old, version }));
+        let entry = Entry {
+            number: Version(2),
+            device: DeviceId([1; 16]),
+            time_ms: 0,
+            change: Change::Update {
+                id: ID,
+                base: version,
+                kind: sent,
+            },
+        };
+        accept(&mut trees, &entry, Origin::Recalled).unwrap();
+        trees
+    }
+
+    #[test]
+    fn of_what_this_device_sent_and_forgot_old_bytes_under_a_new_time_are_no_later_edit() {
+        let base = |trees: &Trees| trees.base(ID).unwrap().node.kind.clone();
+        let new = kind("new", 1);
+        assert_eq!(base(&recalled(kind("old", 3), new.clone())), kind("old", 0));
+        assert_eq!(base(&recalled(kind("newer", 2), new.clone())), new);
+        assert_eq!(base(&recalled(new.clone(), new.clone())), new);
+        // A change of the time alone.
+        assert_eq!(base(&recalled(kind("old", 2), kind("old", 1))), kind("old", 1));
     }
 }

@@ -110,7 +110,7 @@ impl Observer {
         let local = scene.trees.local();
         let id = local.lookup(dir).filter(|id| local.is_dir(*id));
         let Some(id) = id.filter(|id| self.leads_to(*id, Through::Dir(Some(*print)))) else {
-            return self.queue.hint(dir.clone(), Urgency::Fresh, Some(scene.epoch));
+            return self.queue.hint(dir.clone(), Urgency::Now, Some(scene.epoch));
         };
         self.lift(scene.trees, id, update);
         self.oddities.remove(dir);

@@ -163,10 +163,7 @@ impl Looker {
         } in due
         {
             if path.0.is_empty() {
-                self.check_root(&mut findings);
-                if deep {
-                    self.queue.rescan(Some(epoch));
-                }
+                self.look_at_root(deep, epoch, &mut findings);
                 done.push(epoch);
                 continue;
             }
@@ -352,6 +349,14 @@ impl Looker {
                 false
             }
             Ok(()) | Err(_) => true,
+        }
+    }
+
+    /// Looks at the folder itself; with `deep`, it could not be listed before.
+    fn look_at_root(&mut self, deep: bool, epoch: u64, findings: &mut Vec<Finding>) {
+        self.check_root(findings);
+        if deep {
+            self.queue.rescan(Some(epoch));
         }
     }
 
