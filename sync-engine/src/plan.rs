@@ -110,6 +110,12 @@ pub enum Record {
         /// The node.
         id: NodeId,
     },
+    /// This device lets go of a file that its rules leave out here and that the account has elsewhere by now. What is on disk
+    /// stays there, as something that only this disk has, and the node comes anew.
+    LetGo {
+        /// The node.
+        id: NodeId,
+    },
     /// The local node is known under another id from now on, its children are inside of that, and its base is dropped.
     Reidentify {
         /// Its id so far.

@@ -96,3 +96,26 @@ fn a_server_that_says_nothing_is_out_of_reach_within_30_s() -> Result<()> {
     ensure!(offline.stdout.contains("offline"), "{offline:?}");
     Ok(())
 }
+
+#[test]
+fn what_a_rule_leaves_out_and_is_renamed_to_what_none_does_arrives_by_its_new_name() -> Result<()> {
+    let (_world, [first, second]) = World::with_devices()?;
+    first.write("notes.tmp", "notes")?;
+    tests::settle(&[&first, &second])?;
+    first.write(".holdfastignore", "*.tmp\n")?;
+    let is_left_out = |event: &tests::Event| {
+        event.is("blocked") && event.text("path") == "notes.tmp" && event.0["blocked"] == true
+    };
+    for device in [&first, &second] {
+        device.wait_for("that the file is left out", is_left_out)?;
+    }
+    std::fs::rename(first.path("notes.tmp"), first.path("notes.txt"))?;
+    second.wait_for("the file by its new name", |event| {
+        event.is("change") && event.text("path") == "notes.txt"
+    })?;
+    second.wait_synced()?;
+    ensure!(second.read("notes.txt")? == "notes");
+    // What the rule leaves out is nobody's to remove.
+    ensure!(second.read("notes.tmp")? == "notes");
+    Ok(())
+}

@@ -23,6 +23,12 @@ pub fn record(trees: &mut Trees, record: &Record) -> Result<Delta, AdvanceError>
             put(trees, [(*id, Some(Arc::new(node)))].into(), &mut delta)?;
             agree(trees, *id, &mut delta);
         }
+        Record::LetGo { id } => {
+            put(trees, [(*id, None)].into(), &mut delta)?;
+            set_base(trees, *id, None, &mut delta);
+            trees.set_block(*id, None);
+            delta.blocked.insert(*id);
+        }
         Record::Reidentify { from, to } => reidentify(trees, *from, *to, &mut delta)?,
         Record::Recognize { id, version } => {
             local(trees, *id)?;

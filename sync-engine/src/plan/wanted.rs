@@ -6,7 +6,7 @@ use super::arrivals::Arrivals;
 use super::merge::{Merged, merge};
 use super::unify::{made_again, may_reidentify};
 use super::{Place, Policy, Record, Remark};
-use crate::{Bug, ConflictMark, Node, NodeId, Trees, planted};
+use crate::{Block, Bug, ConflictMark, Node, NodeId, Trees, planted};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -117,6 +117,21 @@ impl<'a> Wanted<'a> {
                     .any(|at| blocked.contains_key(&at)))
     }
 
+    /// Tells whether a node is a file or link that the rules leave out where it is here, and that others have moved elsewhere.
+    fn is_left_behind(&self, id: NodeId) -> bool {
+        let (Some(remote), Some(local), Some(base)) = (
+            self.trees.remote().node(id),
+            self.trees.local().node(id),
+            self.trees.base(id),
+        ) else {
+            return false;
+        };
+        self.trees.blocked().get(&id) == Some(&Block::Ignored)
+            && !local.kind.is_dir()
+            && local.same_place(&base.node)
+            && !remote.same_place(&base.node)
+    }
+
     /// Merges every unsettled node that nothing is being done with.
     pub(super) fn merge_all(&mut self, records: &mut Vec<Record>) {
         let altered = self.trees.altered().difference(self.busy).copied();
@@ -128,6 +143,10 @@ impl<'a> Wanted<'a> {
         let remote = self.trees.remote().node(id);
         let local = self.trees.local().node(id);
         let base = self.trees.base(id).map(|base| &base.node);
+        if self.is_left_behind(id) {
+            records.push(Record::LetGo { id });
+            return Want::new(remote.cloned(), Hold::Busy);
+        }
         if self.is_frozen(id) {
             return Want::new(remote.cloned(), Hold::Frozen);
         }
@@ -324,4 +343,83 @@ fn agrees_anew(base: Option<&Node>, local: &Node, remote: &Node) -> bool {
     same_kind
         || (local.same_place(remote) && !local.same_place(base))
         || (local.mark == remote.mark && local.mark != base.mark)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::advance::record;
+    use crate::plan::{Folding, NameRules, Policy, Record, Removals, Step, plan};
+    use crate::tree::Item;
+    use crate::{Base, Block, Content, DeviceId, FileState, Hash, Kind, Name, Node, NodeId, Trees, Version};
+    use alloc::collections::BTreeSet;
+    use alloc::sync::Arc;
+    use alloc::vec::Vec;
+
+    const ID: NodeId = NodeId([1; 16]);
+
+    fn policy() -> Policy {
+        Policy {
+            device: DeviceId([1; 16]),
+            device_name: "a".into(),
+            date: (2026, 12, 1),
+            names: NameRules::Unix,
+            folding: Folding::None,
+            has_symlinks: true,
+            has_exec_bits: true,
+            cursor: Version(2),
+            removals: Removals::default(),
+            arrivals_max: usize::MAX,
+        }
+    }
+
+    fn named(name: &str) -> Arc<Node> {
+        let content = Content {
+            hash: Hash::of(b"bytes"),
+            size_bytes: 5,
+            depth: 0,
+        };
+        let state = FileState {
+            content,
+            exec: false,
+            mtime_ns: 0,
+        };
+        Arc::new(Node {
+            parent: NodeId::ROOT,
+            name: Name::try_from(name).unwrap(),
+            kind: Kind::File(state),
+            mark: None,
+        })
+    }
+
+    /// A file that is left out here as `a.tmp`, and is `name` in the account.
+    fn left_out(name: &str) -> Trees {
+        let (mut trees, node) = (Trees::new(), named("a.tmp"));
+        let item = Item {
+            node: named(name),
+            version: Version(2),
+        };
+        trees.edit_remote([(ID, Some(item))].into()).unwrap();
+        trees.edit_local([(ID, Some(node.clone()))].into()).unwrap();
+        let version = Version(1);
+        trees.set_base(ID, Some(Base { node, version }));
+        trees.set_block(ID, Some(Block::Ignored));
+        trees
+    }
+
+    #[test]
+    fn what_is_left_out_here_and_was_renamed_elsewhere_comes_by_its_new_name_and_the_old_one_is_let_alone() {
+        let (mut trees, none) = (left_out("a.txt"), BTreeSet::new());
+        let first = plan(&trees, &policy(), &none);
+        assert_eq!(first.records, [Record::LetGo { id: ID }]);
+        record(&mut trees, &first.records[0]).unwrap();
+        let next = plan(&trees, &policy(), &none);
+        assert!(next.records.is_empty() && next.commits.is_empty());
+        let steps: Vec<&Step> = next.batches.iter().flatten().collect();
+        assert!(
+            matches!(steps[..], [Step::Fetch { id: ID, node, .. }] if *node == named("a.txt")),
+            "{steps:?}"
+        );
+        let stays = plan(&left_out("a.tmp"), &policy(), &none);
+        assert!(stays.records.is_empty() && stays.batches.is_empty());
+    }
 }
