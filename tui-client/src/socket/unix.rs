@@ -1,7 +1,7 @@
 //! The local socket on unix: a UNIX socket in the folder's configuration directory, or, where the file system there holds
-//! no sockets, in `$XDG_RUNTIME_DIR/holdfast` or `/tmp/holdfast-UID`. It lives only in a directory that is this user's own
-//! and closed to others; a candidate that is not is passed over by both sides, so that nobody can put one in the way. Each
-//! side checks that the other runs as the same user.
+//! no sockets, in `$XDG_RUNTIME_DIR/holdfast`, `/run/user/UID/holdfast` or `/tmp/holdfast-UID`. It lives only in a directory
+//! that is this user's own and closed to others; a candidate that is not is passed over by both sides, so that nobody can
+//! put one in the way. Each side checks that the other runs as the same user.
 
 use std::fs::{self, File};
 use std::io;
@@ -79,8 +79,8 @@ fn is_nobody(error: &io::Error) -> bool {
 }
 
 /// Where the socket may be, the better place first. The first one depends on nothing that may differ between a terminal
-/// and a service.
-fn candidates(place: &Place, runtime_dir: Option<PathBuf>) -> Vec<Candidate> {
+/// and a service, and stays when the user logs out, as the runtime directories do not.
+fn candidates(place: &Place, runtime_dirs: impl IntoIterator<Item = PathBuf>) -> Vec<Candidate> {
     let folder = place.folder.to_string();
     let user = rustix::process::geteuid().as_raw();
     let shared = |dir: PathBuf| Candidate {
@@ -91,16 +91,21 @@ fn candidates(place: &Place, runtime_dir: Option<PathBuf>) -> Vec<Candidate> {
         dir: place.config_dir.join(&folder),
         name: "socket".to_owned(),
     };
-    let runtime = runtime_dir
+    let runtime = runtime_dirs
+        .into_iter()
         .filter(|dir| is_own_dir(dir).is_ok())
         .map(|dir| shared(dir.join("holdfast")));
     let last = shared(PathBuf::from(format!("/tmp/holdfast-{user}")));
     std::iter::once(near).chain(runtime).chain([last]).collect()
 }
 
-fn runtime_dir() -> Option<PathBuf> {
-    let dir = PathBuf::from(std::env::var_os("XDG_RUNTIME_DIR")?);
-    dir.is_absolute().then_some(dir)
+/// The directory that the environment names, and the usual one: a service or `cron` is not told of it.
+fn runtime_dirs() -> Vec<PathBuf> {
+    let user = rustix::process::geteuid().as_raw();
+    let usual = PathBuf::from(format!("/run/user/{user}"));
+    let told = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let told = told.filter(|dir| dir.is_absolute() && *dir != usual);
+    told.into_iter().chain([usual]).collect()
 }
 
 /// Returns how many connections of those wanted there may be at once: they leave most descriptors for the folder.
@@ -120,7 +125,7 @@ impl Listener {
             Err(error) => return Err(error),
         }
         let mut refused = None;
-        for candidate in candidates(place, runtime_dir()) {
+        for candidate in candidates(place, runtime_dirs()) {
             match Self::bind_at(&candidate) {
                 Ok(listener) => return Ok(listener),
                 Err(source) => {
@@ -178,7 +183,7 @@ impl Drop for Listener {
 /// Connects to whoever answers at one of the candidates. Nobody is there only if each was asked.
 pub(super) async fn connect(place: &Place) -> Result<Stream, SocketError> {
     let mut failed = None;
-    for candidate in candidates(place, runtime_dir()) {
+    for candidate in candidates(place, runtime_dirs()) {
         if is_own_dir(&candidate.dir).is_err() {
             continue;
         }
@@ -235,6 +240,25 @@ mod tests {
         let with = dirs(Some(own.clone()));
         assert_eq!(with[1], own.join("holdfast"), "before the one in /tmp");
         assert_eq!(with.len(), without.len() + 1);
+        assert_eq!(
+            with[0], without[0],
+            "the first one is the same whatever the environment says"
+        );
+    }
+
+    #[tokio::test]
+    async fn where_the_configuration_holds_no_sockets_each_own_runtime_directory_is_asked() {
+        let places = Places::new("config");
+        let (told, usual) = (places.make("told", 0o700), places.make("usual", 0o700));
+        let of = |dirs: &[&PathBuf]| candidates(&places.place, dirs.iter().map(|dir| (*dir).clone()));
+        // A client that knows the usual directory alone, and a command that was told another one too.
+        let listener = Listener::bind_at(&of(&[&usual])[1]).unwrap();
+        assert!(listener.path.starts_with(&usual));
+        let mut found = 0;
+        for candidate in of(&[&told, &usual]) {
+            found += usize::from(matches!(candidate.connect().await, Ok(Some(_))));
+        }
+        assert_eq!(found, 1);
     }
 
     #[tokio::test]
