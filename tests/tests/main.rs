@@ -26,6 +26,7 @@ mod names;
 mod pair;
 mod places;
 mod power;
+mod private;
 mod rogue;
 mod rot;
 mod rotation;

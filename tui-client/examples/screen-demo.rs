@@ -144,6 +144,7 @@ fn status(script: Script) -> Status {
         trouble: None,
         brake: script.brake.then_some((4100, 5000)),
         removed: None,
+        warnings: Vec::new(),
     }
 }
 

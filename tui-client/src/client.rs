@@ -171,6 +171,7 @@ pub async fn start(run: &Run, once: bool) -> Result<Running, Fault> {
     };
 
     let (state, loaded) = State::open(&root.private_path(STATE_NAME))?;
+    root.hold_private(STATE_NAME)?;
     let watch = Box::new(SystemWatch::new(root.path()));
     let ground = Ground {
         root,

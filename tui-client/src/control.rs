@@ -218,6 +218,10 @@ pub struct Status {
     /// What bursts of removals from the account took, until a person has answered: how many nodes, and how many there were.
     #[serde(default)]
     pub removed: Option<(u64, u64)>,
+    /// What is wrong for now, although the client goes on, for as long as it is so: how far changes are found by looking
+    /// only, and what is missing in the private directory.
+    #[serde(default)]
+    pub warnings: Vec<Trouble>,
 }
 
 /// The state of a client in one word.

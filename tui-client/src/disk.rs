@@ -11,6 +11,7 @@ mod kept;
 mod lock;
 mod look;
 mod marker;
+mod private;
 mod root;
 mod sight;
 mod staging;

@@ -9,6 +9,7 @@
 
 mod bell;
 mod bytes;
+mod degraded;
 mod doubt;
 mod draft;
 mod explore;
@@ -45,6 +46,7 @@ pub use watch::{HintSink, PathEvent, SystemWatch, Watch, WatchTrouble};
 pub use worker::Worker;
 
 use crate::disk::{Print, Root};
+use crate::notice::Trouble;
 use crate::rules::Rules;
 use doubt::Doubted;
 use freshness::{Changes, Spot};
@@ -225,6 +227,12 @@ impl Observer {
         self.last_token += 1;
         self.queue.cookie(self.last_token);
         self.last_token
+    }
+
+    /// Says how far changes are found by looking, since the system does not report them: for as long as it is so.
+    #[must_use]
+    pub fn degraded(&self) -> Vec<Trouble> {
+        self.queue.degraded().all().map(WatchTrouble::told).collect()
     }
 
     /// Tells whether the folder's rules leave a path out, whatever is there.

@@ -1,10 +1,12 @@
 //! What people are told of changes, blocks and conflicts, in words that are safe to show. Each is written here once.
 
+use std::collections::BTreeSet;
+
 use common::words::plain;
 use sync_engine::Block;
 use sync_engine::node::ConflictCause;
 
-use crate::notice::ChangeKind;
+use crate::notice::{ChangeKind, Trouble};
 
 /// Returns the word for what was done.
 #[must_use]
@@ -44,6 +46,37 @@ pub fn block_in_words(block: &Block) -> String {
         Block::OtherFolder => "it is a synchronised folder of its own (.holdfast is in it)".to_owned(),
         Block::Store => "it is the store of a Holdfast server".to_owned(),
         Block::Secret => "it is a secret of a device, which is never sent".to_owned(),
+    }
+}
+
+/// Says which parts of the private directory were removed by somebody and made again.
+#[must_use]
+pub fn made_again_in_words(removed: &BTreeSet<&'static str>) -> Trouble {
+    let names: Vec<String> = removed.iter().map(|name| format!(".holdfast/{name}")).collect();
+    let done = if removed.contains("stash") {
+        "it was made again, and work goes on; what was taken out of the folder and kept there is gone, \
+         but for what the server has in the history"
+    } else {
+        "it was made again, and work goes on; what was being downloaded is downloaded once more"
+    };
+    Trouble {
+        what: format!(
+            "{} was removed or replaced while the client ran",
+            names.join(" and ")
+        ),
+        done: done.to_owned(),
+        todo: "leave .holdfast to the client; `history` and `restore` bring back former versions".to_owned(),
+    }
+}
+
+/// Says that there is no private directory to work with, and why.
+#[must_use]
+pub fn private_fault_in_words(reason: &str) -> Trouble {
+    Trouble {
+        what: reason.to_owned(),
+        done: "what has to be written to the folder or removed from it waits; nothing is lost".to_owned(),
+        todo: "take away what stands there, and see that .holdfast in the folder is yours; it is made again by itself"
+            .to_owned(),
     }
 }
 

@@ -159,7 +159,7 @@ impl Dir {
         if stat.st_uid != rustix::process::geteuid().as_raw() {
             return Err(Errno::PERM.into());
         }
-        if stat.st_mode & 0o7077 != 0 {
+        if stat.st_mode & 0o7777 != 0o700 {
             fs::fchmod(&self.fd, Mode::RWXU)?;
         }
         Ok(())

@@ -129,11 +129,23 @@ fn folder(target: &Target) -> Result<String, String> {
 
 async fn client(target: &Target) -> Result<String, String> {
     match Socket::ask(&target.place, &Ask::Status).await {
-        Ok(Answer::Status(status)) if status.connected => Ok("runs, connected".to_owned()),
-        Ok(Answer::Status(status)) => match status.trouble {
-            Some(trouble) => Err(format!("runs, not connected: {trouble}")),
-            None => Err("runs, not connected".to_owned()),
-        },
+        Ok(Answer::Status(status)) => {
+            let runs = match status.connected {
+                true => "runs, connected",
+                false => "runs, not connected",
+            };
+            let wrong: Vec<String> = status
+                .trouble
+                .iter()
+                .chain(&status.warnings)
+                .map(ToString::to_string)
+                .collect();
+            match wrong.is_empty() {
+                true if status.connected => Ok(runs.to_owned()),
+                true => Err(runs.to_owned()),
+                false => Err(format!("{runs}: {}", wrong.join("; "))),
+            }
+        }
         Ok(_) => Err("runs, but does not tell its state".to_owned()),
         Err(SocketError::NobodyThere) => match target.root.lock_holder() {
             Some(pid) => Err(format!(

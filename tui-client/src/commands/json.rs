@@ -110,6 +110,7 @@ struct JsonStatus<'a> {
     trouble: Option<&'a Trouble>,
     brake: Option<JsonBrake>,
     removed: Option<JsonBrake>,
+    warnings: &'a [Trouble],
 }
 
 #[derive(Serialize)]
@@ -143,6 +144,7 @@ impl<'a> From<&'a Status> for JsonStatus<'a> {
             removed: status
                 .removed
                 .map(|(removals, nodes)| JsonBrake { removals, nodes }),
+            warnings: &status.warnings,
         }
     }
 }

@@ -119,6 +119,7 @@ pub(super) fn outline(account: &Account) -> Status {
         trouble: None,
         brake: None,
         removed: None,
+        warnings: Vec::new(),
     }
 }
 

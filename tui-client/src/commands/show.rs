@@ -7,6 +7,7 @@ use sync_engine::name::visible;
 
 use super::Surroundings;
 use crate::control::{Answer, ConflictItem, ConflictSide, DeviceItem, LogItem, State, Status};
+use crate::notice::Trouble;
 use crate::options::Deed;
 use crate::output::{notice_in_words, time_of_ms};
 use crate::words::kind_in_words;
@@ -128,10 +129,11 @@ fn status_lines(status: &Status, zone: &TimeZone) -> Vec<String> {
              `confirm` lets that stand"
         ));
     }
-    if let Some(trouble) = &status.trouble {
-        lines.push(format!("trouble    {}", visible(&trouble.what)));
-        lines.push(format!("  done     {}", visible(&trouble.done)));
-        lines.push(format!("  next     {}", visible(&trouble.todo)));
+    let warnings = status.warnings.iter().map(|warning| ("warning", warning));
+    let trouble = status.trouble.iter().map(|trouble| ("trouble", trouble));
+    for (name, Trouble { what, done, todo }) in warnings.chain(trouble) {
+        let parts = [(name, what), ("  done", done), ("  next", todo)];
+        lines.extend(parts.map(|(name, text)| format!("{name:<10} {}", visible(text))));
     }
     lines
 }

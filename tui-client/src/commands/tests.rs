@@ -128,6 +128,7 @@ fn status(state: State) -> Status {
         trouble: None,
         brake: None,
         removed: None,
+        warnings: Vec::new(),
     }
 }
 
@@ -141,7 +142,16 @@ async fn status_is_told_in_lines_and_as_json_with_its_exit_code() {
     let mut worried = status(State::Synced);
     worried.blocked = vec![(path("aux"), "this disk cannot hold the name".into())];
     worried.conflicts = 2;
-    let answers = vec![Answer::Status(status(State::Synced)), Answer::Status(worried)];
+    worried.warnings = vec![Trouble {
+        what: "the system cannot watch all".into(),
+        done: "it is looked at".into(),
+        todo: "raise the limit".into(),
+    }];
+    let answers = vec![
+        Answer::Status(status(State::Synced)),
+        Answer::Status(worried.clone()),
+        Answer::Status(worried),
+    ];
     let (_socket, _heard) = world.client(answers).await;
     let (text, code) = world.run("status F").await.unwrap();
     assert_eq!(code, 0);
@@ -158,7 +168,10 @@ async fn status_is_told_in_lines_and_as_json_with_its_exit_code() {
     "#);
     let (text, code) = world.run("status F --json").await.unwrap();
     assert_eq!(code, 3);
-    insta::assert_snapshot!(text, @r#"{"event":"status","time":"2026-11-22T15:00:00.000Z","state":"synced","journal":42,"pending":1,"blocked":[{"path":"aux","reason":"this disk cannot hold the name"}],"conflicts":2,"nodes":120,"device":"box","device_id":"08080808080808080808080808080808","server":"nas:7733","connected":true,"protected":"2026-11-22T14:00:00.000Z","trouble":null,"brake":null,"removed":null}"#);
+    insta::assert_snapshot!(text, @r#"{"event":"status","time":"2026-11-22T15:00:00.000Z","state":"synced","journal":42,"pending":1,"blocked":[{"path":"aux","reason":"this disk cannot hold the name"}],"conflicts":2,"nodes":120,"device":"box","device_id":"08080808080808080808080808080808","server":"nas:7733","connected":true,"protected":"2026-11-22T14:00:00.000Z","trouble":null,"brake":null,"removed":null,"warnings":[{"what":"the system cannot watch all","done":"it is looked at","todo":"raise the limit"}]}"#);
+    let (text, code) = world.run("status F").await.unwrap();
+    assert_eq!(code, 3);
+    assert!(text.ends_with("\nwarning    the system cannot watch all\n  done     it is looked at\n  next     raise the limit\n"), "{text}");
 }
 
 #[test]
@@ -198,7 +211,7 @@ async fn a_folder_without_a_client_tells_what_its_memory_knows() {
     world.remember(&remembered());
     let (text, code) = world.run("status F --json").await.unwrap();
     assert_eq!(code, 4);
-    insta::assert_snapshot!(text, @r#"{"event":"status","time":"2026-11-22T15:00:00.000Z","state":"offline","journal":9,"pending":1,"blocked":[{"path":"a (conflict)","reason":"this disk cannot hold the name"}],"conflicts":1,"nodes":1,"device":"box","device_id":"08080808080808080808080808080808","server":"nas:7733","connected":false,"protected":null,"trouble":null,"brake":null,"removed":null}"#);
+    insta::assert_snapshot!(text, @r#"{"event":"status","time":"2026-11-22T15:00:00.000Z","state":"offline","journal":9,"pending":1,"blocked":[{"path":"a (conflict)","reason":"this disk cannot hold the name"}],"conflicts":1,"nodes":1,"device":"box","device_id":"08080808080808080808080808080808","server":"nas:7733","connected":false,"protected":null,"trouble":null,"brake":null,"removed":null,"warnings":[]}"#);
     insta::assert_snapshot!(world.run("conflicts F").await.unwrap().0, @r#"
     this  a, 5 bytes, 2026-11-22 14:00:00
     that  a (conflict), 5 bytes, 2026-11-22 14:00:00

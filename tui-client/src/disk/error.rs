@@ -158,6 +158,12 @@ pub enum RootLost {
     /// The marker is that of another folder.
     #[error("the folder's marker .holdfast/folder-id is that of another folder")]
     MarkerForeign,
+    /// The private directory, or a file that the client holds open in it, was removed or replaced.
+    #[error(".holdfast/{name} was removed or replaced while the client ran")]
+    Private {
+        /// Its name inside `.holdfast`; empty for `.holdfast` itself.
+        name: String,
+    },
 }
 
 impl RootLost {

@@ -111,7 +111,8 @@ pub(super) fn failed(deed: &'static str) -> impl Fn(io::Error) -> HandError {
     }
 }
 
-fn is_refusal(error: &io::Error) -> bool {
+/// Tells whether the disk does not let this user do it, now or later.
+pub(super) fn is_refusal(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(
         error.kind(),

@@ -112,6 +112,7 @@ impl Root {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => (),
             result => result.map_err(failed("write"))?,
         }
+        self.hold_private(LOCK)?;
         Ok(FolderLock { _file: file })
     }
 }

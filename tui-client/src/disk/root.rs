@@ -5,13 +5,13 @@ use super::bits::LeftBits;
 use super::error::{DiskError, RootLost};
 use super::marker::{self, FolderId};
 use super::platform;
-use super::sight::{FileType, Print, Seen};
+use super::private::PrivateCell;
+use super::sight::Print;
 use super::volume::{Dir, Directory, File};
-use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 use sync_engine::Name;
 
@@ -28,24 +28,12 @@ pub struct Root(Arc<Inner>);
 struct Inner {
     path: PathBuf,
     dir: Dir,
-    private: OnceLock<Private>,
+    private: PrivateCell,
     id: OnceLock<FolderId>,
     /// Set when the file system turns out to have no exchange, so that it is not asked each time.
     cannot_exchange: AtomicBool,
     folds: OnceLock<Folds>,
     left_bits: LeftBits,
-}
-
-/// The private directory and its parts, held open.
-#[derive(Debug)]
-pub(super) struct Private {
-    pub(super) dir: Dir,
-    pub(super) staging: Dir,
-    pub(super) stash: Dir,
-    /// The names of what was put into the stash and not looked at since.
-    pub(super) stashed: Mutex<BTreeSet<String>>,
-    /// The mode that this process's mask leaves of 0777.
-    pub(super) mode_exec: u32,
 }
 
 /// Which different names are the same to this disk.
@@ -84,7 +72,7 @@ impl Root {
         Self(Arc::new(Inner {
             path,
             dir,
-            private: OnceLock::new(),
+            private: PrivateCell::default(),
             id: OnceLock::new(),
             cannot_exchange: AtomicBool::new(false),
             folds: OnceLock::new(),
@@ -102,14 +90,6 @@ impl Root {
     #[must_use]
     pub fn private_path(&self, name: &str) -> PathBuf {
         self.0.path.join(PRIVATE).join(name)
-    }
-
-    /// Makes the private directory with its parts where they are missing, readable by this user alone.
-    ///
-    /// # Errors
-    /// When they cannot be made, or something else stands in their place, such as a symbolic link.
-    pub fn create_private(&self) -> Result<(), DiskError> {
-        self.private().map(drop)
     }
 
     /// Makes a file in the private directory and removes it, so that a watcher hears of it.
@@ -154,7 +134,8 @@ impl Root {
         Ok(*self.0.id.get_or_init(|| id))
     }
 
-    /// Checks that the path still leads to the folder that was opened, and that its marker is the one known.
+    /// Checks that the path still leads to the folder that was opened, that its marker is the one known, and that what is
+    /// held open in its private directory is still there.
     ///
     /// # Errors
     /// When it does not; then nothing that was seen in between may be believed.
@@ -168,8 +149,9 @@ impl Root {
         let Some(known) = self.0.id.get() else {
             return Ok(());
         };
+        self.open_private_to_owner();
         match marker::read(self) {
-            Ok(Some(id)) if id == *known => Ok(()),
+            Ok(Some(id)) if id == *known => self.check_private(),
             Ok(Some(_)) => Err(RootLost::MarkerForeign),
             Ok(None) | Err(DiskError::DamagedMarker) => Err(RootLost::MarkerMissing),
             Err(DiskError::Private { source, .. }) => Err(RootLost::Unreadable { source }),
@@ -272,75 +254,14 @@ impl Root {
         &self.0.dir
     }
 
+    pub(super) fn private_cell(&self) -> &PrivateCell {
+        &self.0.private
+    }
+
     /// Opens the directory above a path's last name.
     pub(super) fn descend(&self, names: &[Name]) -> io::Result<Dir> {
         self.0.dir.descend(names)
     }
-
-    /// Returns the private directory, which is made when it is missing.
-    pub(super) fn private(&self) -> Result<&Private, DiskError> {
-        if let Some(private) = self.0.private.get() {
-            return Ok(private);
-        }
-        let dir = open_own(&self.0.dir, PRIVATE, "")?;
-        let staging = open_own(&dir, "staging", "staging")?;
-        let stash = open_own(&dir, "stash", "stash")?;
-        let mode_exec = probe_mode(&staging).map_err(|source| DiskError::Stage {
-            deed: "probe the mode of",
-            source,
-        })?;
-        let private = Private {
-            dir,
-            staging,
-            stash,
-            stashed: Mutex::default(),
-            mode_exec,
-        };
-        Ok(self.0.private.get_or_init(|| private))
-    }
-}
-
-/// Makes and opens a directory of the client's own. Whatever else stands there is refused, never followed.
-fn open_own(parent: &Dir, name: &str, shown: &str) -> Result<Dir, DiskError> {
-    let failed = |deed| {
-        move |source| DiskError::Private {
-            deed,
-            name: shown.to_owned(),
-            source,
-        }
-    };
-    match parent.make_own_dir(name.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed("make")(error)),
-        Ok(()) | Err(_) => (),
-    }
-    let seen: Seen = parent.stat(name.as_bytes()).map_err(failed("look at"))?;
-    let foreign = || DiskError::ForeignPrivate {
-        name: shown.to_owned(),
-    };
-    if seen.file_type != FileType::Dir || seen.elsewhere {
-        return Err(foreign());
-    }
-    let dir = match parent.open_own(name) {
-        Err(error) if super::error::is_gone(&error) => return Err(foreign()),
-        result => result.map_err(failed("open"))?,
-    };
-    match dir.close_to_others() {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(foreign()),
-        result => result.map(|()| dir).map_err(failed("protect")),
-    }
-}
-
-/// Learns the process's file mode mask by making a file, since asking for it would change it for a moment. Where there is
-/// no room for one, nobody but the owner gets anything.
-fn probe_mode(staging: &Dir) -> io::Result<u32> {
-    let name = format!("probe-{}", random_name());
-    let file = match staging.create_file(name.as_bytes(), 0o777) {
-        Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(0o700),
-        result => result?,
-    };
-    let seen = staging.stat_file(&file);
-    staging.unlink(name.as_bytes())?;
-    Ok(seen?.print.mode & 0o777)
 }
 
 /// Returns 128 random bits as text.

@@ -104,10 +104,18 @@ impl Root {
     }
 
     fn create_staged(&self, name: String, is_kept: bool) -> Result<Staged, DiskError> {
-        let staging = &self.private()?.staging;
-        let file = staging
-            .create_file(name.as_bytes(), 0o600)
-            .map_err(failed("make"))?;
+        let create = || -> Result<io::Result<File>, DiskError> {
+            Ok(self.private()?.staging.create_file(name.as_bytes(), 0o600))
+        };
+        let file = match create()? {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Somebody removed the directory.
+                self.mend_private();
+                create()?
+            }
+            result => result,
+        };
+        let file = file.map_err(failed("make"))?;
         // A name that nobody else can make needs no lock.
         if is_kept {
             self.locked(file, name)

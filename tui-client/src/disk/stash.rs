@@ -4,13 +4,12 @@
 //! small note with the path that it had, so that a person can find it.
 
 use super::error::{DiskError, block_of};
-use super::hand::{ContentOf, HandError, failed};
+use super::hand::{ContentOf, HandError, failed, is_refusal};
 use super::root::{Root, random_name};
 use super::sight::{FileType, Print};
 use super::volume::Dir;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
-use std::sync::PoisonError;
 use sync_engine::{Block, Bug, Content, Hash, NodeId, RelPath, Target, planted};
 
 /// The names of notes end so.
@@ -159,6 +158,14 @@ pub(super) fn record(
         Err(error) if block_of(&error) == Block::NoSpace && matches!(kept, Kept::File(_)) => {
             forget(stash, &key);
         }
+        // Without it nothing is taken away, and it is not the file's fault.
+        Err(error) if is_refusal(&error) => {
+            return Err(HandError::Disk(DiskError::Private {
+                deed: "write a note in",
+                name: "stash".to_owned(),
+                source: error,
+            }));
+        }
         result => result.map_err(failed("write a note in the stash"))?,
     }
     Ok(key)
@@ -218,11 +225,8 @@ impl Root {
     }
 
     /// Notes that a file was put into the stash: somebody may write to it still.
-    pub(super) fn stashed(&self, key: &str) -> Result<(), DiskError> {
-        let stashed = &self.private()?.stashed;
-        let mut stashed = stashed.lock().unwrap_or_else(PoisonError::into_inner);
-        stashed.insert(key.to_owned());
-        Ok(())
+    pub(super) fn stashed(&self, key: &str) {
+        self.stashed_keys().insert(key.to_owned());
     }
 
     /// Looks at a file of the stash; returns it if it holds something else than when it was taken away.

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 mod crash;
 mod looking;
+mod private;
 mod without_exchange;
 
 /// A folder with its root opened and prepared.

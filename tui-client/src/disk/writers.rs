@@ -56,14 +56,7 @@ impl Root {
     /// Takes the names of what was put into the stash since this was asked last.
     #[must_use]
     pub fn take_stashed(&self) -> BTreeSet<String> {
-        let Ok(private) = self.private() else {
-            return BTreeSet::new();
-        };
-        let mut stashed = private
-            .stashed
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        std::mem::take(&mut *stashed)
+        std::mem::take(&mut *self.stashed_keys())
     }
 
     /// Returns those files of the stash that hold something else than when they were taken away.

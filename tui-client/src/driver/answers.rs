@@ -19,7 +19,7 @@ use crate::fault::Exit;
 use crate::net::control::{Patience, Presence};
 use crate::net::{ConnectError, Control};
 use crate::notice::{Notice, Trouble};
-use crate::words::block_in_words;
+use crate::words::{block_in_words, private_fault_in_words};
 
 /// How long `status` waits for the proof that nothing was written before the question that is not on the server. After that
 /// it says that it does not know.
@@ -164,7 +164,16 @@ impl Driver {
                 .brake()
                 .map(|brake| (brake.removals as u64, brake.nodes as u64)),
             removed: bursts::figures(&self.bursts),
+            warnings: self.warnings(),
         }
+    }
+
+    /// What is wrong for now, although the client goes on.
+    pub(super) fn warnings(&self) -> Vec<Trouble> {
+        let mut warnings = self.observer.degraded();
+        let fault = self.root.private_fault();
+        warnings.extend(fault.as_deref().map(private_fault_in_words));
+        warnings
     }
 
     fn identity(&self) -> Answer {

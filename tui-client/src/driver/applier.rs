@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::chunker::Chunker;
 use crate::disk::{DiskError, File, HandError, Known, Print, Root, Sealed, Sight, Staged};
+use crate::fault::chain;
 
 /// How many jobs wait at most.
 const JOBS_WAITING_MAX: usize = 1024;
@@ -103,6 +104,8 @@ async fn serve(root: Root, mut jobs: mpsc::Receiver<Job>, done: mpsc::Sender<Vec
 
 /// Carries out a group of steps in order.
 fn apply(root: &Root, group: Vec<Job>) -> Vec<Applied> {
+    root.mend_private();
+    let _working = root.keep_private();
     let mut dirs = BTreeSet::new();
     let mut applied: Vec<Applied> = stage_all(root, group)
         .into_iter()
@@ -314,7 +317,7 @@ pub fn block_of(error: &HandError) -> Option<Block> {
             found: Sight::Unknown(block),
         } => Some(block.clone()),
         HandError::Disk(error) if error.is_full() => Some(Block::NoSpace),
-        HandError::Disk(error) => Some(Block::Unreadable(error.to_string())),
+        HandError::Disk(error) => Some(Block::Unreadable(chain(error))),
         // What is new in it makes another plan. What stays is not synchronised, and a person has to see to it.
         HandError::NotEmpty => Some(Block::NotEmpty),
         HandError::Surprise { .. } | HandError::Rescued { .. } | HandError::Taken | HandError::Gone => None,

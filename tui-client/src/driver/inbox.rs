@@ -91,13 +91,28 @@ impl Driver {
 
     /// A missing folder is not an empty folder: nothing that is seen of it counts any more.
     pub(super) fn on_root_lost(&mut self, lost: &RootLost) {
-        self.halt(Trouble {
-            what: format!(
-                "the folder {} is gone or is another: {lost}",
-                self.folder.display()
+        let folder = self.folder.display();
+        let is_gone = format!("the folder {folder} is gone or is another: {lost}");
+        let (what, todo) = match lost {
+            RootLost::Gone | RootLost::Replaced | RootLost::Unreadable { .. } => (
+                is_gone,
+                "put the folder back (mount its disk) and start the client again",
             ),
+            RootLost::MarkerMissing | RootLost::MarkerForeign => (
+                is_gone,
+                "put the folder back (mount its disk), or its .holdfast, and start the client again; where .holdfast is lost, \
+                 join the account anew by its ID or link: nothing is deleted by that",
+            ),
+            RootLost::Private { .. } => (
+                format!("in the folder {folder}, {lost}"),
+                "see that no other client runs on the folder, and start the client again: it looks at everything anew, and \
+                 deletes nothing that it does not know",
+            ),
+        };
+        self.halt(Trouble {
+            what,
             done: "nothing was taken for deleted; the client does nothing until it is started again".into(),
-            todo: "put the folder back (mount its disk) and start the client again".into(),
+            todo: todo.into(),
         });
     }
 

@@ -9,6 +9,7 @@ use super::Driver;
 use super::applier::{Applied, Body, Deed, Job, block_of};
 use super::transfers::{Brought, Transferred};
 use crate::disk::{HandError, Print};
+use crate::fault::chain;
 use crate::net::BulkError;
 use crate::notice::{Direction, Notice, Progress};
 use crate::transfer::compress::detach;
@@ -421,7 +422,7 @@ impl Driver {
                     DownloadError::Missing(_) | DownloadError::Inconsistent => Some(Block::MissingContent),
                     DownloadError::NoSpace => Some(Block::NoSpace),
                     DownloadError::Disk(error) => Some(Block::Unreadable(error.to_string())),
-                    DownloadError::Staging(error) => Some(Block::Unreadable(error.to_string())),
+                    DownloadError::Staging(error) => Some(Block::Unreadable(chain(error))),
                     DownloadError::Bulk(BulkError::Lost) => None,
                     DownloadError::Bulk(error) => Some(Block::Refused(error.to_string())),
                 };

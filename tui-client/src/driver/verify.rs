@@ -62,6 +62,7 @@ impl Driver {
         let left_out = left_out
             .into_iter()
             .map(|(path, block)| format!("'{path}' was not compared: {}", block_in_words(block)))
+            .chain(self.root.private_fault())
             .collect();
         let at = At::Version(self.session.version());
         let verify = Box::new(Verify {

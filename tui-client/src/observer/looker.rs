@@ -21,6 +21,7 @@ use super::worker::Step;
 use crate::disk::{DiskError, Print, Root, Sight};
 use crate::notice::Trouble;
 use crate::rules::{Rules, rules_path};
+use crate::words::{made_again_in_words, private_fault_in_words};
 
 /// So many places are judged at once at most, but for those of one directory.
 const LOOKS_MAX: usize = 512;
@@ -44,8 +45,8 @@ pub(super) struct Looker {
     clock: Arc<Clock>,
     rescan_interval: Duration,
     watch: Box<dyn Watch>,
-    /// The trouble that was told last, so that each is told once.
-    told: Option<WatchTrouble>,
+    /// What was told last of the private directory.
+    fault_told: Option<String>,
     /// What was told last of the folder's rules.
     rules_told: Option<Trouble>,
     /// The watch does not see all; its silence proves nothing, and full walks stand in for it.
@@ -76,7 +77,7 @@ impl Looker {
             clock,
             rescan_interval,
             watch,
-            told: None,
+            fault_told: None,
             rules_told: None,
             deaf: true,
             last_start: None,
@@ -150,8 +151,7 @@ impl Looker {
         // What is in one directory is looked at in one go.
         due.sort_by(|one, other| one.path.cmp(&other.path));
         let mut held = None;
-        let glance = self.clock.begin();
-        let rules = self.queue.rules();
+        let (glance, rules) = (self.clock.begin(), self.queue.rules());
         let (mut findings, mut done, mut dropped, mut walks) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for Due {
@@ -229,6 +229,7 @@ impl Looker {
         let before = self.root.look(dir);
         let Sight::Dir(print) = before else {
             self.unwatched.remove(dir);
+            self.queue.degraded().set_too_deep(!self.unwatched.is_empty());
             return self.walk_again(dir, epoch);
         };
         let listing = match self.root.list(dir) {
@@ -260,7 +261,11 @@ impl Looker {
             }
         }
         self.queue.listed(dir);
-        let is_news = !self.watch.can_watch(dir) && self.unwatched.add(dir);
+        let is_watched = self.watch.can_watch(dir);
+        let is_news = !is_watched && self.unwatched.add(dir);
+        if !is_watched {
+            self.queue.degraded().set_too_deep(true);
+        }
         self.n_seen += listing.entries.len() as u64;
         let dir = dir.clone();
         let mut findings = vec![Finding::Listing {
@@ -326,18 +331,20 @@ impl Looker {
     fn start_watch(&mut self, findings: &mut Vec<Finding>) {
         self.last_start = Some(self.last_rescan);
         match self.watch.start(HintSink::new(Arc::clone(&self.queue))) {
-            Ok(()) => self.deaf = false,
+            Ok(()) => {
+                self.deaf = false;
+                self.queue.degraded().began();
+            }
             Err(trouble) => self.tell(trouble, findings),
         }
     }
 
     fn tell(&mut self, trouble: WatchTrouble, findings: &mut Vec<Finding>) {
         self.deaf |= trouble.is_lasting();
-        if self.told.as_ref() == Some(&trouble) {
-            return;
+        let told = trouble.told();
+        if self.queue.degraded().failed(trouble) {
+            findings.push(Finding::Trouble(told));
         }
-        findings.push(Finding::Trouble(trouble.told()));
-        self.told = Some(trouble);
     }
 
     /// Checks that the folder is still the one that was opened; tells whether it is, as far as can be seen just now.
@@ -348,7 +355,26 @@ impl Looker {
                 findings.push(Finding::RootLost(lost));
                 false
             }
-            Ok(()) | Err(_) => true,
+            Ok(()) => {
+                self.mend_private(findings);
+                true
+            }
+            Err(_) => true,
+        }
+    }
+
+    /// Has the private directory's parts made again if somebody removed them, and says so once.
+    fn mend_private(&mut self, findings: &mut Vec<Finding>) {
+        self.root.mend_private();
+        let removed = self.root.take_made_again();
+        if !removed.is_empty() {
+            findings.push(Finding::Trouble(made_again_in_words(&removed)));
+        }
+        let fault = self.root.private_fault();
+        if fault != self.fault_told {
+            let told = fault.as_deref().map(private_fault_in_words);
+            findings.extend(told.map(Finding::Trouble));
+            self.fault_told = fault;
         }
     }
 
@@ -409,9 +435,9 @@ impl Looker {
         }
     }
 
-    /// Returns the time between two full walks.
+    /// Returns the time between two full walks: a short one until the watch is known to work.
     fn interval(&self) -> Duration {
-        if self.deaf {
+        if self.deaf || self.queue.degraded().is_blind() {
             self.rescan_interval.min(POLL_INTERVAL)
         } else {
             self.rescan_interval

@@ -11,6 +11,7 @@ use sync_engine::RelPath;
 use tokio::time::Instant;
 
 use super::bell::Bell;
+use super::degraded::Degraded;
 use super::doubt::Doubt;
 use super::jobs::Job;
 use super::scene::BUSY_DELAY;
@@ -44,6 +45,7 @@ pub(super) struct Queue {
     read_large: Bell,
     rules: Mutex<Arc<Rules>>,
     wall: Mutex<Wall>,
+    degraded: Mutex<Degraded>,
 }
 
 impl Queue {
@@ -55,6 +57,7 @@ impl Queue {
             read_large: Bell::default(),
             rules: Mutex::new(Arc::new(rules)),
             wall: Mutex::default(),
+            degraded: Mutex::default(),
         }
     }
 
@@ -295,6 +298,11 @@ impl Queue {
     /// Takes what went wrong with the watch.
     pub(super) fn take_trouble(&self) -> Option<WatchTrouble> {
         self.lock().trouble.take()
+    }
+
+    /// What is wrong with the watch for now.
+    pub(super) fn degraded(&self) -> MutexGuard<'_, Degraded> {
+        self.degraded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the bell of the worker that looks.

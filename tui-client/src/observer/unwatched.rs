@@ -39,6 +39,11 @@ impl Unwatched {
         !std::mem::replace(&mut self.is_told, true)
     }
 
+    /// Tells whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.dirs.is_empty()
+    }
+
     /// Notes that a directory is gone.
     pub(super) fn remove(&mut self, dir: &RelPath) {
         self.dirs.remove(dir);

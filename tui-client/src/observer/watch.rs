@@ -154,7 +154,11 @@ impl HintSink {
                     .hint_in_doubt(path, Urgency::After(PROBE_PATIENCE), doubt, None);
             }
             Place::Inside(path) => self.0.hint_in_doubt(path, urgency, doubt, None),
-            Place::Cookie(token) => drop(self.0.cookie_seen(token)),
+            Place::Cookie(token) => {
+                if self.0.cookie_seen(token) {
+                    self.0.degraded().heard();
+                }
+            }
             Place::Nowhere => (),
         }
     }

@@ -200,6 +200,7 @@ fn status() -> Status {
         trouble: None,
         brake: None,
         removed: None,
+        warnings: Vec::new(),
     }
 }
 

@@ -24,6 +24,15 @@ impl Blind {
         hints.as_ref().unwrap().tell(Path::new(path), event);
     }
 
+    /// Forgets where its hints go, until it is started again.
+    fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn is_started(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     fn fail(&self, trouble: WatchTrouble) {
         let hints = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         hints.as_ref().unwrap().trouble(trouble);
@@ -79,6 +88,64 @@ async fn at_the_limit_of_watches_a_token_comes_back_only_after_a_full_walk() {
         assert!(eyes.find(&name).is_some(), "{name}");
     }
     assert_eq!(eyes.notices.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_of_watches_is_said_until_all_is_watched_again() {
+    let watch = Blind::default();
+    let mut eyes = Eyes::with_watch(watch.clone());
+    while !eyes.step().await.scan_finished {}
+    assert_eq!(eyes.observer.degraded(), []);
+    for _ in 0..2 {
+        watch.fail(WatchTrouble::Limit);
+        let before = eyes.notices.len();
+        while eyes.notices.len() == before {
+            eyes.step().await;
+        }
+        assert!(eyes.observer.degraded()[0].what.contains("cannot watch all"));
+        prove(&mut eyes, &watch).await;
+        assert_eq!(eyes.observer.degraded().len(), 1, "a token's file is no proof");
+        while !eyes.observer.degraded().is_empty() {
+            eyes.step().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_nothing_is_reported_is_said_until_a_tokens_file_is() {
+    let watch = Blind::default();
+    let mut eyes = Eyes::with_watch(watch.clone());
+    while !eyes.step().await.scan_finished {}
+    eyes.settle().await;
+    assert!(eyes.observer.degraded()[0].what.contains("does not report"));
+    watch.forget();
+    while !watch.is_started() {
+        eyes.step().await;
+    }
+    assert_eq!(
+        eyes.observer.degraded().len(),
+        1,
+        "that it began anew is no proof"
+    );
+    eyes.write("unseen", "bytes");
+    while eyes.find("unseen").is_none() {
+        eyes.step().await;
+    }
+    prove(&mut eyes, &watch).await;
+    assert_eq!(eyes.observer.degraded(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn directories_that_cannot_be_watched_are_said_until_they_are_gone() {
+    let watch = Shallow::default();
+    let mut eyes = Eyes::with_watch(watch.clone());
+    std::fs::create_dir_all(eyes.path("deep/er")).unwrap();
+    while !eyes.step().await.scan_finished {}
+    assert!(eyes.observer.degraded()[0].what.contains("so long"));
+    std::fs::remove_dir_all(eyes.path("deep")).unwrap();
+    while !eyes.observer.degraded().is_empty() {
+        eyes.step().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

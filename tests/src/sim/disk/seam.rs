@@ -198,8 +198,8 @@ impl Directory for SimDir {
     }
 
     fn close_to_others(&self) -> io::Result<()> {
-        match self.stat_self()?.print.mode & 0o7077 {
-            0 => Ok(()),
+        match self.stat_self()?.print.mode & 0o7777 {
+            0o700 => Ok(()),
             _ => self.0.act(|state, id| state.set_mode(id, 0o700)),
         }
     }

@@ -3,7 +3,7 @@
 
 use super::*;
 use std::io::{ErrorKind, Read as _, Write as _};
-use tui_client::disk::{DiskError, Folds};
+use tui_client::disk::{DiskError, Folds, RootLost};
 
 fn disk(options: Options) -> SimDisk {
     let disk = SimDisk::new(options, SimClock::standing());
@@ -189,6 +189,31 @@ fn a_cookie_is_heard_of_and_leaves_nothing() {
         disk.write("folder/.holdfast/cookie", "left by a crash").unwrap();
         while events.try_next().is_some() {}
     }
+}
+
+#[test]
+fn what_somebody_removes_of_the_private_directory_is_made_again() {
+    let disk = disk(Options::new(1));
+    let root = disk.root("folder").unwrap();
+    let _lock = root.lock().unwrap();
+    root.marker().unwrap();
+    for part in ["staging", "stash"] {
+        let at = format!("folder/.holdfast/{part}");
+        disk.remove_all(&at).unwrap();
+        root.check().unwrap();
+        root.mend_private();
+        assert_eq!(root.take_made_again(), [part].into());
+        disk.rmdir(&at).unwrap();
+        disk.symlink("elsewhere", &at).unwrap();
+        root.mend_private();
+        assert!(root.private_fault().unwrap().contains(part));
+        disk.unlink(&at).unwrap();
+        root.mend_private();
+        assert_eq!(root.private_fault(), None);
+        assert_eq!(root.take_made_again(), [part].into());
+    }
+    disk.unlink("folder/.holdfast/lock").unwrap();
+    assert!(matches!(root.check(), Err(RootLost::Private { name }) if name == "lock"));
 }
 
 #[test]

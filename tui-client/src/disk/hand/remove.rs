@@ -28,7 +28,7 @@ impl Root {
             stash::forget(stash, &key);
             return Err(failed("move the file to the stash")(error));
         }
-        self.stashed(&key)?;
+        self.stashed(&key);
         match is_known(stash, &key, known, content_of) {
             Ok(true) if planted(Bug::RemovedForGood) => discard(stash, &key),
             Ok(true) => Ok(()),

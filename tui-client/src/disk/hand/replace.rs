@@ -41,13 +41,13 @@ impl Root {
                     return Err(failed("swap the new file into place")(error));
                 }
                 Ok(()) => {
-                    self.stashed(&key)?;
+                    self.stashed(&key);
                     return self.verify_swap(sealed, &key, &place, path, known, content_of);
                 }
             }
         }
         let print = self.replace_by_link(sealed, &key, &place, known, content_of)?;
-        self.stashed(&key)?;
+        self.stashed(&key);
         Ok(print)
     }
 
