@@ -78,6 +78,8 @@ pub enum Block {
     Store,
     /// It is a secret of a device.
     Secret,
+    /// Something in it can be no node; the text says what, and why.
+    Contains(String),
 }
 
 /// See the module's page.

@@ -93,3 +93,53 @@ fn a_client_whose_memory_is_removed_halts_and_loses_nothing() -> Result<()> {
     assert_eq!(settle(&[&first, &second])?.len(), 4);
     Ok(())
 }
+
+#[test]
+fn a_name_that_is_holdfasts_own_is_listed_and_why_answers_for_it() -> Result<()> {
+    let (_world, [first, second]) = World::with_devices()?;
+    first.write("docs/a.txt", "a")?;
+    settle(&[&first, &second])?;
+    let mark = first.events()?.mark();
+    for name in [".HoldFast", "docs/.holdfast", "docs/.HOLDFAST"] {
+        fs::create_dir(first.path(name))?;
+        fs::write(first.path(name).join("inside"), "x")?;
+    }
+    for path in ["", "docs"] {
+        first.wait_after(mark, "word of it", |event| {
+            event.is("blocked") && event.text("path") == path && event.0["blocked"] == true
+        })?;
+    }
+    first.write("docs/b.txt", "b")?;
+    tests::settle_apart(&[&first, &second], |trees| {
+        trees[1].contains_key(b"docs/b.txt".as_slice())
+    })?;
+    let shown = first.command("status", &[])?.with_code(3)?.stdout;
+    assert!(shown.contains(" .: ") && shown.contains(".HoldFast"), "{shown}");
+    assert!(
+        shown.contains("docs: ") && shown.contains(".HOLDFAST") && shown.contains(".holdfast"),
+        "{shown}"
+    );
+    let verified = first.command("verify", &[])?.with_code(3)?.stdout;
+    assert!(
+        verified.contains("'docs'") && verified.contains("'.'"),
+        "{verified}"
+    );
+    for path in [".HoldFast", "docs/.holdfast/inside", "docs/.HOLDFAST"] {
+        let why = first.command("why", &[path])?.ok()?.stdout;
+        assert!(
+            why.contains("not synchronised: the name is Holdfast's own"),
+            "{why}"
+        );
+    }
+    let own = first.command("why", &[".holdfast"])?.ok()?.stdout;
+    assert!(own.contains("this device's own directory"), "{own}");
+    let none = first.command("why", &["a/.holdfast"])?.with_code(1)?.stderr;
+    assert!(none.contains("there is no 'a/.holdfast'"), "{none}");
+
+    for name in [".HoldFast", "docs/.holdfast", "docs/.HOLDFAST"] {
+        fs::remove_dir_all(first.path(name))?;
+    }
+    settle(&[&first, &second])?;
+    first.command("status", &[])?.with_code(0)?;
+    Ok(())
+}

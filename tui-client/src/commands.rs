@@ -21,7 +21,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Zoned;
-use sync_engine::DeviceId;
+use sync_engine::name::visible;
+use sync_engine::{DeviceId, RelPath};
 use tokio::time::{Instant, sleep};
 
 use crate::config::Config;
@@ -30,6 +31,7 @@ use crate::disk::{FolderId, Root};
 use crate::fault::{Exit, Fault};
 use crate::options::{Deed, Order};
 use crate::socket::{Conversation, Place, SocketError};
+use crate::words::{RESERVED, nothing_there_in_words};
 use helper::Helper;
 
 /// A client that is just being started is waited for at most this long.
@@ -64,7 +66,7 @@ impl Target {
         let root = Root::open(path)?;
         // To ask about a folder must not make it one of ours.
         if root.is_new()? {
-            let shown = sync_engine::name::visible(&path.display().to_string());
+            let shown = visible(&path.display().to_string());
             return Err(Fault::failed(
                 format!("{shown} is not a folder that Holdfast keeps"),
                 "nothing was changed",
@@ -90,10 +92,10 @@ pub async fn run(order: &Order, surroundings: &Surroundings, out: &mut impl Writ
         return tell(order, &answer, surroundings, out);
     }
     let target = open_target(order, surroundings).await?;
-    let answer = if order.deed == Deed::Doctor {
-        doctor::look(&target, surroundings).await
-    } else {
-        answer(&order.deed, &target, surroundings).await?
+    let answer = match &order.deed {
+        Deed::Doctor => doctor::look(&target, surroundings).await,
+        Deed::WhyReserved { above, name } => why_reserved(&target, above, name)?,
+        deed => answer(deed, &target, surroundings).await?,
     };
     match answer {
         Answer::Failed(trouble) => Err(Fault::told(trouble)),
@@ -101,6 +103,32 @@ pub async fn run(order: &Order, surroundings: &Surroundings, out: &mut impl Writ
         Answer::Ending => Err(SocketError::Ended.into()),
         answer => tell(order, &answer, surroundings, out),
     }
+}
+
+/// Says what stands at a name that is Holdfast's own, and why it is not synchronised. No client is needed for that.
+fn why_reserved(target: &Target, above: &RelPath, name: &str) -> Result<Answer, Fault> {
+    let shown = match above.0.is_empty() {
+        true => visible(name),
+        false => format!("{above}/{}", visible(name)),
+    };
+    let Some(is_own) = target.root.look_at_reserved(above, name)? else {
+        return Ok(Answer::Failed(nothing_there_in_words(&shown)));
+    };
+    let line = if is_own {
+        format!(
+            "'{shown}' is not synchronised: it is this device's own directory, with its memory, what is being downloaded \
+             (staging) and what was taken out of the folder lately (stash)"
+        )
+    } else {
+        format!(
+            "'{shown}' is not synchronised: {RESERVED}; it stays as it is, and travels once it has another name"
+        )
+    };
+    Ok(Answer::Report {
+        sound: is_own,
+        is_partial: false,
+        lines: vec![line],
+    })
 }
 
 /// Writes an answer. Returns how the program ends.
@@ -276,7 +304,7 @@ async fn carry_out(deed: &Deed, conversation: &mut Conversation) -> Result<Answe
         Deed::Why { path } => Ask::Why { path: path.clone() },
         Deed::Confirm => Ask::Confirm,
         Deed::Revert => Ask::Revert,
-        Deed::Verify | Deed::Doctor => Ask::Verify,
+        Deed::Verify | Deed::Doctor | Deed::WhyReserved { .. } => Ask::Verify,
     };
     conversation.ask(&ask).await
 }
@@ -294,7 +322,7 @@ async fn find_device(
         .iter()
         .filter(|item| !item.revoked && (item.name == device || item.id.to_string() == device))
         .collect();
-    let shown = sync_engine::name::visible(device);
+    let shown = visible(device);
     let problem = match found[..] {
         [item] => return Ok(Ok(item.id)),
         [] => format!("no device of the account is called {shown}"),

@@ -186,6 +186,13 @@ pub enum Deed {
         /// The path.
         path: RelPath,
     },
+    /// `why` of a name that is Holdfast's own.
+    WhyReserved {
+        /// The directory that it is in.
+        above: RelPath,
+        /// The name.
+        name: String,
+    },
     /// `confirm`
     Confirm,
     /// `confirm --revert`
@@ -217,6 +224,7 @@ impl Deed {
             | Self::Conflicts
             | Self::Devices
             | Self::Why { .. }
+            | Self::WhyReserved { .. }
             | Self::Verify
             | Self::Doctor => false,
         }

@@ -13,7 +13,7 @@ use sync_engine::name::is_deceptive;
 use sync_engine::{RelPath, Version};
 
 use crate::notice::{ChangeKind, ChangeNotice, Direction, Notice, Progress, Trouble};
-use crate::words::kind_in_words;
+use crate::words::{kind_in_words, path_in_words};
 
 /// Returns a line of JSON without its end: an object with `event` and `time` (RFC 3339) first.
 #[must_use]
@@ -364,8 +364,8 @@ pub fn notice_in_words(notice: &Notice) -> Option<String> {
         Notice::Blocked {
             path,
             reason: Some(reason),
-        } => format!("blocked: {path} ({})", visible(reason)),
-        Notice::Blocked { path, reason: None } => format!("blocked no more: {path}"),
+        } => format!("blocked: {} ({})", path_in_words(path), visible(reason)),
+        Notice::Blocked { path, reason: None } => format!("blocked no more: {}", path_in_words(path)),
         Notice::Removed { .. } => removed_in_words(notice)?,
         Notice::Brake { removals: 0, .. } => "the brake is released".to_owned(),
         Notice::Brake {

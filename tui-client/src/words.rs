@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 
 use common::words::plain;
-use sync_engine::Block;
 use sync_engine::node::ConflictCause;
+use sync_engine::{Block, RelPath};
 
 use crate::notice::{ChangeKind, Trouble};
+
+/// So many names are told at most of what in one directory can be no node.
+const ODD_MAX: usize = 8;
 
 /// Returns the word for what was done.
 #[must_use]
@@ -46,6 +49,7 @@ pub fn block_in_words(block: &Block) -> String {
         Block::OtherFolder => "it is a synchronised folder of its own (.holdfast is in it)".to_owned(),
         Block::Store => "it is the store of a Holdfast server".to_owned(),
         Block::Secret => "it is a secret of a device, which is never sent".to_owned(),
+        Block::Contains(odd) => format!("not all in it is synchronised: {}", plain(odd)),
     }
 }
 
@@ -77,6 +81,42 @@ pub fn private_fault_in_words(reason: &str) -> Trouble {
         done: "what has to be written to the folder or removed from it waits; nothing is lost".to_owned(),
         todo: "take away what stands there, and see that .holdfast in the folder is yours; it is made again by itself"
             .to_owned(),
+    }
+}
+
+/// Names what in a directory can be no node, with the reasons.
+#[must_use]
+pub fn odd_in_words(odd: &[(String, Block)]) -> String {
+    let reason = |(name, block): &(String, Block)| match block {
+        Block::Contains(reason) => format!("{name} ({reason})"),
+        other => format!("{name} ({})", block_in_words(other)),
+    };
+    let mut words: Vec<String> = odd.iter().take(ODD_MAX).map(reason).collect();
+    if let Some(more) = odd.len().checked_sub(ODD_MAX).filter(|more| 0 < *more) {
+        words.push(format!("and {more} more"));
+    }
+    words.join(", ")
+}
+
+/// Says that nothing is at a path.
+#[must_use]
+pub fn nothing_there_in_words(shown: &str) -> Trouble {
+    Trouble {
+        what: format!("there is no '{shown}' here or on the server"),
+        done: "nothing was done".to_owned(),
+        todo: "give the path as seen from the folder's root".to_owned(),
+    }
+}
+
+/// Says why a name that is Holdfast's own is not synchronised.
+pub const RESERVED: &str = "the name is Holdfast's own, in any case of its letters";
+
+/// Names a path of the folder, or the folder itself.
+#[must_use]
+pub fn path_in_words(path: &RelPath) -> String {
+    match path.0.is_empty() {
+        true => ".".to_owned(),
+        false => path.to_string(),
     }
 }
 

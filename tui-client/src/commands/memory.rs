@@ -33,6 +33,7 @@ pub(super) fn answer(deed: &Deed, target: &Target, config: &Config) -> Result<Op
         | Deed::RevokeDevice { .. }
         | Deed::ReplaceId
         | Deed::Why { .. }
+        | Deed::WhyReserved { .. }
         | Deed::Confirm
         | Deed::Revert
         | Deed::Verify

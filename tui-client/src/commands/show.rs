@@ -10,7 +10,7 @@ use crate::control::{Answer, ConflictItem, ConflictSide, DeviceItem, LogItem, St
 use crate::notice::Trouble;
 use crate::options::Deed;
 use crate::output::{notice_in_words, time_of_ms};
-use crate::words::kind_in_words;
+use crate::words::{kind_in_words, path_in_words};
 
 /// Returns an answer's lines.
 pub(super) fn lines(deed: &Deed, answer: &Answer, surroundings: &Surroundings) -> Vec<String> {
@@ -116,7 +116,7 @@ fn status_lines(status: &Status, zone: &TimeZone) -> Vec<String> {
         .map(|(name, value)| format!("{name:<10} {value}"))
         .collect();
     for (path, reason) in &status.blocked {
-        lines.push(format!("           {path}: {}", visible(reason)));
+        lines.push(format!("           {}: {}", path_in_words(path), visible(reason)));
     }
     if let Some((removals, nodes)) = status.brake {
         lines.push(format!(

@@ -6,6 +6,7 @@ use super::error::{DiskError, block_of, is_gone};
 use super::root::{PRIVATE, Root};
 use super::sight::{FileType, Listing, Print, Seen, Sight};
 use super::volume::{Dir, File};
+use crate::words::RESERVED;
 use std::collections::BTreeMap;
 use std::io;
 use sync_engine::{Block, Bug, Name, NameError, RelPath, Target, planted};
@@ -53,11 +54,38 @@ impl Root {
             restless,
         };
         for bytes in seen.into_keys() {
-            if !(is_root && is_private(&bytes)) {
+            if !(is_root && self.is_own_private(&dir, &bytes)) {
                 sort_in(&dir, &bytes, &mut listing);
             }
         }
         Ok(listing)
+    }
+
+    /// Tells whether a name in the folder itself is that of the private directory, as the disk spells it.
+    fn is_own_private(&self, dir: &Dir, bytes: &[u8]) -> bool {
+        let identity = |name: &[u8]| dir.stat(name).map(|seen| seen.print.identity()).ok();
+        bytes == PRIVATE.as_bytes()
+            || is_private(bytes)
+                && identity(bytes).is_some_and(|own| Some(own) == identity(PRIVATE.as_bytes()))
+    }
+
+    /// Looks at a name that no node can have, above which there is this directory. Tells whether it is that of the private
+    /// directory; nothing when it is not there.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub fn look_at_reserved(&self, above: &RelPath, name: &str) -> Result<Option<bool>, DiskError> {
+        let look = || -> io::Result<bool> {
+            let dir = self.descend(&above.0)?;
+            dir.stat(name.as_bytes())?;
+            Ok(above.0.is_empty() && self.is_own_private(&dir, name.as_bytes()))
+        };
+        match look() {
+            Err(error) if is_gone(&error) => Ok(None),
+            result => result
+                .map(Some)
+                .map_err(|error| DiskError::of_look(above, &error)),
+        }
     }
 
     /// Returns what was seen of a directory, if it can be listed still: its rights may be others now.
@@ -200,7 +228,7 @@ fn sort_in(dir: &Dir, bytes: &[u8], listing: &mut Listing) {
         Err(error) => {
             let shown = sync_engine::name::visible(&String::from_utf8_lossy(bytes));
             let block = match error {
-                NameError::Reserved => Block::Unreadable("it belongs to another Holdfast folder".to_owned()),
+                NameError::Reserved => Block::Contains(RESERVED.to_owned()),
                 NameError::Empty | NameError::TooLong | NameError::Separator | NameError::Dots => {
                     Block::IllegalName
                 }

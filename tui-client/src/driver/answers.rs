@@ -19,7 +19,7 @@ use crate::fault::Exit;
 use crate::net::control::{Patience, Presence};
 use crate::net::{ConnectError, Control};
 use crate::notice::{Notice, Trouble};
-use crate::words::{block_in_words, private_fault_in_words};
+use crate::words::{block_in_words, nothing_there_in_words, private_fault_in_words};
 
 /// How long `status` waits for the proof that nothing was written before the question that is not on the server. After that
 /// it says that it does not know.
@@ -260,11 +260,7 @@ impl Driver {
             self.observer.rule_against(path, matches!(sight, Sight::Dir(_))),
         ) {
             (Sight::Absent, _) => {
-                return Answer::Failed(Trouble {
-                    what: format!("there is no '{path}' here or on the server"),
-                    done: "nothing was done".into(),
-                    todo: "give the path as seen from the folder's root".into(),
-                });
+                return Answer::Failed(nothing_there_in_words(&path.to_string()));
             }
             (_, Some(rule)) => format!("it is not synchronised: {rule}"),
             (Sight::Unknown(block), None) => format!("it is not synchronised: {}", block_in_words(block)),

@@ -15,7 +15,7 @@ use super::questions::{Question, give, no_tree};
 use super::turn::LIMITS;
 use super::views::path_of;
 use crate::control::Answer;
-use crate::words::block_in_words;
+use crate::words::{block_in_words, path_in_words};
 
 /// The most differences that are named.
 const LINES_MAX: usize = 100;
@@ -61,7 +61,10 @@ impl Driver {
             .collect();
         let left_out = left_out
             .into_iter()
-            .map(|(path, block)| format!("'{path}' was not compared: {}", block_in_words(block)))
+            .map(|(path, block)| {
+                let shown = path_in_words(&path);
+                format!("'{shown}' was not compared: {}", block_in_words(block))
+            })
             .chain(self.root.private_fault())
             .collect();
         let at = At::Version(self.session.version());

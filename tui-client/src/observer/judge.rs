@@ -18,7 +18,7 @@ use super::scene::{Detail, Scene, Through, put_off};
 use super::settle::Urgency;
 use super::update::LocalUpdate;
 use crate::disk::{Listing, Print, Sight};
-use crate::words::block_in_words;
+use crate::words::odd_in_words;
 
 /// After so many events in a row that fit no valid tree the whole folder is looked at anew.
 const MISFITS_MAX: u32 = 8;
@@ -114,13 +114,9 @@ impl Observer {
         };
         self.lift(scene.trees, id, update);
         self.oddities.remove(dir);
-        if let Some((name, block)) = listing.odd.first() {
-            let reason = match block {
-                Block::Unreadable(reason) => reason.clone(),
-                other => block_in_words(other),
-            };
-            let reason = format!("{name} in it: {reason}");
-            self.oddities.insert(dir.clone(), Block::Unreadable(reason));
+        if !listing.odd.is_empty() {
+            self.oddities
+                .insert(dir.clone(), Block::Contains(odd_in_words(&listing.odd)));
         }
         let names: BTreeSet<Name> = listing.entries.iter().map(|(name, _)| name.clone()).collect();
         let unlisted = unlisted(local, id, &names).into_iter().map(|place| place.name);
@@ -420,7 +416,8 @@ fn is_of_sight(block: &Block) -> bool {
         | Block::Lacking
         | Block::OtherFolder
         | Block::Store
-        | Block::Secret => true,
+        | Block::Secret
+        | Block::Contains(_) => true,
         Block::IllegalName
         | Block::NameClash(_)
         | Block::NoSymlinks

@@ -8,6 +8,7 @@ use std::path::{Path, is_separator};
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::apart::PRIVATE;
 use sync_engine::{Name, NameError, RelPath};
 
 pub use system::SystemWatch;
@@ -142,13 +143,16 @@ impl HintSink {
             PathEvent::Attributes => (Urgency::Quiet, Doubt::None),
             PathEvent::Left => {
                 // It is to be found at its new place first.
-                if let Place::Inside(path) = self.place(path) {
-                    self.0.look_late([path], None);
+                match self.place(path) {
+                    Place::Inside(path) => self.0.look_late([path], None),
+                    Place::Odd(dir) => self.0.hint(dir, Urgency::Fresh, None),
+                    Place::Cookie(_) | Place::Nowhere => (),
                 }
                 return;
             }
         };
         match self.place(path) {
+            Place::Odd(dir) => self.0.hint(dir, Urgency::Fresh, None),
             Place::Inside(path) if path.0.last().is_some_and(|name| name.as_bytes() == PROBE_NAME) => {
                 self.0
                     .hint_in_doubt(path, Urgency::After(PROBE_PATIENCE), doubt, None);
@@ -176,7 +180,7 @@ impl HintSink {
 
     fn place(&self, path: &Path) -> Place {
         match place(path) {
-            Place::Inside(path) if self.0.rules().ignores_above(&path) => Place::Nowhere,
+            Place::Inside(path) | Place::Odd(path) if self.0.rules().ignores_above(&path) => Place::Nowhere,
             place => place,
         }
     }
@@ -190,6 +194,8 @@ pub(super) fn cookie_name(token: u64) -> String {
 enum Place {
     /// A place in the folder, or the root itself.
     Inside(RelPath),
+    /// A place with a name that no node can have, in this directory.
+    Odd(RelPath),
     /// The file of a token.
     Cookie(u64),
     /// Not in the folder, left out, or the client's own.
@@ -203,11 +209,15 @@ fn place(path: &Path) -> Place {
         .as_os_str()
         .as_encoded_bytes()
         .split(|byte| is_separator(char::from(*byte)));
-    for part in parts.filter(|part| !part.is_empty()) {
+    let mut parts = parts.filter(|part| !part.is_empty());
+    while let Some(part) = parts.next() {
         match Name::new(part) {
             Ok(name) => names.push(name),
-            Err(NameError::Reserved) if names.is_empty() => return cookie(path),
-            // It cannot be a node; the next walk lists it among the oddities.
+            Err(NameError::Reserved) if names.is_empty() && part == PRIVATE.as_bytes() => {
+                return cookie(path);
+            }
+            // It is listed with what is odd in its directory; what is inside it is nobody's.
+            Err(_) if parts.next().is_none() => return Place::Odd(RelPath(names)),
             Err(_) => return Place::Nowhere,
         }
     }

@@ -11,7 +11,7 @@ use common::limits::DEVICE_NAME_LEN_MAX;
 use common::link::PairingLink;
 use common::words::number;
 use jiff::Zoned;
-use sync_engine::{Name, RelPath, Version};
+use sync_engine::{Name, NameError, RelPath, Version};
 use zeroize::Zeroizing;
 
 use super::moment::BadMoment;
@@ -392,8 +392,11 @@ impl Command {
             }
             Self::Devices { common, action } => (common, check_devices(action)?),
             Self::Why { common, path } => {
-                let path = check_path(&common.folder, &path)?;
-                (common, Deed::Why { path })
+                let deed = match inside(&common.folder, &path)? {
+                    Inside::Node(path) => Deed::Why { path },
+                    Inside::Reserved { above, name } => Deed::WhyReserved { above, name },
+                };
+                (common, deed)
             }
             Self::Confirm {
                 common,
@@ -439,9 +442,27 @@ fn check_moment(version: Option<u64>, time: Option<&str>, now: &Zoned) -> Result
     }
 }
 
-/// Reads a path inside the folder: counted from the folder, or with the folder in front.
+const PATH_TODO: &str = "write it as seen from the folder, such as docs/letter.txt";
+
+/// What a path inside the folder leads to.
+enum Inside {
+    /// A place where a node may be.
+    Node(RelPath),
+    /// A name that is Holdfast's own, or something below it.
+    Reserved { above: RelPath, name: String },
+}
+
+/// Reads a path where a node may be.
 fn check_path(folder: &Path, path: &Path) -> Result<RelPath, clap::Error> {
-    let todo = "write it as seen from the folder, such as docs/letter.txt";
+    match inside(folder, path)? {
+        Inside::Node(path) => Ok(path),
+        Inside::Reserved { .. } => Err(wrong(NameError::Reserved, PATH_TODO)),
+    }
+}
+
+/// Reads a path inside the folder: counted from the folder, or with the folder in front.
+fn inside(folder: &Path, path: &Path) -> Result<Inside, clap::Error> {
+    let todo = PATH_TODO;
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let inside = match path.strip_prefix(&absolute) {
         Ok(inside) => inside,
@@ -452,9 +473,16 @@ fn check_path(folder: &Path, path: &Path) -> Result<RelPath, clap::Error> {
     for component in inside.components() {
         match component {
             Component::CurDir => (),
-            Component::Normal(name) => {
-                names.push(Name::new(name.as_encoded_bytes()).map_err(|error| wrong(error, todo))?);
-            }
+            Component::Normal(name) => match Name::new(name.as_encoded_bytes()) {
+                Ok(name) => names.push(name),
+                Err(NameError::Reserved) => {
+                    return Ok(Inside::Reserved {
+                        above: RelPath(names),
+                        name: name.to_string_lossy().into_owned(),
+                    });
+                }
+                Err(error) => return Err(wrong(error, todo)),
+            },
             // No link is followed inside the folder, so this is where it leads.
             Component::ParentDir if names.pop().is_some() => (),
             Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
@@ -462,5 +490,5 @@ fn check_path(folder: &Path, path: &Path) -> Result<RelPath, clap::Error> {
             }
         }
     }
-    Ok(RelPath(names))
+    Ok(Inside::Node(RelPath(names)))
 }

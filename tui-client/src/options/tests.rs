@@ -303,6 +303,13 @@ fn each_command_is_understood() {
         ),
         ("devices F replace-id", Deed::ReplaceId),
         ("why F a", Deed::Why { path: path("a") }),
+        (
+            "why F a/.HoldFast/b",
+            Deed::WhyReserved {
+                above: path("a"),
+                name: ".HoldFast".to_owned(),
+            },
+        ),
         ("confirm F", Deed::Confirm),
         ("confirm F --revert", Deed::Revert),
         ("verify F", Deed::Verify),

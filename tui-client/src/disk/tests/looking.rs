@@ -41,6 +41,24 @@ fn a_reserved_name_further_down_is_odd_and_not_hidden() {
     let listing = folder.root.list(&rel("dir")).unwrap();
     assert!(listing.entries.is_empty());
     assert_eq!(listing.odd[0].0, ".holdfast");
+    let look = |above: &str, name| folder.root.look_at_reserved(&rel(above), name).unwrap();
+    assert_eq!(look("dir", ".holdfast"), Some(false));
+    assert_eq!(look("dir", ".Holdfast"), None);
+    assert_eq!(look("none", ".holdfast"), None);
+}
+
+#[test]
+fn beside_the_private_directory_its_name_in_another_case_is_odd() {
+    let folder = Folder::new();
+    if fs::create_dir(folder.at(".HoldFast")).is_err() {
+        eprintln!("passed over: this disk folds case");
+        return;
+    }
+    let listing = folder.root.list(&RelPath::root()).unwrap();
+    let odd: Vec<&str> = listing.odd.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!((listing.entries.len(), odd), (0, vec![".HoldFast"]));
+    let look = |name| folder.root.look_at_reserved(&RelPath::root(), name).unwrap();
+    assert_eq!((look(".HoldFast"), look(".holdfast")), (Some(false), Some(true)));
 }
 
 #[test]
