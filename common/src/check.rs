@@ -58,6 +58,7 @@ impl Checked for Request {
             | Self::Devices { .. }
             | Self::RevokeDevice { .. }
             | Self::ReplaceId { .. }
+            | Self::CheckId { .. }
             | Self::Ping { .. } => Ok(()),
         }
     }

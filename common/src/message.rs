@@ -15,7 +15,7 @@ use sync_engine::trail::POINTS_MAX;
 use sync_engine::{
     Change, DeviceId, Entry, Epoch, Guard, Hash, Name, Node, NodeId, Point, Rejection, Version,
 };
-pub use values::{Device, Traced};
+pub use values::{Device, Traced, Welcome};
 
 use crate::bounded;
 use crate::identity::AccountId;
@@ -166,6 +166,13 @@ pub enum Request {
         /// What is to be brought back.
         #[serde(deserialize_with = "bounded::items::<_, _, DEPTH_MAX>")]
         path: Vec<Name>,
+    },
+    /// Asks whether the account's ID still has this hash. Answered by [`Reply::Done`] or [`Reply::Failed`].
+    CheckId {
+        /// The number of the request.
+        request: RequestId,
+        /// The hash of the ID.
+        hash: Hash,
     },
 }
 
@@ -369,25 +376,6 @@ pub enum Reply {
         /// Whether there are older ones.
         more: bool,
     },
-}
-
-/// The device is admitted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Welcome {
-    /// The server's program and version.
-    #[serde(deserialize_with = "bounded::text::<_, AGENT_LEN_MAX>")]
-    pub agent: String,
-    /// The account's ID, when it was just made.
-    pub id: Option<AccountId>,
-    /// The device's id in the account.
-    pub device: DeviceId,
-    /// The device's name as the server has it.
-    #[serde(deserialize_with = "bounded::text::<_, DEVICE_NAME_LEN_MAX>")]
-    pub device_name: String,
-    /// The store's epoch.
-    pub epoch: Epoch,
-    /// The newest entry of the journal.
-    pub head: Version,
 }
 
 /// Why a device is not admitted.

@@ -270,7 +270,8 @@ pub fn honest(request: &Request, epoch: Epoch, nodes: &Nodes) -> Vec<Said> {
         | Request::Recover { request, .. }
         | Request::RenameDevice { request, .. }
         | Request::RevokeDevice { request, .. }
-        | Request::ReplaceId { request } => nothing(*request),
+        | Request::ReplaceId { request }
+        | Request::CheckId { request, .. } => nothing(*request),
     };
     vec![Said::Reply(reply, Vec::new())]
 }

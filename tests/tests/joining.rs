@@ -177,3 +177,59 @@ fn two_devices_of_one_computer_have_two_names() -> Result<()> {
     assert_eq!(second.finish()?.code, Some(5));
     Ok(())
 }
+
+#[test]
+fn an_id_that_another_device_replaced_is_never_shown_again() -> Result<()> {
+    let (_world, [first, mut second]) = World::with_devices()?;
+    let old = second.id()?;
+    let is_told = |finished: &tests::Finished| {
+        let told = [&finished.stdout, &finished.stderr];
+        assert!(told.iter().all(|text| !text.contains(&old)), "{finished:?}");
+        assert!(
+            told.iter()
+                .any(|text| text.contains("was replaced on another device")),
+            "{finished:?}"
+        );
+    };
+    first.command("devices", &["replace-id"])?.ok()?;
+    // While the client runs it asks the server; afterwards it is remembered.
+    for name in ["id", "link"] {
+        is_told(&second.command(name, &[])?.with_code(1)?);
+    }
+    is_told(&second.command("status", &["--json"])?.with_code(0)?);
+    second.stop()?;
+    is_told(&second.command("id", &[])?.with_code(1)?);
+    is_told(&second.command("status", &["--json"])?.with_code(4)?);
+    second.start()?;
+    let account = second.wait_for("the account", |event| event.is("account"))?;
+    assert_eq!((account.text("handle"), account.text("id")), ("", ""));
+    first.write("file.txt", "still in the account")?;
+    settle(&[&first, &second])?;
+
+    second.command("devices", &["replace-id"])?.ok()?;
+    let new = second.id()?;
+    assert_ne!(new, old);
+    assert!(
+        !second
+            .command("status", &["--json"])?
+            .ok()?
+            .stdout
+            .contains("was replaced")
+    );
+    is_told(&first.command("id", &[])?.with_code(1)?);
+    Ok(())
+}
+
+#[test]
+fn a_device_that_was_away_when_the_id_was_replaced_says_so_at_its_next_start() -> Result<()> {
+    let (_world, [first, mut second]) = World::with_devices()?;
+    second.stop()?;
+    first.command("devices", &["replace-id"])?.ok()?;
+    second.start()?;
+    second.wait_for("word of it", |event| {
+        event.is("error") && event.text("what").contains("was replaced on another device")
+    })?;
+    first.write("file.txt", "x")?;
+    settle(&[&first, &second])?;
+    Ok(())
+}

@@ -60,6 +60,8 @@ pub struct Account {
     pub device_name: String,
     /// The device's id; nothing until it is enrolled.
     pub device: Option<DeviceId>,
+    /// Whether another device has replaced the ID: the one that is known here admits nobody any more.
+    pub is_id_replaced: bool,
 }
 
 impl Account {
@@ -158,6 +160,8 @@ struct AccountFile {
     id: Option<String>,
     device_name: String,
     device: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    id_replaced: bool,
 }
 
 impl Config {
@@ -238,6 +242,7 @@ impl Config {
             id: parse(stored.id.as_deref()).ok_or_else(|| damaged("the ID"))?,
             device_name: stored.device_name,
             device: parse(stored.device.as_deref()).ok_or_else(|| damaged("the device's id"))?,
+            is_id_replaced: stored.id_replaced,
         };
         Ok(Some(account))
     }
@@ -256,6 +261,7 @@ impl Config {
             id: account.id.as_ref().map(|id| id.reveal().to_string()),
             device_name: account.device_name.clone(),
             device: account.device.map(|device| device.to_string()),
+            id_replaced: account.is_id_replaced,
         };
         let text = toml::to_string(&stored).expect("a table of texts and one number can be written");
         let text = format!("{}{text}", common::apart::ACCOUNT_BEGINS);

@@ -10,6 +10,7 @@ mod connection;
 mod contents;
 mod feed;
 pub mod firm;
+mod identity;
 mod inbox;
 pub mod memory;
 mod orders;
@@ -163,6 +164,8 @@ pub struct Driver {
     last_order: u64,
     /// The order that each commit belongs to.
     ordered_by: BTreeMap<RequestId, u64>,
+    /// Whether it was asked in this run if the account still has the ID that is known.
+    is_id_checked: bool,
     /// Whether it is not yet known if the server can be reached: since the start, or while the journal is being read.
     is_connecting: bool,
     /// Questions for the server that wait until that is known.
@@ -193,9 +196,8 @@ impl Driver {
     /// Puts a driver together. It does nothing before [`Driver::run`].
     #[must_use]
     pub fn new(setup: Setup, stop: CancellationToken) -> Self {
-        let Hand { jobs, applied } = setup.hand;
         let (transfers, transferred) = Transfers::new(setup.root.clone(), setup.memory.clone());
-        let began = Instant::now();
+        let (began, Hand { jobs, applied }) = (Instant::now(), setup.hand);
         let Facts {
             cursor,
             generation,
@@ -246,6 +248,7 @@ impl Driver {
             ordered: BTreeMap::new(),
             last_order: 0,
             ordered_by: BTreeMap::new(),
+            is_id_checked: false,
             is_connecting: true,
             early: Vec::new(),
             waiters: BTreeMap::new(),
@@ -410,11 +413,13 @@ impl Driver {
                 id,
                 device_name,
                 device,
+                is_id_replaced,
             } = self.account.clone();
             // Where the server is and which key it has is stored when that is proven; see `ServerKey`.
             known.server = known.server.take().or(server);
             known.fingerprint = known.fingerprint.or(fingerprint);
             (known.id, known.device_name, known.device) = (id, device_name, device);
+            known.is_id_replaced = is_id_replaced;
         })?;
         if self.account.device.is_some()
             && let Err(fault) = known::remember(&self.config, &self.folder, self.folder_id)

@@ -98,6 +98,19 @@ pub fn odd_in_words(odd: &[(String, Block)]) -> String {
     words.join(", ")
 }
 
+/// Says that another device has replaced the account's ID.
+#[must_use]
+pub fn id_replaced_in_words() -> Trouble {
+    Trouble {
+        what: "the account's ID was replaced on another device".to_owned(),
+        done: "this device stays in the account; the ID and the link that it knows admit nobody any more, and are not shown"
+            .to_owned(),
+        todo: "run `id` or `link` on the device where it was replaced, or replace it once more here by `devices FOLDER \
+               replace-id`"
+            .to_owned(),
+    }
+}
+
 /// Says that nothing is at a path.
 #[must_use]
 pub fn nothing_there_in_words(shown: &str) -> Trouble {

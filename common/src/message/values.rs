@@ -2,11 +2,31 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use sync_engine::{DeviceId, Entry, RelPath};
+use sync_engine::{DeviceId, Entry, Epoch, RelPath, Version};
 
 use super::{Failure, Refusal};
 use crate::bounded;
-use crate::limits::{CHANGES_MAX, DEVICE_NAME_LEN_MAX};
+use crate::identity::AccountId;
+use crate::limits::{AGENT_LEN_MAX, CHANGES_MAX, DEVICE_NAME_LEN_MAX};
+
+/// The device is admitted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The server's program and version.
+    #[serde(deserialize_with = "bounded::text::<_, AGENT_LEN_MAX>")]
+    pub agent: String,
+    /// The account's ID, when it was just made.
+    pub id: Option<AccountId>,
+    /// The device's id in the account.
+    pub device: DeviceId,
+    /// The device's name as the server has it.
+    #[serde(deserialize_with = "bounded::text::<_, DEVICE_NAME_LEN_MAX>")]
+    pub device_name: String,
+    /// The store's epoch.
+    pub epoch: Epoch,
+    /// The newest entry of the journal.
+    pub head: Version,
+}
 
 impl fmt::Display for Refusal {
     /// Says it to a person.

@@ -259,6 +259,10 @@ pub(crate) fn requests() -> Vec<Request> {
             at: At::Version(Version(10)),
             path: path("a").0,
         },
+        Request::CheckId {
+            request: 15,
+            hash: hash(1),
+        },
     ]
 }
 
@@ -439,7 +443,8 @@ fn all_are_shown(request: &Request, reply: &Reply) {
         | Request::Compare { .. }
         | Request::CommitGroup { .. }
         | Request::Trace { .. }
-        | Request::Recover { .. } => (),
+        | Request::Recover { .. }
+        | Request::CheckId { .. } => (),
     }
     match reply {
         Reply::Welcome(_)

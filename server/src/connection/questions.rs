@@ -37,6 +37,7 @@ impl Outbox {
             } => self.rename(request, device, &name).await,
             Request::RevokeDevice { request, device } => self.revoke(request, device).await,
             Request::ReplaceId { request } => self.replace_id(request).await,
+            Request::CheckId { request, hash } => self.check_id(request, hash).await,
             Request::Ping { request } => self.ping(request).await,
             Request::Trace {
                 request,
@@ -318,6 +319,23 @@ impl Outbox {
         {
             Ok(()) => self.writer.send(Reply::NewId { request, id }).await,
             Err(failure) => self.fail(request, failure).await,
+        }
+    }
+
+    /// An ID of another account is as unknown as any.
+    async fn check_id(&mut self, request: RequestId, hash: Hash) -> Result<(), ConnectionError> {
+        let account = self.account();
+        let is_its = self
+            .house
+            .read(account, move |records| {
+                Ok(records
+                    .account_by_id(&hash)?
+                    .is_some_and(|row| row.key == account))
+            })
+            .await?;
+        match is_its {
+            true => self.writer.send(Reply::Done { request }).await,
+            false => self.fail(request, Failure::NotFound).await,
         }
     }
 

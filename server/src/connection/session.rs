@@ -143,6 +143,7 @@ impl Inbox {
             | Request::RenameDevice { .. }
             | Request::RevokeDevice { .. }
             | Request::ReplaceId { .. }
+            | Request::CheckId { .. }
             | Request::Compare { .. }
             | Request::Trace { .. }
             | Request::Recover { .. } => Ok(Pending::Question(message)),

@@ -130,6 +130,31 @@ async fn an_id_can_be_replaced_and_enrolled_devices_stay() {
 }
 
 #[tokio::test]
+async fn whether_an_id_is_the_accounts_is_told_to_its_devices_alone() {
+    let server = TestServer::start().await;
+    let (mut first, mut stranger) = (server.register().await, server.register().await);
+    let old = first.id();
+    let request = first.request();
+    let is_its = async |client: &mut Client, id: &AccountId| {
+        let (request, hash) = (client.request(), id.hash());
+        client.send(Request::CheckId { request, hash }).await;
+        let reply = client.next().await;
+        let failure = Failure::NotFound;
+        assert!([Reply::Done { request }, Reply::Failed { request, failure }].contains(&reply));
+        reply == Reply::Done { request }
+    };
+    assert!(is_its(&mut first, &old).await);
+    assert!(!is_its(&mut stranger, &old).await);
+    first.send(Request::ReplaceId { request }).await;
+    let Reply::NewId { id, .. } = first.next().await else {
+        panic!()
+    };
+    assert!(!is_its(&mut first, &old).await);
+    assert!(is_its(&mut first, &id).await);
+    assert!(!is_its(&mut stranger, &id).await);
+}
+
+#[tokio::test]
 async fn devices_are_listed_and_renamed() {
     let server = TestServer::start().await;
     let mut first = server.register().await;

@@ -57,5 +57,6 @@ fn new_account() -> Account {
         id: None,
         device_name: "a".into(),
         device: None,
+        is_id_replaced: false,
     }
 }

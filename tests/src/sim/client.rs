@@ -109,6 +109,7 @@ impl SimClient {
                 id: join,
                 device_name: self.name.clone(),
                 device: None,
+                is_id_replaced: false,
             },
         };
         self.config.save_account(folder_id, &account)?;

@@ -10,7 +10,7 @@ use crate::driver::views;
 use crate::fault::Fault;
 use crate::options::Deed;
 use crate::state::{self, Loaded, STATE_NAME};
-use crate::words::block_in_words;
+use crate::words::{block_in_words, id_replaced_in_words};
 
 /// Returns the answer, or nothing when only a running client can give it.
 pub(super) fn answer(deed: &Deed, target: &Target, config: &Config) -> Result<Option<Answer>, Fault> {
@@ -64,6 +64,9 @@ fn load(target: &Target) -> Result<Loaded, Fault> {
 }
 
 fn identity(account: &Account) -> Result<Identity, Fault> {
+    if account.is_id_replaced {
+        return Err(Fault::told(id_replaced_in_words()));
+    }
     let (Some(id), Some(link)) = (&account.id, account.pairing_link()) else {
         return Err(Fault::failed(
             "the server has not given this folder an account yet",
@@ -120,7 +123,11 @@ pub(super) fn outline(account: &Account) -> Status {
         trouble: None,
         brake: None,
         removed: None,
-        warnings: Vec::new(),
+        warnings: account
+            .is_id_replaced
+            .then(id_replaced_in_words)
+            .into_iter()
+            .collect(),
     }
 }
 

@@ -67,6 +67,7 @@ impl World {
             ),
             device_name: "box".into(),
             device: Some(DeviceId([8; 16])),
+            is_id_replaced: false,
         }
     }
 

@@ -19,6 +19,7 @@ fn account() -> Account {
         id: Some(AccountId::generate().unwrap()),
         device_name: "tower \"2\"\n[x]".into(),
         device: Some(DeviceId([8; 16])),
+        is_id_replaced: false,
     }
 }
 

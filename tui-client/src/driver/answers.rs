@@ -13,13 +13,13 @@ use tokio::sync::oneshot;
 use super::views::{self, Facts, node_at, path_of};
 use super::{Asked, Driver, bursts};
 use crate::config::ConfigError;
-use crate::control::{Answer, Ask, Identity, State as StateWord, Status};
+use crate::control::{Answer, Ask, State as StateWord, Status};
 use crate::disk::Sight;
 use crate::fault::Exit;
 use crate::net::control::{Patience, Presence};
 use crate::net::{ConnectError, Control};
 use crate::notice::{Notice, Trouble};
-use crate::words::{block_in_words, nothing_there_in_words, private_fault_in_words};
+use crate::words::{block_in_words, id_replaced_in_words, nothing_there_in_words, private_fault_in_words};
 
 /// How long `status` waits for the proof that nothing was written before the question that is not on the server. After that
 /// it says that it does not know.
@@ -38,7 +38,7 @@ impl Driver {
         let answer = match ask {
             Ask::Status => return self.ask_status(reply),
             Ask::Wait { timeout_ms } => return self.wait(timeout_ms, reply),
-            Ask::Identity => self.identity(),
+            Ask::Identity => return self.ask_identity(reply),
             Ask::List { dir } => Answer::List(self.list(dir)),
             Ask::Conflicts => {
                 Answer::Conflicts(views::conflicts(self.trees(), |device| self.name_of(device)))
@@ -173,21 +173,8 @@ impl Driver {
         let mut warnings = self.observer.degraded();
         let fault = self.root.private_fault();
         warnings.extend(fault.as_deref().map(private_fault_in_words));
+        warnings.extend(self.account.is_id_replaced.then(id_replaced_in_words));
         warnings
-    }
-
-    fn identity(&self) -> Answer {
-        match (self.account.id.as_ref(), self.account.pairing_link()) {
-            (Some(id), Some(link)) => Answer::Identity(Identity {
-                id: id.reveal().to_string(),
-                link: link.reveal().to_string(),
-            }),
-            (Some(_) | None, _) => Answer::Failed(Trouble {
-                what: "this folder has no account yet".into(),
-                done: "the client is still trying to reach the server".into(),
-                todo: "try again when it is connected".into(),
-            }),
-        }
     }
 
     fn list(&self, dir: Option<NodeId>) -> Vec<crate::control::ListItem> {
@@ -293,23 +280,6 @@ impl Driver {
             .get(&device)
             .cloned()
             .unwrap_or_else(|| device.to_string()[..8].to_owned())
-    }
-
-    /// Tells which account this is. The ID itself is told when the account `is_made`, and on order only from then on.
-    pub(super) fn tell_account(&self, is_made: bool) {
-        if let Some(id) = self.account.id.as_ref() {
-            self.tell(Notice::Account {
-                id: is_made.then(|| id.reveal().to_string()),
-                handle: id.handle(),
-                device: self.account.device_name.clone(),
-                server: self.endpoint.address.to_string(),
-                fingerprint: self
-                    .account
-                    .fingerprint
-                    .map(|fingerprint| fingerprint.to_string())
-                    .unwrap_or_default(),
-            });
-        }
     }
 
     pub(super) fn on_config_failed(&mut self, error: &ConfigError) {

@@ -107,6 +107,7 @@ impl Driver {
         let is_made = welcome.id.is_some();
         if let Some(id) = welcome.id {
             self.account.id = Some(id);
+            self.account.is_id_replaced = false;
         }
         self.account.device = Some(welcome.device);
         self.account.device_name = welcome.device_name;
@@ -147,6 +148,7 @@ impl Driver {
             questions: BTreeMap::new(),
         });
         self.ask_device_names();
+        self.check_id_once(before.device.is_some());
         self.is_connecting = true;
         self.trouble = None;
         self.session.resume();

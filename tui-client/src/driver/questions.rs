@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use common::identity::AccountId;
 use common::message::{At, Device, Failure, Reply, Request};
 use sync_engine::session::Suspect;
 use sync_engine::{RelPath, Version};
@@ -30,6 +31,8 @@ pub(super) enum Question {
     Devices(oneshot::Sender<Answer>),
     /// Somebody gave an order that the server has to carry out.
     Order(oneshot::Sender<Answer>),
+    /// Whether this is still the account's ID, for the driver or for somebody who wants to know it.
+    CheckId(Box<AccountId>, Option<oneshot::Sender<Answer>>),
     /// Somebody replaced the account's ID.
     ReplaceId(oneshot::Sender<Answer>),
     /// Somebody asked for a part of the journal.
@@ -270,12 +273,11 @@ impl Driver {
             (Question::LookBack(suspect), Reply::History { entries, more, .. }) => {
                 let next = self.session.looked_back(suspect, &entries, more);
                 self.hear();
-                if let Some(next) = next {
-                    self.ask_back(next);
-                }
+                next.into_iter().for_each(|next| self.ask_back(next));
             }
             (Question::Compare, Reply::Compared { newest, .. }) => self.on_compared(newest),
             (Question::Compare, _) => self.on_compared(Version::ZERO),
+            (Question::CheckId(id, asker), reply) => self.on_id_checked(&id, asker, &reply),
             (Question::LookBack(suspect), _) => self.session.not_answered(suspect),
             (question, Reply::Failed { failure, .. }) => question.fail(explain(&failure)),
             (question, reply) => {
@@ -321,8 +323,9 @@ impl Driver {
         self.tell_unnamed();
     }
 
-    fn on_new_id(&mut self, id: common::identity::AccountId, to: oneshot::Sender<Answer>) {
+    fn on_new_id(&mut self, id: AccountId, to: oneshot::Sender<Answer>) {
         self.account.id = Some(id);
+        self.account.is_id_replaced = false;
         match self.save_account() {
             Ok(()) => {
                 self.tell_account(false);
@@ -351,10 +354,12 @@ impl Driver {
             })
         };
         for question in questions.into_values() {
-            if let Question::LookBack(suspect) = &question {
-                self.session.not_asked(suspect);
+            match question {
+                Question::LookBack(suspect) => self.session.not_asked(&suspect),
+                // What is known is all that there is then.
+                Question::CheckId(_, asker) => self.answer_identity(asker),
+                question => question.fail(lost()),
             }
-            question.fail(lost());
         }
         self.tell_unnamed();
         self.ordered_by.clear();
@@ -367,7 +372,12 @@ impl Driver {
 impl Question {
     fn fail(self, answer: Answer) {
         match self {
-            Self::DeviceNames | Self::Probe(_) | Self::LookBack(_) | Self::Compare => (),
+            Self::DeviceNames
+            | Self::Probe(_)
+            | Self::LookBack(_)
+            | Self::Compare
+            | Self::CheckId(_, None) => (),
+            Self::CheckId(_, Some(to)) => give(to, answer),
             Self::Devices(to) | Self::Order(to) | Self::ReplaceId(to) => give(to, answer),
             Self::Page(paging) => give(paging.into_reply(), answer),
             Self::Verify(verify) => give(verify.into_reply(), answer),

@@ -44,6 +44,7 @@ fn enrolled(id: &AccountId) -> Account {
         id: Some(id.clone()),
         device_name: "a".into(),
         device: Some(DeviceId([8; 16])),
+        is_id_replaced: false,
     }
 }
 
