@@ -299,7 +299,11 @@ impl Observer {
         else {
             return;
         };
-        self.oddities.remove(&detail.path);
+        let is_dir = matches!(detail.sight, Sight::Dir(_));
+        // What is in a directory only a listing tells.
+        if !(is_dir && matches!(self.oddities.get(&detail.path), Some(Block::Contains(_)))) {
+            self.oddities.remove(&detail.path);
+        }
         let has_moved = old.parent != place.parent || old.name != place.name;
         let mut node = Node {
             parent: place.parent,

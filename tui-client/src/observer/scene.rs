@@ -146,9 +146,10 @@ impl Observer {
             let is_dir = matches!(detail.sight, Sight::Dir(_));
             // A file is one of them until it is a node, which may take a reading.
             let is_open = matches!(detail.sight, Sight::File(_));
-            self.oddities.retain(|path, _| {
+            self.oddities.retain(|path, block| {
                 if *path == detail.path {
-                    is_open
+                    // What is in a directory only a listing tells.
+                    is_open || is_dir && matches!(block, Block::Contains(_))
                 } else {
                     is_dir || !path.starts_with(&detail.path)
                 }
