@@ -32,7 +32,7 @@ impl Checked for Request {
                     Auth::Register { device_name } | Auth::Enrol { device_name, .. } => {
                         check_device_name(device_name)
                     }
-                    Auth::Device => Ok(()),
+                    Auth::Device | Auth::LastBegun => Ok(()),
                 }
             }
             Self::Commit { changes, .. } => {

@@ -6,8 +6,10 @@
 //! journal in order, without being asked. All other requests carry a number that the answer repeats; they may be sent
 //! without waiting, and are answered in the order sent. A bulk connection carries `Have`, `Put`, `Get` and `Ping` only.
 
+mod attachment;
 mod values;
 
+pub use attachment::{Attachment, AttachmentHead, Encoding, Form};
 use serde::{Deserialize, Serialize};
 pub use sync_engine::Cursor;
 use sync_engine::name::DEPTH_MAX;
@@ -223,6 +225,9 @@ pub enum Auth {
     },
     /// Its key is enrolled.
     Device,
+    /// Its key is enrolled, and it was taken for a copy: it asks which generation was begun last for it. It is not admitted by
+    /// this; the answer is [`Refusal::Begun`].
+    LastBegun,
 }
 
 /// A point of time or of the journal.
@@ -398,6 +403,11 @@ pub enum Refusal {
     Closed,
     /// The message was not understood.
     Malformed,
+    /// To [`Auth::LastBegun`].
+    Begun {
+        /// The name of the generation that was begun last, as [`sync_engine::generations::name_of`] makes it.
+        generation: Hash,
+    },
 }
 
 /// An entry as it is pushed.
@@ -442,45 +452,4 @@ pub enum Failure {
     LastDevice,
     /// The bytes of a chunk are not what its name says. Nothing of the frame was taken.
     Mismatch,
-}
-/// What a frame says of a chunk that is attached to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AttachmentHead {
-    /// Its name: the hash of its plain bytes, of a list's as [`crate::list`] says.
-    pub hash: Hash,
-    /// Whether it is plain bytes of a file or a list.
-    pub form: Form,
-    /// How it is encoded.
-    pub encoding: Encoding,
-    /// Its length when decoded, in bytes.
-    pub plain_len: u32,
-    /// Its length in the frame, in bytes.
-    pub sent_len: u32,
-}
-
-/// What the bytes of a chunk are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Form {
-    /// A piece of a file.
-    Data,
-    /// A list of chunks or of lists.
-    List,
-}
-
-/// How a chunk is encoded on the wire and in packs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Encoding {
-    /// As it is.
-    Plain,
-    /// Zstandard.
-    Zstd,
-}
-
-/// A chunk that travels with a message.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Attachment {
-    /// What the frame says of it.
-    pub head: AttachmentHead,
-    /// Its bytes as encoded.
-    pub bytes: bytes::Bytes,
 }

@@ -170,7 +170,7 @@ async fn admit(
     }
     // A key cannot be guessed, so devices that have one are let in however much their neighbours fail.
     let may_try = match &hello.auth {
-        Auth::Device => true,
+        Auth::Device | Auth::LastBegun => true,
         Auth::Register { .. } => house.gate.may_try(address, true),
         Auth::Enrol { .. } => house.gate.may_try(address, false),
     };

@@ -219,7 +219,7 @@ pub fn honest(request: &Request, epoch: Epoch, nodes: &Nodes) -> Vec<Said> {
             agent: "rogue".into(),
             id: match &hello.auth {
                 Auth::Register { .. } => AccountId::generate().ok(),
-                Auth::Enrol { .. } | Auth::Device => None,
+                Auth::Enrol { .. } | Auth::Device | Auth::LastBegun => None,
             },
             device: DeviceId([9; 16]),
             device_name: "a".into(),

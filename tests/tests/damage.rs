@@ -1,9 +1,8 @@
 //! Stores and databases that are lost, old or damaged: nothing is deleted for it, on no device.
 
-use crate::support::{n_conflicts, picture, scaled};
+use crate::support::{copy_dir, n_conflicts, picture, scaled};
 use anyhow::{Context as _, Result};
 use std::fs;
-use std::path::Path;
 use tests::noise::Noise;
 use tests::{Device, Tokens, World, account, settle};
 
@@ -139,22 +138,6 @@ fn a_server_put_back_to_an_older_store_heals_and_deletes_nothing() -> Result<()>
     let fourth = world.device("d")?;
     assert_eq!(settle(&[&first, &fourth])?, before);
     Ok(())
-}
-
-fn copy_dir(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let goal = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_dir(&entry.path(), &goal)?;
-        } else if entry.file_type()?.is_file() {
-            // The socket of the client stays where it is.
-            fs::copy(entry.path(), goal)?;
-        }
-    }
-    // Whoever copies a store as root keeps it as private as it was.
-    Ok(fs::set_permissions(to, fs::metadata(from)?.permissions())?)
 }
 
 #[test]

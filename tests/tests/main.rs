@@ -27,6 +27,7 @@ mod pair;
 mod places;
 mod power;
 mod private;
+mod put_back;
 mod rogue;
 mod rot;
 mod rotation;

@@ -2,6 +2,8 @@
 
 use anyhow::Result;
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 use tests::tree::Seen;
 use tests::{Device, settle};
 
@@ -101,4 +103,21 @@ pub(crate) fn scaled<T>(usual: T, long: T) -> T {
     } else {
         usual
     }
+}
+
+/// Copies a directory with all in it, as somebody does who keeps or moves a store or a folder.
+pub(crate) fn copy_dir(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let goal = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_dir(&entry.path(), &goal)?;
+        } else if entry.file_type()?.is_file() {
+            // The socket of the client stays where it is.
+            fs::copy(entry.path(), goal)?;
+        }
+    }
+    // Whoever copies a store as root keeps it as private as it was.
+    Ok(fs::set_permissions(to, fs::metadata(from)?.permissions())?)
 }

@@ -17,6 +17,7 @@ mod orders;
 mod paging;
 mod pieces;
 mod questions;
+mod readmission;
 mod restore;
 mod stash;
 mod steps;
@@ -36,7 +37,7 @@ use bytes::Bytes;
 use common::message::{Attachment, RequestId};
 use sync_engine::plan::Folding;
 use sync_engine::session::WaiterId;
-use sync_engine::{DeviceId, NodeId, Session, Trail, Trees, time};
+use sync_engine::{DeviceId, Generations, NodeId, Session, Trail, Trees, time};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -89,6 +90,8 @@ pub struct Setup {
     pub trees: Trees,
     /// The remembered single values.
     pub facts: Facts,
+    /// The generations that the device has begun.
+    pub begun: Generations,
     /// The points of the journal that were passed.
     pub trail: Trail,
     /// What a power cut may have undone of that.
@@ -128,8 +131,7 @@ pub struct Driver {
     session: Session,
     /// When the session's clock began.
     began: Instant,
-    /// The generation that the server knows.
-    generation: [u8; 16],
+    standing: readmission::Standing,
     /// When everything here was last on the server, in milliseconds since 1970.
     protected_ms: Option<u64>,
     facts_changed: bool,
@@ -220,7 +222,7 @@ impl Driver {
             folding: setup.folding,
             session,
             began,
-            generation,
+            standing: readmission::Standing::new(generation, setup.begun),
             protected_ms,
             facts_changed: true,
             firmness: setup.firmness,
@@ -291,7 +293,7 @@ impl Driver {
     fn facts(&self) -> Facts {
         let mut facts = Facts {
             cursor: self.session.cursor(),
-            generation: self.generation,
+            generation: self.standing.generation,
             protected_ms: self.protected_ms,
             doubted: self.session.is_doubted(),
             bursts: self.bursts.clone(),

@@ -33,7 +33,7 @@ use common::message::Cursor;
 use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Deserialize, Serialize};
 use sync_engine::session::Burst;
-use sync_engine::{Block, Hash, NodeId, Sides, Trail, Trees, Version};
+use sync_engine::{Block, Generations, Hash, NodeId, Sides, Trail, Trees, Version};
 
 use crate::control::LogItem;
 pub use error::StateError;
@@ -62,6 +62,8 @@ pub struct Loaded {
     pub trail: Trail,
     /// The single values.
     pub facts: Facts,
+    /// The generations that the device has begun.
+    pub begun: Generations,
     /// The newest changes, oldest first.
     pub feed: Vec<LogItem>,
     /// Where all this comes from.
@@ -81,6 +83,7 @@ impl Loaded {
             prints: Prints::default(),
             trail: Trail::default(),
             facts: Facts::default(),
+            begun: Generations::default(),
             feed: Vec::new(),
             origin,
         }
@@ -179,6 +182,8 @@ pub struct Delta {
     pub trail: Vec<(Version, Option<Hash>)>,
     /// The single values, if any of them changed.
     pub facts: Option<Facts>,
+    /// All generations that the device has begun, if there are more of them.
+    pub begun: Option<Generations>,
     /// New changes for the feed, oldest first.
     pub feed: Vec<LogItem>,
 }

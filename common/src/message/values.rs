@@ -40,6 +40,7 @@ impl fmt::Display for Refusal {
             Self::Busy => f.write_str("there are too many attempts or connections"),
             Self::Closed => f.write_str("no new accounts are taken"),
             Self::Malformed => f.write_str("the message was not understood"),
+            Self::Begun { .. } => f.write_str("that was a question, which is answered"),
         }
     }
 }

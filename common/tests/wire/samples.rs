@@ -188,6 +188,7 @@ pub(crate) fn requests() -> Vec<Request> {
             },
         ),
         hello(Role::Bulk, Auth::Device),
+        hello(Role::Control, Auth::LastBegun),
         Request::Pull { cursor: None },
         Request::Pull {
             cursor: Some(cursor()),
@@ -278,6 +279,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Busy,
         Refusal::Closed,
         Refusal::Malformed,
+        Refusal::Begun { generation: hash(4) },
     ]
 }
 

@@ -3,6 +3,7 @@
 
 use common::identity::AccountId;
 use common::message::{Auth, Hello, Refusal, Role};
+use sync_engine::generations::{Kept, name_of};
 use sync_engine::{DeviceId, Version};
 
 use crate::gate::Enrolments;
@@ -53,7 +54,7 @@ pub(crate) fn admit_device(
     let hello = &caller.hello;
     let presented = match &hello.auth {
         Auth::Enrol { id, .. } => id.hash(),
-        Auth::Register { .. } | Auth::Device => caller.new_id.hash(),
+        Auth::Register { .. } | Auth::Device | Auth::LastBegun => caller.new_id.hash(),
     };
     let known = draft.device_by_key(&caller.key)?;
     let account = draft.account_by_id(&presented)?;
@@ -64,8 +65,11 @@ pub(crate) fn admit_device(
             Some(account) if account.key == device.account => readmit(draft, hello, &device, None),
             Some(_) | None => Ok(Err(Refusal::NotAdmitted)),
         },
+        (Auth::LastBegun, Some(device)) => Ok(Err(Refusal::Begun {
+            generation: name_of(&device.next_generation),
+        })),
         (Auth::Register { .. }, Some(device)) => repeat_registration(draft, caller, &device),
-        (Auth::Device, None) => Ok(Err(Refusal::NotAdmitted)),
+        (Auth::Device | Auth::LastBegun, None) => Ok(Err(Refusal::NotAdmitted)),
         (Auth::Enrol { device_name, .. }, None) => match account {
             Some(account) if !enrolments.may_enrol(account.key) => Ok(Err(Refusal::Busy)),
             Some(account) => enrol(draft, caller, account.key, device_name, None),
@@ -86,12 +90,15 @@ fn readmit(
     device: &DeviceRow,
     id: Option<AccountId>,
 ) -> Result<Result<Admitted, Refusal>, StoreError> {
-    let is_pending = hello.generation == device.next_generation;
     if hello.role == Role::Control {
-        if hello.generation != device.generation && !is_pending {
+        let kept = Kept {
+            confirmed: device.generation,
+            begun: device.next_generation,
+        };
+        let Some(kept) = kept.admit(&hello.generation, hello.next_generation) else {
             return Ok(Err(Refusal::Cloned));
-        }
-        draft.set_generation(&device.key, &hello.generation, &hello.next_generation)?;
+        };
+        draft.set_generation(&device.key, &kept.confirmed, &kept.begun)?;
         draft.set_seen(device.account, device.id, draft.now_ms())?;
     }
     welcome(draft, device.account, device.id, device.name.clone(), id)
@@ -226,6 +233,29 @@ mod tests {
                 answer.unwrap().unwrap_err()
             });
             assert_eq!(answers, [Refusal::NotAdmitted; 2]);
+            Ok(())
+        });
+        outcome.unwrap();
+    }
+
+    #[test]
+    fn whoever_asks_for_the_last_generation_is_not_admitted_and_changes_nothing() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let enrolments = Enrolments::new(u32::MAX);
+        let outcome = store.metadata.write(Durability::Later, |draft| {
+            let register = Auth::Register {
+                device_name: "first".into(),
+            };
+            let first = admit_device(draft, &caller(0, register), false, &enrolments)?.unwrap();
+            let ask = |n: u32| admit_device(draft, &caller(n, Auth::LastBegun), false, &enrolments);
+            let generation = name_of(&[1; 16]);
+            for _ in 0..2 {
+                assert_eq!(ask(0)?.unwrap_err(), Refusal::Begun { generation });
+            }
+            assert_eq!(ask(1)?.unwrap_err(), Refusal::NotAdmitted);
+            draft.revoke_device(first.account, first.device)?;
+            assert_eq!(ask(0)?.unwrap_err(), Refusal::NotAdmitted);
             Ok(())
         });
         outcome.unwrap();

@@ -163,10 +163,8 @@ pub fn begin(ground: Ground) -> Result<Running, Fault> {
     let (firmness, remembered) = remember(&root, prints, &loaded.facts, is_flushed);
     let folding = folding(&root)?;
     let (observer, seen, workers) = observe(&root, remembered, watch, interval)?;
-    let presence = Presence {
-        auth,
-        generation: loaded.facts.generation,
-    };
+    let generation = loaded.facts.generation;
+    let presence = Presence { auth, generation };
     let (asks, asked) = mpsc::channel(ASKS_WAITING_MAX);
     let (notices, first) = broadcast::channel(NOTICES_MAX);
     let (failing, failed) = watch::channel(None);
@@ -190,6 +188,7 @@ pub fn begin(ground: Ground) -> Result<Running, Fault> {
         folding,
         trees: loaded.trees,
         facts: loaded.facts,
+        begun: loaded.begun,
         trail: loaded.trail,
         firmness,
         observer,

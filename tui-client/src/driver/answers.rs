@@ -1,10 +1,6 @@
 //! Answers to questions that need nothing but what this device knows, and orders to it.
 
-use std::sync::Arc;
 use std::time::Duration;
-
-use common::identity::AccountId;
-use common::message::{Auth, Refusal};
 
 use sync_engine::session::WaiterId;
 use sync_engine::{Block, DeviceId, NodeId, RelPath};
@@ -16,8 +12,6 @@ use crate::config::ConfigError;
 use crate::control::{Answer, Ask, State as StateWord, Status};
 use crate::disk::Sight;
 use crate::fault::Exit;
-use crate::net::control::{Patience, Presence};
-use crate::net::{ConnectError, Control};
 use crate::notice::{Notice, Trouble};
 use crate::words::{block_in_words, id_replaced_in_words, nothing_there_in_words, private_fault_in_words};
 
@@ -291,54 +285,6 @@ impl Driver {
             },
             Exit::Failed,
         );
-    }
-
-    pub(super) fn on_not_admitted(&mut self, error: &ConnectError) {
-        let id = self.account.id.clone();
-        match (error, id) {
-            (ConnectError::Refused(Refusal::Cloned), Some(id)) => match self.become_another_device(id) {
-                Ok(()) => return,
-                Err(error) => self.on_config_failed(&error),
-            },
-            // A server that was put back may not know the device any more. One that was revoked it does not admit again.
-            (ConnectError::Refused(Refusal::NotAdmitted), Some(id)) if self.account.device.is_some() => {
-                self.account.device = None;
-                return self.enrol_again(id);
-            }
-            _ => (),
-        }
-        self.fatal(error.trouble(&self.endpoint.address), error.exit());
-    }
-
-    /// The server says that this folder's state is a copy, or was put back to an older one: the folder joins the account
-    /// as a new device. Unless it is the server that was put back, what was known is no base any more: both sides are
-    /// united, and nothing is deleted.
-    fn become_another_device(&mut self, id: AccountId) -> Result<(), ConfigError> {
-        let certificate = self.config.renew_device_certificate(self.folder_id)?;
-        self.endpoint.certificate = Arc::new(certificate);
-        self.account.device = None;
-        self.save_account()?;
-        self.session.doubt();
-        self.enrol_again(id);
-        self.tell(Notice::Error(Trouble {
-            what: "this folder's state is a copy of another device's, or was put back to an older one".into(),
-            done: "the folder joins the account as a new device; nothing is deleted".into(),
-            todo: "nothing; look at the conflicts afterwards".into(),
-        }));
-        Ok(())
-    }
-
-    /// Asks for admission as a device that the server does not know yet.
-    fn enrol_again(&mut self, id: AccountId) {
-        self.generation = [0; 16];
-        let presence = Presence {
-            auth: Auth::Enrol {
-                id,
-                device_name: self.account.device_name.clone(),
-            },
-            generation: self.generation,
-        };
-        self.control = Control::start(self.endpoint.clone(), presence, Patience::Endless);
     }
 
     /// Whether a node is one of those that a person would look for at a path.

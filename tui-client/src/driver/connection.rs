@@ -10,7 +10,7 @@ use common::message::{
     Attachment, Auth, Cursor, Failure, Outcome, Pushed, Reply, Request, RequestId, Role, UNASKED, Welcome,
 };
 use sync_engine::session::{Suspect, Tell};
-use sync_engine::{Block, Entry, Hash, Node, NodeId, Origin, Point, Version};
+use sync_engine::{Block, Entry, Generation, Hash, Node, NodeId, Origin, Point, Version};
 use tokio::sync::mpsc;
 
 use super::Driver;
@@ -84,7 +84,7 @@ impl Driver {
             }
             ControlEvent::Ended(error) => {
                 self.on_disconnected();
-                self.on_not_admitted(&error);
+                self.on_not_admitted(&error).await;
                 // Who asked hears the reason.
                 self.ask_early();
             }
@@ -96,7 +96,7 @@ impl Driver {
         welcome: Welcome,
         fingerprint: Fingerprint,
         (outgoing, heard): (mpsc::Sender<Outgoing>, Heard),
-        generation: [u8; 16],
+        generation: Generation,
     ) {
         let before = self.account.clone();
         if let Some(old) = self.account.fingerprint.replace(fingerprint)
@@ -125,8 +125,7 @@ impl Driver {
             }
             self.tell_account(is_made);
         }
-        self.generation = generation;
-        self.facts_changed = true;
+        self.standing.begin(generation);
         self.save_durably().await;
         self.control.introduce(Presence {
             auth: Auth::Device,
@@ -147,6 +146,7 @@ impl Driver {
             last_request: 0,
             questions: BTreeMap::new(),
         });
+        self.keep_name(&before.device_name);
         self.ask_device_names();
         self.check_id_once(before.device.is_some());
         self.is_connecting = true;

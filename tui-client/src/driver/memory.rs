@@ -277,6 +277,7 @@ fn merge(into: &mut Delta, later: Delta) {
     into.chunks.extend(later.chunks);
     into.trail.extend(later.trail);
     into.facts = later.facts.or(into.facts.take());
+    into.begun = later.begun.or(into.begun.take());
     into.feed.extend(later.feed);
 }
 

@@ -73,6 +73,7 @@ impl Touched {
                 .map(|version| (version, session.trail().chain(version)))
                 .collect(),
             facts,
+            begun: None,
             feed: touched.feed,
         }
     }

@@ -17,6 +17,7 @@ use super::questions::Question;
 use crate::chunker::Chunked;
 use crate::control::State as StateWord;
 use crate::notice::Notice;
+use crate::state::Delta;
 
 /// While the hand has more than this to write, no more small contents are fetched or taken from the server, in bytes.
 const HAND_LEN_MAX: usize = 2 * 1024 * 1024;
@@ -203,7 +204,8 @@ impl Driver {
         let number = self.number_prints();
         let (unsaved, facts) = (self.session.take_unsaved(), self.facts());
         let delta = self.touched.take(&self.session, unsaved, Some(facts), number);
-        self.memory.save_durably(delta).await;
+        let begun = Some(self.standing.begun.clone());
+        self.memory.save_durably(Delta { begun, ..delta }).await;
     }
 
     /// Probes, says 'synced', answers those who wait.

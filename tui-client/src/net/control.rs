@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use common::codec::Frame;
 use common::message::{Auth, Refusal, Reply, Role, Welcome};
+use sync_engine::Generation;
 use sync_engine::backoff::Backoff;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
@@ -30,7 +31,7 @@ pub enum ControlEvent {
         /// When the server was last heard.
         heard: Heard,
         /// The generation that this connection began; to be kept.
-        generation: [u8; 16],
+        generation: Generation,
     },
     /// A frame came.
     Frame(Frame<Reply>),
@@ -51,7 +52,7 @@ pub struct Presence {
     /// How it is known.
     pub auth: Auth,
     /// The generation that was confirmed last.
-    pub generation: [u8; 16],
+    pub generation: Generation,
 }
 
 /// How long the task goes on without success.
@@ -129,11 +130,14 @@ async fn run(
     patience: Patience,
 ) {
     let (mut backoff, mut failures, mut connected) = (Backoff::default(), 0, false);
+    // It stays the same until the server has answered, so that of what the server keeps nothing is unknown here.
+    let mut next_generation = random();
     loop {
         let began = Instant::now();
-        let reason = match try_once(&endpoint, &presence, &told).await {
+        let reason = match try_once(&endpoint, &presence, next_generation, &told).await {
             Ok(()) => {
                 (failures, connected) = (0, true);
+                next_generation = random();
                 "the connection was lost".to_owned()
             }
             Err(error) if error.is_final() || patience.is_over(failures, connected) => {
@@ -163,17 +167,20 @@ async fn run(
 async fn try_once(
     endpoint: &Endpoint,
     presence: &watch::Receiver<Presence>,
+    next_generation: Generation,
     told: &mpsc::Sender<ControlEvent>,
 ) -> Result<(), ConnectError> {
     let Presence { auth, generation } = presence.borrow().clone();
-    let next_generation = random();
     let introduction = Introduction {
         role: Role::Control,
         auth,
         generation,
         next_generation,
     };
-    let (mut line, admitted) = connect(endpoint, &introduction).await?;
+    let (mut line, admitted) = match connect(endpoint, &introduction).await {
+        Err(ConnectError::Refused(Refusal::Cloned)) => return Err(ask_begun(endpoint, &introduction).await),
+        connected => connected?,
+    };
     let connected = ControlEvent::Connected {
         welcome: admitted.welcome,
         fingerprint: admitted.fingerprint,
@@ -195,7 +202,21 @@ async fn try_once(
     Ok(())
 }
 
-fn random() -> [u8; 16] {
+/// Asks a server that takes this device for a copy which generation was begun last for it: the answer is a refusal too. An
+/// older server does not know the question, and what it has said stands.
+async fn ask_begun(endpoint: &Endpoint, refused: &Introduction) -> ConnectError {
+    let introduction = Introduction {
+        auth: Auth::LastBegun,
+        ..refused.clone()
+    };
+    match connect(endpoint, &introduction).await {
+        Err(ConnectError::Refused(Refusal::Malformed)) => ConnectError::Refused(Refusal::Cloned),
+        Err(error) => error,
+        Ok(_) => ConnectError::Broken("it answered another question than was asked".into()),
+    }
+}
+
+fn random() -> Generation {
     let mut bytes = [0; 16];
     common::entropy::fill(&mut bytes).expect("the system has random numbers");
     bytes
@@ -215,7 +236,11 @@ impl ConnectError {
         match self {
             Self::Untrusted(_) | Self::Unusable(_) | Self::Unvouched | Self::NotKept(_) => true,
             Self::Refused(refusal) => match refusal {
-                Refusal::Protocol { .. } | Refusal::NotAdmitted | Refusal::Cloned | Refusal::Closed => true,
+                Refusal::Protocol { .. }
+                | Refusal::NotAdmitted
+                | Refusal::Cloned
+                | Refusal::Closed
+                | Refusal::Begun { .. } => true,
                 Refusal::Busy | Refusal::Malformed => false,
             },
             Self::OutOfReach(_) | Self::TimedOut | Self::Broken(_) => false,

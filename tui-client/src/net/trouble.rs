@@ -87,7 +87,7 @@ fn refused(refusal: Refusal, server: &ServerAddress) -> (String, String) {
             "does not admit this device: the ID is not known there, or the device was shut out",
             "check the ID on a device that still syncs, or join anew with the account's present ID",
         ),
-        Refusal::Cloned => (
+        Refusal::Cloned | Refusal::Begun { .. } => (
             "says that this folder's state is a copy of another device's, or was put back to an older one",
             "start the client with --id and the account's ID: the folder joins as a new device and nothing is deleted",
         ),

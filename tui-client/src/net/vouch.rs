@@ -32,7 +32,7 @@ impl Voucher {
     pub fn suffices_for(self, auth: &Auth) -> bool {
         match (self, auth) {
             (Self::Key(_) | Self::Person, _) | (Self::Nobody, Auth::Register { .. }) => true,
-            (Self::Nobody, Auth::Enrol { .. } | Auth::Device) => false,
+            (Self::Nobody, Auth::Enrol { .. } | Auth::Device | Auth::LastBegun) => false,
         }
     }
 }
@@ -145,6 +145,7 @@ mod tests {
         assert!(Voucher::Nobody.suffices_for(&register()));
         assert!(!Voucher::Nobody.suffices_for(&enrol()));
         assert!(!Voucher::Nobody.suffices_for(&Auth::Device));
+        assert!(!Voucher::Nobody.suffices_for(&Auth::LastBegun));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use sync_engine::tree::Item;
-use sync_engine::{Base, Block, Hash, NodeId, Point, Sides, Trail, Tree, Trees, Version};
+use sync_engine::{Base, Block, Generations, Hash, NodeId, Point, Sides, Trail, Tree, Trees, Version};
 
 use super::error::Fault;
 use super::{Facts, Loaded, Origin, Prints, file, former, row};
@@ -14,6 +14,8 @@ use crate::control::LogItem;
 
 /// The key under which the facts are kept and sealed.
 pub(super) const FACTS_KEY: &str = "facts";
+/// The key under which the generations are kept and sealed.
+pub(super) const BEGUN_KEY: &str = "generations";
 
 /// Reads everything but the chunks, as of one moment.
 pub(super) fn load(connection: &Connection, path: &Path, origin: Origin) -> Result<Loaded, Fault> {
@@ -27,6 +29,7 @@ pub(super) fn load(connection: &Connection, path: &Path, origin: Origin) -> Resu
         prints,
         trail: load_trail(connection)?,
         facts: load_facts(connection)?,
+        begun: load_begun(connection)?,
         feed: load_feed(connection)?,
         origin,
     };
@@ -163,15 +166,30 @@ fn load_trail(connection: &Connection) -> Result<Trail, Fault> {
 }
 
 fn load_facts(connection: &Connection) -> Result<Facts, Fault> {
-    let mut statement = connection.prepare("SELECT value FROM meta WHERE key = ?1")?;
-    let mut rows = statement.query([FACTS_KEY])?;
-    let Some(row) = rows.next()? else {
+    let Some(body) = load_sealed(connection, FACTS_KEY)? else {
         return Ok(Facts::default());
     };
+    serde_json::from_slice(&body).map_err(|_| broken(FACTS_KEY))
+}
+
+fn load_begun(connection: &Connection) -> Result<Generations, Fault> {
+    let body = load_sealed(connection, BEGUN_KEY)?;
+    Ok(Generations::restore(&body.unwrap_or_default()))
+}
+
+fn load_sealed(connection: &Connection, key: &str) -> Result<Option<Vec<u8>>, Fault> {
+    let mut statement = connection.prepare("SELECT value FROM meta WHERE key = ?1")?;
+    let mut rows = statement.query([key])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
     let sealed = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
-    row::unseal(FACTS_KEY.as_bytes(), sealed)
-        .and_then(|body| serde_json::from_slice(body).ok())
-        .ok_or_else(|| Fault::Damaged("its facts are broken".into()))
+    let body = row::unseal(key.as_bytes(), sealed).ok_or_else(|| broken(key))?;
+    Ok(Some(body.to_vec()))
+}
+
+fn broken(key: &str) -> Fault {
+    Fault::Damaged(format!("its {key} are broken"))
 }
 
 /// Reads the feed. It is shown and decides nothing, so an item that cannot be read is passed over.

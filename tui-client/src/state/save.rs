@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use sync_engine::{NodeId, Sides};
 
-use super::load::FACTS_KEY;
+use super::load::{BEGUN_KEY, FACTS_KEY};
 use super::{ChunkRow, Delta, FEED_LEN_MAX, row};
 
 /// Saves a delta, all or nothing.
@@ -17,6 +17,7 @@ pub(super) fn save(connection: &mut Connection, delta: &Delta) -> rusqlite::Resu
     save_chunks(&transaction, delta)?;
     save_trail(&transaction, delta)?;
     save_facts(&transaction, delta)?;
+    save_begun(&transaction, delta)?;
     save_feed(&transaction, delta)?;
     transaction.commit()
 }
@@ -109,13 +110,25 @@ fn save_trail(transaction: &Transaction<'_>, delta: &Delta) -> rusqlite::Result<
 }
 
 fn save_facts(transaction: &Transaction<'_>, delta: &Delta) -> rusqlite::Result<()> {
-    let Some(facts) = &delta.facts else { return Ok(()) };
-    let mut sealed = to_json(facts).into_bytes();
-    let seal = row::seal(FACTS_KEY.as_bytes(), &sealed);
+    match &delta.facts {
+        Some(facts) => save_sealed(transaction, FACTS_KEY, to_json(facts).into_bytes()),
+        None => Ok(()),
+    }
+}
+
+fn save_begun(transaction: &Transaction<'_>, delta: &Delta) -> rusqlite::Result<()> {
+    match &delta.begun {
+        Some(begun) => save_sealed(transaction, BEGUN_KEY, begun.to_bytes()),
+        None => Ok(()),
+    }
+}
+
+fn save_sealed(transaction: &Transaction<'_>, key: &str, mut sealed: Vec<u8>) -> rusqlite::Result<()> {
+    let seal = row::seal(key.as_bytes(), &sealed);
     sealed.extend_from_slice(&seal);
     transaction
         .prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?
-        .execute(params![FACTS_KEY, sealed])?;
+        .execute(params![key, sealed])?;
     Ok(())
 }
 

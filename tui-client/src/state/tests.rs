@@ -12,8 +12,8 @@ use proptest::prelude::*;
 use sync_engine::node::ConflictCause;
 use sync_engine::tree::Item;
 use sync_engine::{
-    Base, ConflictMark, Content, DeviceId, Epoch, FileState, Kind, Name, Node, Point, RelPath, Target, Trail,
-    Tree, Version,
+    Base, ConflictMark, Content, DeviceId, Epoch, FileState, Generations, Kind, Name, Node, Point, RelPath,
+    Target, Trail, Tree, Version,
 };
 use tempfile::TempDir;
 
@@ -207,6 +207,7 @@ fn everything_saved_comes_back_after_a_clean_and_an_unclean_end() {
             (Version(7), None),
         ],
         facts: Some(facts.clone()),
+        begun: Some(Generations::restore(&[1; 32])),
         feed: vec![log_item(1), log_item(2)],
         ..Delta::default()
     };
@@ -235,6 +236,7 @@ fn everything_saved_comes_back_after_a_clean_and_an_unclean_end() {
         };
         assert_eq!(loaded.trail, Trail::restore([point]));
         assert_eq!(loaded.facts, facts);
+        assert_eq!(loaded.begun.to_bytes(), [1; 32]);
         assert_eq!(loaded.feed, [log_item(1), log_item(2)]);
     }
 }

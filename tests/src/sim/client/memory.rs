@@ -6,7 +6,7 @@ use crate::noise::Noise;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use sync_engine::{Block, Hash, NodeId, Point, Sides, Trail, Trees, Version};
+use sync_engine::{Block, Generations, Hash, NodeId, Point, Sides, Trail, Trees, Version};
 use tui_client::state::{ChunkPlace, ChunkRow, Delta, Facts, Loaded, Origin, Prints, StateError, Store};
 
 /// See the module's page. Clones share it.
@@ -41,6 +41,7 @@ struct Rows {
     chunks: BTreeMap<NodeId, Vec<ChunkRow>>,
     trail: BTreeMap<Version, Hash>,
     facts: Facts,
+    begun: Generations,
 }
 
 impl Rows {
@@ -59,6 +60,9 @@ impl Rows {
         apply(&mut self.trail, &delta.trail);
         if let Some(facts) = &delta.facts {
             self.facts = facts.clone();
+        }
+        if let Some(begun) = &delta.begun {
+            self.begun = begun.clone();
         }
     }
 }
@@ -178,6 +182,7 @@ fn loaded(rows: Rows, origin: Origin) -> Loaded {
         prints,
         trail: Trail::restore(points),
         facts: rows.facts,
+        begun: rows.begun,
         feed: Vec::new(),
         origin,
     }
