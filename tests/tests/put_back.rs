@@ -1,10 +1,12 @@
 //! A server that is put back to an older store: what the devices are, and that nothing is lost by it.
 
 use crate::support::{copy_dir, n_conflicts};
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tests::events::Event;
+use tests::noise::Noise;
 use tests::{Device, Tokens, World, settle};
 
 /// How an operator keeps a store and puts it back.
@@ -147,6 +149,91 @@ fn a_device_that_was_copied_is_found_after_the_server_was_put_back_too() -> Resu
         found.retain(|id, _| known.contains_key(id));
         assert_eq!(found, known);
         says_nothing_of_a_copy(&first)?;
+    }
+    Ok(())
+}
+
+/// What a device alone has, by its path.
+fn kept_by(device: &Device, path: &str) -> Result<BTreeMap<String, String>> {
+    let lines = device.json("history", &[path])?;
+    let kept = lines.iter().filter(|line| line.is("kept"));
+    Ok(kept
+        .map(|line| (line.text("path").to_owned(), line.text("kept").to_owned()))
+        .collect())
+}
+
+#[test]
+fn what_only_the_lost_end_of_the_history_held_is_listed_and_comes_back() -> Result<()> {
+    for means in [Means::Backup, Means::Files] {
+        let (mut world, [first, mut second]) = World::with_devices()?;
+        first.write("note.txt", "1")?;
+        settle(&[&first, &second])?;
+        let backup = back_up(&mut world, means)?;
+        let large = Noise::new(8).bytes(3_000_000);
+        first.write("note.txt", "2")?;
+        first.write("box/large.bin", &large)?;
+        first.write("gone.txt", "gone")?;
+        settle(&[&first, &second])?;
+        // Nothing of this is lost yet, and nothing is said.
+        first.write("note.txt", "3")?;
+        first.put("box/large.bin", "small")?;
+        first.delete("gone.txt")?;
+        settle(&[&first, &second])?;
+        assert_eq!(kept_by(&second, ".")?.len(), 0);
+        assert_eq!(kept_by(&second, "gone.txt")?.len(), 0);
+
+        put_back(&mut world, &backup, means)?;
+        settle(&[&first, &second])?;
+        second.wait_for("what it alone has", |event: &Event| {
+            event.is("error") && event.text("what").contains("lacks 3 earlier contents")
+        })?;
+        let kept = kept_by(&second, ".")?;
+        let paths: Vec<&str> = kept.keys().map(String::as_str).collect();
+        assert_eq!(paths, ["box/large.bin", "gone.txt", "note.txt"], "{means:?}");
+        for path in paths {
+            assert_eq!(kept_by(&second, path)?.get(path), kept.get(path));
+        }
+        let shown = second.command("history", &["gone.txt"])?.ok()?.stdout;
+        assert!(
+            shown.contains("on this device alone") && shown.contains(&kept["gone.txt"]),
+            "{shown}"
+        );
+        second
+            .command("restore", &["note.txt", "--kept", &kept["gone.txt"]])?
+            .with_code(1)?;
+        second
+            .command("restore", &["gone.txt", "--kept", &kept["gone.txt"]])?
+            .ok()?;
+        second
+            .command("restore", &["note.txt", "--kept", &kept["note.txt"]])?
+            .ok()?;
+        // Also when the client was started anew in between, and to another place.
+        second.stop()?;
+        second.start()?;
+        let to = ["--to", "old/large.bin"];
+        let args = [&["box/large.bin", "--kept", &kept["box/large.bin"]], &to[..]].concat();
+        second.command("restore", &args)?.ok()?;
+        settle(&[&first, &second])?;
+        assert_eq!(first.read("gone.txt")?, "gone");
+        assert_eq!(first.read("note.txt")?, "2");
+        assert_eq!(fs::read(first.path("old/large.bin"))?, large);
+        assert_eq!(first.read("box/large.bin")?, "small");
+        // From now on the history has all of it, for everybody.
+        assert_eq!(kept_by(&second, ".")?.len(), 0, "{means:?}");
+        let versions = first.json("history", &["note.txt"])?;
+        let sent_again = versions.iter().filter_map(|line| line.number("journal")).nth(1);
+        let sent_again = sent_again
+            .context("the third content was sent again")?
+            .to_string();
+        first
+            .command(
+                "restore",
+                &["note.txt", "--version", &sent_again, "--to", "third.txt"],
+            )?
+            .ok()?;
+        settle(&[&first, &second])?;
+        assert_eq!(second.read("third.txt")?, "3");
+        world.server.admin(&["verify"])?.ok()?;
     }
     Ok(())
 }

@@ -344,6 +344,7 @@ fn exit_of(deed: &Deed, answer: &Answer) -> Exit {
         Answer::Identity(_)
         | Answer::List(_)
         | Answer::Log(_)
+        | Answer::History { .. }
         | Answer::Restored(_)
         | Answer::Conflicts(_)
         | Answer::Devices(_)

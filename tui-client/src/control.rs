@@ -1,8 +1,10 @@
 //! Questions and orders to a running client. The screen asks through a channel, the commands (`status`, `wait`, …)
 //! ask through the local socket, one JSON value a line each way; both get the same answers.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
-use sync_engine::{DeviceId, Name, NodeId, RelPath, Version};
+use sync_engine::{Content, DeviceId, Name, NodeId, RelPath, Version};
 
 use crate::fault::Exit;
 use crate::notice::{Notice, Trouble};
@@ -126,6 +128,38 @@ pub enum Moment {
     Version(Version),
     /// At this time, in milliseconds since 1970.
     TimeMs(u64),
+    /// As this device has kept it, while the server lost it.
+    Kept(KeptId),
+}
+
+/// Names a content that a device has kept: the beginning of its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptId(u64);
+
+impl KeptId {
+    /// Names a content.
+    #[must_use]
+    pub fn of(content: &Content) -> Self {
+        let [first, ..] = content.hash.0.as_chunks().0 else {
+            return Self(0);
+        };
+        Self(u64::from_be_bytes(*first))
+    }
+
+    /// Reads what `Display` writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_whole = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let parsed = u64::from_str_radix(text, 16).ok();
+        parsed.filter(|_| is_whole).map(Self)
+    }
+}
+
+impl fmt::Display for KeptId {
+    /// Writes 16 hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
 }
 
 /// How a conflict ends.
@@ -153,6 +187,13 @@ pub enum Answer {
     List(Vec<ListItem>),
     /// To [`Ask::Log`] and [`Ask::History`].
     Log(Vec<LogItem>),
+    /// To [`Ask::History`], when this device alone has some of it.
+    History {
+        /// What the server has, newest first.
+        items: Vec<LogItem>,
+        /// What the server lacks, newest first.
+        kept: Vec<KeptItem>,
+    },
     /// To [`Ask::Restore`] and [`Ask::Revert`]: how many nodes were made or changed.
     Restored(u64),
     /// To [`Ask::Conflicts`].
@@ -315,6 +356,19 @@ pub struct LogItem {
     pub path: RelPath,
     /// The size afterwards, of a file, in bytes.
     pub size_bytes: Option<u64>,
+}
+
+/// A content of a file that this device has kept, while the server lost it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptItem {
+    /// Names it.
+    pub id: KeptId,
+    /// When it was replaced or removed here, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// The path that it had.
+    pub path: RelPath,
+    /// Its size, in bytes.
+    pub size_bytes: u64,
 }
 
 /// An unresolved conflict.

@@ -12,6 +12,7 @@ mod feed;
 pub mod firm;
 mod identity;
 mod inbox;
+mod kept;
 pub mod memory;
 mod orders;
 mod paging;
@@ -184,6 +185,7 @@ pub struct Driver {
     clearing: stash::Clearing,
     /// Bursts of removals that a person has not answered.
     bursts: Vec<Removed>,
+    put_back: kept::LastPutBack,
     writers: writers::Writers,
     trouble: Option<(StateWord, Trouble)>,
     stop: CancellationToken,
@@ -200,16 +202,9 @@ impl Driver {
     pub fn new(setup: Setup, stop: CancellationToken) -> Self {
         let (transfers, transferred) = Transfers::new(setup.root.clone(), setup.memory.clone());
         let (began, Hand { jobs, applied }) = (Instant::now(), setup.hand);
-        let Facts {
-            cursor,
-            generation,
-            protected_ms,
-            doubted,
-            bursts,
-            ..
-        } = setup.facts;
-        let mut session = Session::new(setup.trees, cursor, setup.trail, turn::LIMITS, since(began));
-        if doubted {
+        let facts = setup.facts;
+        let mut session = Session::new(setup.trees, facts.cursor, setup.trail, turn::LIMITS, since(began));
+        if facts.doubted {
             session.doubt();
         }
         Self {
@@ -222,8 +217,8 @@ impl Driver {
             folding: setup.folding,
             session,
             began,
-            standing: readmission::Standing::new(generation, setup.begun),
-            protected_ms,
+            standing: readmission::Standing::new(facts.generation, setup.begun),
+            protected_ms: facts.protected_ms,
             facts_changed: true,
             firmness: setup.firmness,
             touched: Touched::default(),
@@ -261,7 +256,8 @@ impl Driver {
             downloading: BTreeSet::new(),
             brought: BTreeMap::new(),
             clearing: stash::Clearing::default(),
-            bursts,
+            bursts: facts.bursts,
+            put_back: kept::LastPutBack::new(facts.put_back_ms),
             writers: writers::Writers::default(),
             trouble: None,
             stop,
@@ -297,6 +293,7 @@ impl Driver {
             protected_ms: self.protected_ms,
             doubted: self.session.is_doubted(),
             bursts: self.bursts.clone(),
+            put_back_ms: self.put_back.at_ms,
             ..Facts::default()
         };
         self.firmness.enter(&mut facts);

@@ -132,6 +132,9 @@ pub struct Facts {
     /// Bursts of removals that a person has not answered.
     #[serde(default)]
     pub bursts: Vec<Removed>,
+    /// When it was last noticed that the server was put back, in milliseconds since 1970.
+    #[serde(default)]
+    pub put_back_ms: Option<u64>,
     /// The start of the computer in which this was saved, where the system tells.
     #[serde(default)]
     pub boot: Option<String>,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sync_engine::Version;
 
-use crate::control::{Answer, ConflictItem, DeviceItem, LogItem, Status};
+use crate::control::{Answer, ConflictItem, DeviceItem, KeptItem, LogItem, Status};
 use crate::notice::{ChangeKind, Trouble};
 use crate::options::Deed;
 use crate::output::{JsonConflict, JsonPath, json_line, rfc3339, time_of_ms};
@@ -20,6 +20,10 @@ pub(super) fn lines(deed: &Deed, answer: &Answer, now: Timestamp) -> Vec<String>
         }
         Answer::Identity(identity) => vec![json_line("account", now, &Account { id: &identity.id })],
         Answer::Log(items) => items.iter().map(entry_line).collect(),
+        Answer::History { items, kept } => {
+            let entries = items.iter().map(entry_line);
+            entries.chain(kept.iter().map(kept_line)).collect()
+        }
         Answer::Restored(nodes) => vec![json_line("restored", now, &Restored { nodes: *nodes })],
         Answer::Conflicts(items) => items.iter().map(|item| conflict_line(item, now)).collect(),
         Answer::Devices(items) => {
@@ -168,6 +172,23 @@ fn entry_line(item: &LogItem) -> String {
         size_bytes: item.size_bytes,
     };
     json_line("entry", time_of_ms(item.time_ms), &entry)
+}
+
+/// Returns the line of a content that this device alone has; its time is when it was replaced or removed here.
+fn kept_line(item: &KeptItem) -> String {
+    #[derive(Serialize)]
+    struct Kept {
+        kept: String,
+        #[serde(flatten)]
+        path: JsonPath,
+        size_bytes: u64,
+    }
+    let kept = Kept {
+        kept: item.id.to_string(),
+        path: (&item.path).into(),
+        size_bytes: item.size_bytes,
+    };
+    json_line("kept", time_of_ms(item.time_ms), &kept)
 }
 
 fn conflict_line(item: &ConflictItem, now: Timestamp) -> String {

@@ -6,7 +6,7 @@ use qrcode::{EcLevel, QrCode};
 use sync_engine::name::visible;
 
 use super::Surroundings;
-use crate::control::{Answer, ConflictItem, ConflictSide, DeviceItem, LogItem, State, Status};
+use crate::control::{Answer, ConflictItem, ConflictSide, DeviceItem, KeptItem, LogItem, State, Status};
 use crate::notice::Trouble;
 use crate::options::Deed;
 use crate::output::{notice_in_words, time_of_ms};
@@ -31,6 +31,10 @@ pub(super) fn lines(deed: &Deed, answer: &Answer, surroundings: &Surroundings) -
         }
         Answer::Identity(identity) => vec![identity.id.clone()],
         Answer::Log(items) => or_nothing(items.iter().map(|item| entry_line(item, zone)), "no changes"),
+        Answer::History { items, kept } => {
+            let entries = items.iter().map(|item| entry_line(item, zone));
+            entries.chain(kept_lines(kept, zone)).collect()
+        }
         Answer::Restored(nodes) => vec![format!("restored: {nodes} files and directories made or changed")],
         Answer::Conflicts(items) => or_nothing(
             items.iter().flat_map(|item| conflict_lines(item, zone)),
@@ -148,6 +152,23 @@ fn entry_line(item: &LogItem, zone: &TimeZone) -> String {
         visible(&item.device),
         item.path,
     )
+}
+
+/// Returns the lines of what this device alone has.
+fn kept_lines(kept: &[KeptItem], zone: &TimeZone) -> Vec<String> {
+    let mut lines = vec![
+        "on this device alone, since the server was put back; `restore FOLDER PATH --kept ID` brings it back:".to_owned(),
+    ];
+    lines.extend(kept.iter().map(|item| {
+        format!(
+            "    kept  {}  {}  {:>12}  {}",
+            local_time(item.time_ms, zone),
+            item.id,
+            item.size_bytes,
+            item.path,
+        )
+    }));
+    lines
 }
 
 fn conflict_lines(item: &ConflictItem, zone: &TimeZone) -> Vec<String> {

@@ -7,7 +7,7 @@ use super::error::{DiskError, block_of};
 use super::hand::{ContentOf, HandError, failed, is_refusal};
 use super::root::{Root, random_name};
 use super::sight::{FileType, Print};
-use super::volume::Dir;
+use super::volume::{Dir, File};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use sync_engine::{Block, Bug, Content, Hash, NodeId, RelPath, Target, planted};
@@ -39,6 +39,8 @@ pub struct Stashed {
     pub content: Content,
     /// Its print now.
     pub print: Print,
+    /// When it came into the stash, in milliseconds since 1970.
+    pub since_ms: u64,
 }
 
 /// How long the stash keeps what is in the history anyway.
@@ -224,6 +226,29 @@ impl Root {
         Ok(purge)
     }
 
+    /// Returns the files of the stash that hold what they held when they were taken away.
+    ///
+    /// # Errors
+    /// When the stash cannot be read.
+    pub fn list_stash(&self) -> Result<Vec<Stashed>, DiskError> {
+        let stash = &self.private()?.stash;
+        let all = keys(stash)?.into_iter();
+        Ok(all.filter_map(|key| as_noted(stash, key)).collect())
+    }
+
+    /// Opens a file of the stash.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or is not there any more.
+    pub fn open_stashed(&self, key: &str) -> Result<File, DiskError> {
+        let opened = self.private()?.stash.open_file(key.as_bytes());
+        opened.map_err(|source| DiskError::Private {
+            deed: "open a file of",
+            name: "stash".to_owned(),
+            source,
+        })
+    }
+
     /// Notes that a file was put into the stash: somebody may write to it still.
     pub(super) fn stashed(&self, key: &str) {
         self.stashed_keys().insert(key.to_owned());
@@ -276,6 +301,29 @@ fn keys(stash: &Dir) -> Result<Vec<String>, DiskError> {
     Ok(keys)
 }
 
+/// Returns when a file came into the stash. The note is made just before; without one, the file's own time of change is it.
+fn since_ms(stash: &Dir, key: &str, print: &Print) -> u64 {
+    let since_ns = match stash.stat(note_name(key).as_bytes()) {
+        Ok(note) => note.print.mtime_ns,
+        Err(_) => print.ctime_ns.max(print.mtime_ns),
+    };
+    u64::try_from(since_ns / 1_000_000).unwrap_or(0)
+}
+
+/// Returns a file of the stash that holds what it held when it was taken away, as its note says.
+fn as_noted(stash: &Dir, key: String) -> Option<Stashed> {
+    let seen = stash.stat(key.as_bytes()).ok()?;
+    let note = note(stash, &key).filter(|note| note.print.same_stamp(&seen.print))?;
+    Some(Stashed {
+        path: note.path(),
+        content: note.content()?,
+        print: seen.print,
+        since_ms: since_ms(stash, &key, &seen.print),
+        node: note.node.and_then(|node| node.parse().ok()),
+        key,
+    })
+}
+
 /// What is to become of a file in the stash, when it does not stay.
 enum Judged {
     Remove,
@@ -294,12 +342,7 @@ fn judge(
         return Ok(None);
     }
     let note = note(stash, key);
-    // The note is made just before the file comes in; without one, the file's own time of change is its age.
-    let since_ns = match stash.stat(note_name(key).as_bytes()) {
-        Ok(note) => note.print.mtime_ns,
-        Err(_) => seen.print.ctime_ns.max(seen.print.mtime_ns),
-    };
-    let since_ms = u64::try_from(since_ns / 1_000_000).unwrap_or(0);
+    let since_ms = since_ms(stash, key, &seen.print);
     let is_old = limits.is_old(since_ms);
     let is_as_noted = note
         .as_ref()
@@ -327,6 +370,7 @@ fn judge(
         node: note.and_then(|note| note.node?.parse().ok()),
         content,
         print,
+        since_ms,
     }))))
 }
 

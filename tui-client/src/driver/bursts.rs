@@ -60,6 +60,19 @@ pub(crate) fn figures(bursts: &[Removed]) -> Option<(u64, u64)> {
     Some((removals as u64, nodes as u64))
 }
 
+/// What in the stash is kept for longer. That the server has a content does not prove that its history has it: when it was
+/// put back, the content may have been on its way there.
+fn spared(bursts: &[Removed], put_back_ms: Option<u64>) -> Option<Spared> {
+    let of_burst = |removed: &Removed| (removed.since_ms, removed.until_ms.unwrap_or(u64::MAX));
+    let before_put_back = put_back_ms.map(|at_ms| (0, at_ms));
+    let spans = || bursts.iter().map(of_burst).chain(before_put_back);
+    Some(Spared {
+        since_ms: spans().map(|(since_ms, _)| since_ms).min()?,
+        until_ms: spans().map(|(_, until_ms)| until_ms).max()?,
+        age_ms_min: ms(AGE_MIN),
+    })
+}
+
 impl Driver {
     /// Remembers a burst, or how it went on, and tells of it.
     pub(super) fn on_burst(&mut self, burst: Burst) {
@@ -117,14 +130,9 @@ impl Driver {
         }
     }
 
-    /// What in the stash is kept for longer.
+    /// What in the stash is kept for longer: what bursts took, and all that was there when the server was put back.
     pub(super) fn spared(&self) -> Option<Spared> {
-        let until_ms = |removed: &Removed| removed.until_ms.unwrap_or(u64::MAX);
-        Some(Spared {
-            since_ms: self.bursts.iter().map(|removed| removed.since_ms).min()?,
-            until_ms: self.bursts.iter().map(until_ms).max()?,
-            age_ms_min: ms(AGE_MIN),
-        })
+        spared(&self.bursts, self.put_back.at_ms)
     }
 
     /// Brings back what the brake holds back, and what bursts took.
@@ -349,6 +357,30 @@ mod tests {
             }
             prop_assert_eq!(paths(&after), paths(&before));
         }
+    }
+
+    #[test]
+    fn what_was_in_the_stash_when_the_server_was_put_back_is_kept_as_long_as_what_a_burst_took() {
+        let removed = Removed {
+            burst: Burst {
+                removals: 60,
+                nodes: 100,
+                device: sync_engine::DeviceId([1; 16]),
+                first: Version(1),
+                last: Version(2),
+            },
+            since_ms: 50,
+            until_ms: Some(70),
+        };
+        let span = |bursts: &[Removed], put_back_ms| {
+            let spared = spared(bursts, put_back_ms)?;
+            assert_eq!(spared.age_ms_min, ms(AGE_MIN));
+            Some((spared.since_ms, spared.until_ms))
+        };
+        assert_eq!(span(&[], None), None);
+        assert_eq!(span(&[removed], None), Some((50, 70)));
+        assert_eq!(span(&[], Some(60)), Some((0, 60)));
+        assert_eq!(span(&[removed], Some(60)), Some((0, 70)));
     }
 
     #[test]

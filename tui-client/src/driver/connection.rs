@@ -181,13 +181,7 @@ impl Driver {
                 Tell::Remark(remark) => self.note_remark(&remark),
                 Tell::Brake(brake) => self.tell_brake(brake),
                 Tell::Burst(burst) => self.on_burst(burst),
-                Tell::Diverged => self.tell(Notice::Error(Trouble {
-                    what: "the server's history is not the one that this device knew; it was put back to an older \
-                           state, or is another's"
-                        .into(),
-                    done: "nothing is deleted; both sides are united, and what the server lost is sent again".into(),
-                    todo: "nothing; look at the conflicts afterwards".into(),
-                })),
+                Tell::Diverged => self.note_put_back(),
                 Tell::Compare(points) => self.compare(points),
                 Tell::Pull(cursor) => {
                     if let Some(connection) = &self.connection {

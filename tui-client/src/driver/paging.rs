@@ -5,7 +5,8 @@ use sync_engine::{Change, RelPath};
 use tokio::sync::oneshot;
 
 use super::Driver;
-use super::questions::{Question, failed, give};
+use super::kept::Place;
+use super::questions::{Question, give};
 use crate::control::{Answer, LogItem};
 use crate::notice::ChangeKind;
 
@@ -16,8 +17,8 @@ const ENTRIES_MAX: usize = 100_000;
 pub(super) enum Aim {
     /// The newest entries of the account, so many at most.
     Log(u32),
-    /// The history of all that ever stood at a path.
-    History(RelPath),
+    /// The history of all that ever stood at a path, and what of it this device alone has.
+    History(RelPath, Place),
 }
 
 /// Pages that are being read, newest entries first.
@@ -50,7 +51,7 @@ impl Driver {
     pub(super) fn ask_page(&mut self, paging: Paging) {
         let before = paging.so_far.last().map(|traced| traced.entry.number);
         let path = match &paging.aim {
-            Aim::History(path) => path.0.clone(),
+            Aim::History(path, _) => path.0.clone(),
             Aim::Log(_) => Vec::new(),
         };
         let request = |request| Request::Trace {
@@ -69,22 +70,24 @@ impl Driver {
         let Paging { aim, so_far, reply } = paging;
         let n_max = match aim {
             Aim::Log(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
-            Aim::History(_) => ENTRIES_MAX,
+            Aim::History(..) => ENTRIES_MAX,
         };
         match aim {
             aim if more && so_far.len() < n_max => self.ask_page(Paging { aim, so_far, reply }),
-            Aim::History(path) if so_far.is_empty() && !path.0.is_empty() => {
-                let what = format!("the account's history knows no '{path}'");
-                give(reply, failed(what, "give the path as seen from the root"));
+            Aim::Log(_) => {
+                let items = self.log(&so_far[..n_max.min(so_far.len())], None);
+                give(reply, Answer::Log(items));
             }
-            Aim::Log(_) => give(reply, self.log(&so_far[..n_max.min(so_far.len())], None)),
-            Aim::History(path) => give(reply, self.log(&so_far, Some(&path))),
+            Aim::History(path, place) => {
+                let items = self.log(&so_far, Some(&path));
+                self.give_history(place, path, items, reply);
+            }
         }
     }
 
-    fn log(&self, traced: &[Traced], only: Option<&RelPath>) -> Answer {
+    fn log(&self, traced: &[Traced], only: Option<&RelPath>) -> Vec<LogItem> {
         let items = traced.iter().flat_map(|traced| self.log_items(traced, only));
-        Answer::Log(items.collect())
+        items.collect()
     }
 
     /// The lines of a log for an entry, with the paths that its nodes had then. In the history of a path, of what was moved

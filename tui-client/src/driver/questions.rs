@@ -139,7 +139,8 @@ impl Driver {
                 let there = self
                     .remote_at(&path)
                     .and_then(|id| self.trees().remote().path(id));
-                let aim = Aim::History(there.unwrap_or(path));
+                let place = self.kept_place(&path);
+                let aim = Aim::History(there.unwrap_or(path), place);
                 self.ask_page(Paging::new(aim, reply));
             }
             Ask::Restore { path, at, to } => self.browse(path, at, to, reply),
@@ -175,6 +176,7 @@ impl Driver {
         let at = match at {
             Moment::Version(version) => At::Version(version),
             Moment::TimeMs(time_ms) => At::TimeMs(time_ms),
+            Moment::Kept(id) => return self.restore_kept(path, id, to, reply),
         };
         let names = path.0.clone();
         let restore = Restore::new(path, to, reply);

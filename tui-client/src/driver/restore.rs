@@ -95,7 +95,7 @@ impl Driver {
 }
 
 /// The changes that bring what was at `path` in the past tree to `to` in the present one.
-fn changes(
+pub(super) fn changes(
     remote: &Tree,
     past: &Tree,
     path: &RelPath,

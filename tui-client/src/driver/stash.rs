@@ -131,7 +131,7 @@ fn contents(root: &Root, limits: &StashLimits) -> BTreeSet<Content> {
 }
 
 /// Asks the server; nothing when it does not answer.
-async fn kept_by_server(asked: BTreeSet<Content>, bulk: &Bulk) -> Option<BTreeSet<Content>> {
+pub(super) async fn kept_by_server(asked: BTreeSet<Content>, bulk: &Bulk) -> Option<BTreeSet<Content>> {
     let mut kept: BTreeSet<Content> = asked
         .iter()
         .filter(|content| content.size_bytes == 0)

@@ -399,6 +399,8 @@ impl Driver {
             Transferred::Changed(stashed, name) => self.bring_back(&stashed, &name),
             Transferred::Writers(found) => self.on_writers(*found),
             Transferred::Reverted => self.forget_bursts(),
+            Transferred::Kept(n_kept) => self.tell_kept(n_kept),
+            Transferred::KeptSent(sent) => self.on_kept_sent(*sent),
             Transferred::Flushed(number, is_done) => self.on_flushed(number, is_done),
             Transferred::Where(ids, reply) => {
                 let paths = ids.into_iter().map(|id| self.trees().local().path(id)).collect();

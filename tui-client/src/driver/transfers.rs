@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::kept;
 use super::memory::Memory;
 use super::pieces::Pieces;
 use super::steps::{file_of, node_of};
@@ -28,7 +29,7 @@ use crate::state::ChunkRow;
 use crate::transfer::compress::{attach, detach};
 use crate::transfer::download::{DownloadError, download};
 use crate::transfer::space::Space;
-use crate::transfer::upload::{UploadError, upload};
+use crate::transfer::upload::{Source, UploadError, upload};
 
 /// How many groups of small contents are fetched at once.
 const GROUPS_UNDER_WAY: usize = 3;
@@ -93,6 +94,10 @@ pub(super) enum Transferred {
     Writers(Box<writers::Found>),
     /// What bursts of removals took was brought back.
     Reverted,
+    /// So many contents this device alone has.
+    Kept(usize),
+    /// A content that this device alone had was sent.
+    KeptSent(Box<kept::Sent>),
     /// A transfer wants to know where files are now.
     Where(Vec<NodeId>, oneshot::Sender<Vec<Option<RelPath>>>),
 }
@@ -247,6 +252,8 @@ impl Transfers {
             | Transferred::Changed(..)
             | Transferred::Writers(..)
             | Transferred::Reverted
+            | Transferred::Kept(_)
+            | Transferred::KeptSent(_)
             | Transferred::Flushed(..)
             | Transferred::Progress { .. }
             | Transferred::Where(..) => (),
@@ -293,7 +300,7 @@ impl Transfers {
                 let progress = progress(done.clone(), id, Direction::Up, content.size_bytes);
                 let outcome = tokio::select! {
                     biased;
-                    outcome = upload(root, path, chunked, bulk, progress) => outcome,
+                    outcome = upload(root, Source::Folder(path), chunked, bulk, progress) => outcome,
                     () = token.cancelled() => Err(UploadError::Bulk(BulkError::Lost)),
                 };
                 // The driver may have ended; then nobody wants it.

@@ -276,6 +276,7 @@ impl Driver {
             self.close_bursts();
             self.clear_stash(false);
         }
+        self.seek_kept();
         // What failed is gone on with when it is tried again.
         if !self.session.has_failing() && self.transfers.take_begun() {
             self.drop_begun();

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::moment::BadMoment;
 use super::secret::STANDARD_INPUT;
 use super::{Deed, FirstTrust, Invocation, Listener, Look, Order, Run, Start, moment, secret, wrong};
-use crate::control::{Choice, Moment};
+use crate::control::{Choice, KeptId, Moment};
 
 /// How many seconds there may be between two full looks.
 const SECONDS: RangeInclusive<u64> = 1..=SECONDS_MAX;
@@ -153,6 +153,9 @@ enum Command {
         /// As it was at this time: `2026-11-22 14:00`, `2026-11-22T14:00:00Z` or `2h ago`.
         #[arg(long, value_name = "T", group = "when")]
         time: Option<String>,
+        /// As this device has kept it, while the server lost it (see `history`).
+        #[arg(long, value_name = "ID", group = "when")]
+        kept: Option<String>,
         /// Where to put it, instead of where it was.
         #[arg(long, value_name = "PATH")]
         to: Option<PathBuf>,
@@ -373,11 +376,15 @@ impl Command {
                 path,
                 version,
                 time,
+                kept,
                 to,
             } => {
                 let path = check_path(&common.folder, &path)?;
                 let to = to.map(|to| check_path(&common.folder, &to)).transpose()?;
-                let at = check_moment(version, time.as_deref(), now)?;
+                let at = match kept {
+                    Some(kept) => check_kept(&kept)?,
+                    None => check_moment(version, time.as_deref(), now)?,
+                };
                 (common, Deed::Restore { path, at, to })
             }
             Self::Conflicts(common) => (common, Deed::Conflicts),
@@ -420,6 +427,13 @@ fn check_devices(action: Option<DevicesAction>) -> Result<Deed, clap::Error> {
         },
         Some(DevicesAction::Revoke { device }) => Deed::RevokeDevice { device },
         Some(DevicesAction::ReplaceId) => Deed::ReplaceId,
+    })
+}
+
+fn check_kept(text: &str) -> Result<Moment, clap::Error> {
+    KeptId::parse(text).map(Moment::Kept).ok_or_else(|| {
+        let what = format!("'{}' names nothing that a device has kept", text.escape_debug());
+        wrong(what, "take the 16 digits from `history` on this device")
     })
 }
 

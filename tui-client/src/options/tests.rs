@@ -280,6 +280,14 @@ fn each_command_is_understood() {
                 to: None,
             },
         ),
+        (
+            "restore F a --kept 0123456789abcdef",
+            Deed::Restore {
+                path: path("a"),
+                at: Moment::Kept(crate::control::KeptId::parse("0123456789abcdef").unwrap()),
+                to: None,
+            },
+        ),
         ("conflicts F", Deed::Conflicts),
         (
             "resolve F a that",

@@ -173,6 +173,7 @@ fn everything_saved_comes_back_after_a_clean_and_an_unclean_end() {
             since_ms: 70,
             until_ms: None,
         }],
+        put_back_ms: Some(78),
         boot: Some("a start".into()),
         firm: 7,
         proven: 9,

@@ -45,6 +45,24 @@ impl From<DiskError> for UploadError {
     }
 }
 
+/// Where the bytes of a file are.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// In the folder, at this path.
+    Folder(RelPath),
+    /// In the stash, under this name.
+    Stash(String),
+}
+
+impl Source {
+    fn open(&self, root: &Root) -> Result<File, DiskError> {
+        match self {
+            Self::Folder(path) => root.open_file(path).map(|(file, _)| file),
+            Self::Stash(key) => root.open_stashed(key),
+        }
+    }
+}
+
 /// Sends what the server lacks of a file; afterwards a commit may name its content. Calls `progress` with the bytes
 /// that are through, those that the server had included.
 ///
@@ -52,7 +70,7 @@ impl From<DiskError> for UploadError {
 /// See [`UploadError`]; trying again is harmless and sends only what is still missing.
 pub async fn upload(
     root: Root,
-    path: RelPath,
+    source: Source,
     chunked: Arc<Chunked>,
     bulk: Bulk,
     progress: impl Fn(u64),
@@ -86,9 +104,9 @@ pub async fn upload(
     let mut through = chunked.content.size_bytes.saturating_sub(n_absent);
     progress(through);
     if is_small && n_absent <= FRAME_LEN_AIM as u64 {
-        return send_whole(root, path, chunked, to_send, lists, &bulk).await;
+        return send_whole(root, source, chunked, to_send, lists, &bulk).await;
     }
-    send_chunks(&root, &path, to_send, &bulk, |sent| {
+    send_chunks(&root, &source, to_send, &bulk, |sent| {
         through += sent;
         progress(through);
     })
@@ -125,7 +143,7 @@ fn chunks_below(chunked: &Chunked, lists: &BTreeSet<Hash>) -> BTreeMap<Hash, Chu
 /// Sends chunks and lists that fit into one frame.
 async fn send_whole(
     root: Root,
-    path: RelPath,
+    source: Source,
     chunked: Arc<Chunked>,
     chunks: Vec<ChunkRef>,
     lists: BTreeSet<Hash>,
@@ -135,8 +153,7 @@ async fn send_whole(
         let mut frame = if chunks.is_empty() {
             Vec::new()
         } else {
-            let (file, _) = root.open_file(&path)?;
-            read_group(&file, &chunks)?
+            read_group(&source.open(&root)?, &chunks)?
         };
         let lists = chunked.lists.iter().filter(|(hash, _)| lists.contains(hash));
         frame.extend(lists.map(|(hash, bytes)| attach(*hash, Form::List, Bytes::clone(bytes))));
@@ -147,7 +164,7 @@ async fn send_whole(
 
 async fn send_chunks(
     root: &Root,
-    path: &RelPath,
+    source: &Source,
     chunks: Vec<ChunkRef>,
     bulk: &Bulk,
     mut sent: impl FnMut(u64),
@@ -155,8 +172,8 @@ async fn send_chunks(
     if chunks.is_empty() {
         return Ok(());
     }
-    let (root, path) = (root.clone(), path.clone());
-    let (file, _) = offload::run(move || root.open_file(&path)).await?;
+    let (root, source) = (root.clone(), source.clone());
+    let file = offload::run(move || source.open(&root)).await?;
     let file = Arc::new(file);
     let mut under_way = JoinSet::new();
     for group in groups(chunks) {

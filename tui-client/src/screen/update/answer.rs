@@ -28,7 +28,7 @@ pub(super) fn answer(model: &mut Model, ask: &Ask, answer: Answer) {
                 model.want_listings(missing);
             }
         }
-        Answer::Log(items) => match ask {
+        Answer::Log(items) | Answer::History { items, .. } => match ask {
             Ask::History { path } if model.history.path.as_ref() == Some(path) => {
                 model.history.items = Some(items);
             }
