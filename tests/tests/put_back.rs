@@ -2,11 +2,14 @@
 
 use crate::support::{copy_dir, n_conflicts};
 use anyhow::{Context as _, Result, ensure};
+use common::message::{Auth, Hello, Refusal, Reply, Request, Role};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tests::events::Event;
 use tests::noise::Noise;
+use tests::rogue::{EPOCH, Nodes, Rogue, Said, honest};
 use tests::{Device, Tokens, World, settle};
 
 /// How an operator keeps a store and puts it back.
@@ -236,4 +239,34 @@ fn what_only_the_lost_end_of_the_history_held_is_listed_and_comes_back() -> Resu
         world.server.admin(&["verify"])?.ok()?;
     }
     Ok(())
+}
+
+#[test]
+fn a_server_that_does_not_know_the_question_is_believed_when_it_speaks_of_a_copy() -> Result<()> {
+    let rogue = Rogue::start(Arc::new(|request: &Request| {
+        let refuse = |refusal| vec![Said::Reply(Reply::Refused(refusal), Vec::new())];
+        match request {
+            Request::Hello(Hello {
+                role: Role::Control,
+                auth: Auth::Device,
+                ..
+            }) => refuse(Refusal::Cloned),
+            Request::Hello(Hello {
+                auth: Auth::LastBegun,
+                ..
+            }) => refuse(Refusal::Malformed),
+            _ => honest(request, EPOCH, &Nodes::new()),
+        }
+    }))?;
+    let home = tempfile::tempdir()?;
+    let mut device = Device::prepare(home.path(), "a", tests::Join::New(rogue.address()))?;
+    device.start()?;
+    rogue.wait_heard("a pull", 1, |request| matches!(request, Request::Pull { .. }))?;
+    device.stop()?;
+    device.start()?;
+    device.wait_for("what it is taken for", |event: &Event| {
+        event.is("error") && event.text("what").contains("copy of another")
+    })?;
+    let enrols = |request: &Request| matches!(request, Request::Hello(hello) if matches!(hello.auth, Auth::Enrol { .. }));
+    rogue.wait_heard("that it enrols", 1, enrols)
 }
