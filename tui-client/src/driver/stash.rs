@@ -11,6 +11,7 @@ use common::offload;
 use sync_engine::plan::conflict_name;
 use sync_engine::{Content, Hash, Name, RelPath};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Driver;
 use super::applier::content_of;
@@ -46,7 +47,9 @@ impl Driver {
         if self.clearing.last.is_some_and(|last| last.elapsed() < interval) {
             return;
         }
-        let Some(bulk) = self.transfers.bulk() else { return };
+        let Some((bulk, over)) = self.transfers.session() else {
+            return;
+        };
         self.clearing.last = Some(Instant::now());
         let age_ms_min = if is_full { AGE_MIN_FULL } else { AGE_MIN }.as_millis();
         let limits = StashLimits {
@@ -62,7 +65,7 @@ impl Driver {
             let Some(kept) = kept_by_server(asked, &bulk).await else {
                 return;
             };
-            let changed = offload::run(move || purge(&root, &limits, &kept)).await;
+            let changed = offload::run(move || purge(&root, &limits, &kept, &over)).await;
             let name = move |name: &Name, n| conflict_name(name, &policy.device_name, policy.date, n);
             for stashed in changed {
                 let found = Transferred::Changed(Box::new(stashed), Box::new(name.clone()));
@@ -153,14 +156,55 @@ pub(super) async fn kept_by_server(asked: BTreeSet<Content>, bulk: &Bulk) -> Opt
     Some(kept)
 }
 
-fn purge(root: &Root, limits: &StashLimits, kept: &BTreeSet<Content>) -> Vec<Stashed> {
-    match root.purge_stash(limits, &|file| content_of(file), &|content| {
-        kept.contains(content)
-    }) {
+/// Removes what the server has, as long as the session goes on in which it said so: a server that comes back may have been put
+/// back.
+fn purge(
+    root: &Root,
+    limits: &StashLimits,
+    kept: &BTreeSet<Content>,
+    over: &CancellationToken,
+) -> Vec<Stashed> {
+    let is_in_history = |content: &Content| kept.contains(content) && !over.is_cancelled();
+    match root.purge_stash(limits, &|file| content_of(file), &is_in_history) {
+        // What was taken for changed may be in the history; the next run finds out.
+        Ok(_) if over.is_cancelled() => Vec::new(),
         Ok(purge) => purge.changed,
         Err(error) => {
             tracing::warn!(%error, "the stash could not be cleared");
             Vec::new()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_said_to_have_is_not_believed_when_the_session_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        root.create_private().unwrap();
+        let path = root
+            .private_path("stash")
+            .join("0123456789abcdef0123456789abcdef");
+        std::fs::write(&path, "old").unwrap();
+        let limits = StashLimits {
+            now_ms: u64::MAX,
+            age_ms_min: 0,
+            spared: None,
+        };
+        let content = Content {
+            hash: Hash::of(b"old"),
+            size_bytes: 3,
+            depth: 0,
+        };
+        let (kept, over) = (BTreeSet::from([content]), CancellationToken::new());
+        let before = over.child_token();
+        over.cancel();
+        assert_eq!(purge(&root, &limits, &kept, &before), []);
+        assert!(path.exists());
+        assert_eq!(purge(&root, &limits, &kept, &CancellationToken::new()), []);
+        assert!(!path.exists());
     }
 }

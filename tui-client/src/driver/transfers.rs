@@ -182,6 +182,13 @@ impl Transfers {
         self.session.as_ref().map(|(bulk, _, _)| bulk.clone())
     }
 
+    /// The bulk connection of the session, and what is cancelled when that is over.
+    #[must_use]
+    pub(super) fn session(&self) -> Option<(Bulk, CancellationToken)> {
+        let (bulk, over, _) = self.session.as_ref()?;
+        Some((bulk.clone(), over.clone()))
+    }
+
     /// Where other tasks send what the driver should know.
     #[must_use]
     pub(super) fn results(&self) -> mpsc::Sender<Transferred> {
