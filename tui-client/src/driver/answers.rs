@@ -12,7 +12,7 @@ use crate::config::ConfigError;
 use crate::control::{Answer, Ask, State as StateWord, Status};
 use crate::disk::Sight;
 use crate::fault::Exit;
-use crate::notice::{Notice, Trouble};
+use crate::notice::Trouble;
 use crate::words::{block_in_words, id_replaced_in_words, nothing_there_in_words, private_fault_in_words};
 
 /// How long `status` waits for the proof that nothing was written before the question that is not on the server. After that
