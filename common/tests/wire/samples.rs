@@ -279,7 +279,10 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Busy,
         Refusal::Closed,
         Refusal::Malformed,
-        Refusal::Begun { generation: hash(4) },
+        Refusal::Begun {
+            confirmed: hash(3),
+            generation: hash(4),
+        },
     ]
 }
 
