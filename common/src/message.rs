@@ -405,9 +405,7 @@ pub enum Refusal {
     Malformed,
     /// To [`Auth::LastBegun`].
     Begun {
-        /// The name of the generation that was confirmed last, as [`sync_engine::generations::name_of`] makes it.
-        confirmed: Hash,
-        /// That of the one that was begun last.
+        /// The name of the generation that was begun last, as [`sync_engine::generations::name_of`] makes it.
         generation: Hash,
     },
 }

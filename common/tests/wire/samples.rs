@@ -279,10 +279,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Busy,
         Refusal::Closed,
         Refusal::Malformed,
-        Refusal::Begun {
-            confirmed: hash(3),
-            generation: hash(4),
-        },
+        Refusal::Begun { generation: hash(4) },
     ]
 }
 

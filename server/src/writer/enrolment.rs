@@ -66,7 +66,6 @@ pub(crate) fn admit_device(
             Some(_) | None => Ok(Err(Refusal::NotAdmitted)),
         },
         (Auth::LastBegun, Some(device)) => Ok(Err(Refusal::Begun {
-            confirmed: name_of(&device.generation),
             generation: name_of(&device.next_generation),
         })),
         (Auth::Register { .. }, Some(device)) => repeat_registration(draft, caller, &device),
@@ -250,13 +249,9 @@ mod tests {
             };
             let first = admit_device(draft, &caller(0, register), false, &enrolments)?.unwrap();
             let ask = |n: u32| admit_device(draft, &caller(n, Auth::LastBegun), false, &enrolments);
-            let (confirmed, generation) = (name_of(&NO_GENERATION), name_of(&[1; 16]));
+            let generation = name_of(&[1; 16]);
             for _ in 0..2 {
-                let begun = Refusal::Begun {
-                    confirmed,
-                    generation,
-                };
-                assert_eq!(ask(0)?.unwrap_err(), begun);
+                assert_eq!(ask(0)?.unwrap_err(), Refusal::Begun { generation });
             }
             assert_eq!(ask(1)?.unwrap_err(), Refusal::NotAdmitted);
             draft.revoke_device(first.account, first.device)?;

@@ -47,11 +47,8 @@ impl Standing {
 impl Driver {
     /// No further try makes sense. What can be done is done, and else it is told.
     pub(super) async fn on_not_admitted(&mut self, error: &ConnectError) {
-        if let ConnectError::Refused(Refusal::Begun {
-            confirmed,
-            generation,
-        }) = error
-            && let Some(begun) = self.standing.begun.begun_any([generation, confirmed])
+        if let ConnectError::Refused(Refusal::Begun { generation }) = error
+            && let Some(begun) = self.standing.begun.begun(generation)
             && begun != self.standing.generation
         {
             return self.go_on_from(begun).await;
