@@ -178,7 +178,8 @@ async fn converse(target: &Target, grace: Duration) -> Result<Option<Conversatio
     loop {
         match Conversation::open(&target.place).await {
             Ok(conversation) => return Ok(Some(conversation)),
-            Err(SocketError::NobodyThere) => (),
+            // One that ends just now is as good as none.
+            Err(SocketError::NobodyThere | SocketError::Broken(_) | SocketError::Ended) => (),
             Err(error) => return Err(error.into()),
         }
         if grace <= begin.elapsed() {
@@ -216,7 +217,12 @@ async fn answer(deed: &Deed, target: &Target, surroundings: &Surroundings) -> Re
         _ => Duration::ZERO,
     };
     if let Some(mut conversation) = converse(target, grace).await? {
-        return Ok(carry_out(deed, &mut conversation).await?);
+        match carry_out(deed, &mut conversation).await {
+            // A client that gave way to another answers nothing; what was only asked is asked again.
+            Ok(Answer::Ending) if !deed.is_order() => (),
+            Err(SocketError::Ended | SocketError::Broken(_)) if !deed.is_order() => (),
+            answered => return Ok(answered?),
+        }
     }
     if let Some(answer) = memory::answer(deed, target, &surroundings.config)? {
         return Ok(answer);

@@ -2,6 +2,7 @@
 //! mistyped ID or link is found here. What is wrong is told in three parts, as everything is; an ID is never repeated.
 
 mod args;
+mod inside;
 pub(crate) mod moment;
 mod secret;
 #[cfg(test)]

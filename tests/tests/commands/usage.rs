@@ -159,7 +159,7 @@ fn every_command_of_the_client_tells_wrong_usage_in_three_parts_and_writes_nothi
             "not in the folder",
         ),
         (&["why", "F", "a/../../x"], "leads out of the folder"),
-        (&["why", "F", ".holdfast/state.db"], ".holdfast"),
+        (&["history", "F", ".holdfast/state.db"], ".holdfast"),
         (&["resolve", "F", "x", "theirs"], "this"),
         (&["devices", "F", "rename", "a", ""], "name"),
         (&["devices", "F", "sell"], "sell"),

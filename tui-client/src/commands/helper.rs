@@ -55,7 +55,8 @@ impl Helper {
         loop {
             match Conversation::open(&target.place).await {
                 Ok(conversation) => return Ok(Some((helper, conversation))),
-                Err(SocketError::NobodyThere) => (),
+                // One that ends just now is as good as none.
+                Err(SocketError::NobodyThere | SocketError::Broken(_) | SocketError::Ended) => (),
                 Err(error) => return Err(error.into()),
             }
             if let Ok(Some(status)) = helper.child.try_wait() {
