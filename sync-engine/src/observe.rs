@@ -108,6 +108,9 @@ pub struct Observation {
     pub undecided: Vec<Place>,
     /// Those of them where a directory is that has to be looked into as well, in the same set, when all has settled.
     pub need_inside: Vec<Place>,
+    /// Nodes that have not moved, and whose identities another node's place shows while their own do not: those identities
+    /// are theirs no more. As long as one is taken for theirs, that other place can never be judged by itself.
+    pub outdated: Vec<NodeId>,
 }
 
 /// Whether all that moved lately must be in sight.
@@ -166,7 +169,14 @@ pub fn observe(tree: &Tree, identities: &impl Identities, looks: &Looks, moment:
         .iter()
         .copied()
         .filter(|place| strangers.contains_key(place));
+    let is_outdated = |(id, to): &(NodeId, &Place)| {
+        let own = scene.own_place(*id).filter(|own| !undecided.contains(own));
+        let shown = own.and_then(|own| looks.get(&own)).map(|seen| scene.shown(seen));
+        !moves.contains_key(id) && !undecided.contains(to) && shown.is_some_and(|shown| shown != Some(*id))
+    };
+    let outdated = claims.into_iter().filter(is_outdated);
     Observation {
+        outdated: outdated.map(|(id, _)| id).collect(),
         verdicts: verdicts.into_iter().map(|(_, verdict)| verdict).collect(),
         need_inside: match moment {
             Moment::Fleeting => Vec::new(),

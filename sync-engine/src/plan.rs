@@ -110,8 +110,9 @@ pub enum Record {
         /// The node.
         id: NodeId,
     },
-    /// This device lets go of a file that its rules leave out here and that the account has elsewhere by now. What is on disk
-    /// stays there, as something that only this disk has, and the node comes anew.
+    /// This device lets go of a node, and of all in it, that its rules leave out here, or in whose place something stands that
+    /// can be no node, and that the account has elsewhere by now. What is on disk stays there, as something that only this
+    /// disk has, and the node comes anew.
     LetGo {
         /// The node.
         id: NodeId,

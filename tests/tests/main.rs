@@ -37,6 +37,7 @@ mod screen;
 mod simulation;
 mod stamps;
 mod store;
+mod stories;
 mod support;
 mod transfers;
 mod trust;

@@ -24,10 +24,15 @@ pub fn record(trees: &mut Trees, record: &Record) -> Result<Delta, AdvanceError>
             agree(trees, *id, &mut delta);
         }
         Record::LetGo { id } => {
-            put(trees, [(*id, None)].into(), &mut delta)?;
-            set_base(trees, *id, None, &mut delta);
-            trees.set_block(*id, None);
-            delta.blocked.insert(*id);
+            let mut ids = trees.local().descendants(*id);
+            ids.push(*id);
+            ids.retain(|id| trees.local().node(*id).is_some());
+            put(trees, ids.iter().map(|id| (*id, None)).collect(), &mut delta)?;
+            for id in ids {
+                set_base(trees, id, None, &mut delta);
+                trees.set_block(id, None);
+                delta.blocked.insert(id);
+            }
         }
         Record::Reidentify { from, to } => reidentify(trees, *from, *to, &mut delta)?,
         Record::Recognize { id, version } => {

@@ -117,19 +117,25 @@ impl<'a> Wanted<'a> {
                     .any(|at| blocked.contains_key(&at)))
     }
 
-    /// Tells whether a node is a file or link that the rules leave out where it is here, and that others have moved elsewhere.
+    /// Tells whether a node is, here, where the rules leave it out or where something stands that can be no node, while
+    /// others have moved it elsewhere.
     fn is_left_behind(&self, id: NodeId) -> bool {
-        let (Some(remote), Some(local), Some(base)) = (
-            self.trees.remote().node(id),
-            self.trees.local().node(id),
-            self.trees.base(id),
-        ) else {
+        let (blocked, local) = (self.trees.blocked(), self.trees.local());
+        let (Some(remote), Some(here), Some(base)) =
+            (self.trees.remote().node(id), local.node(id), self.trees.base(id))
+        else {
             return false;
         };
-        self.trees.blocked().get(&id) == Some(&Block::Ignored)
-            && !local.kind.is_dir()
-            && local.same_place(&base.node)
-            && !remote.same_place(&base.node)
+        if blocked.is_empty() || !here.same_place(&base.node) || remote.same_place(&base.node) {
+            return false;
+        }
+        let mut blocks = core::iter::once(id)
+            .chain(local.ancestors(id))
+            .filter_map(|at| blocked.get(&at))
+            .peekable();
+        blocks.peek().is_some()
+            && blocks.all(|block| matches!(block, Block::Ignored | Block::UnsupportedType))
+            && !local.descendants(id).iter().any(|inside| self.is_busy(*inside))
     }
 
     /// Merges every unsettled node that nothing is being done with.
@@ -391,8 +397,8 @@ mod tests {
         })
     }
 
-    /// A file that is left out here as `a.tmp`, and is `name` in the account.
-    fn left_out(name: &str) -> Trees {
+    /// A file that is blocked here as `a.tmp`, and is `name` in the account.
+    fn blocked(block: Block, name: &str) -> Trees {
         let (mut trees, node) = (Trees::new(), named("a.tmp"));
         let item = Item {
             node: named(name),
@@ -402,24 +408,82 @@ mod tests {
         trees.edit_local([(ID, Some(node.clone()))].into()).unwrap();
         let version = Version(1);
         trees.set_base(ID, Some(Base { node, version }));
-        trees.set_block(ID, Some(Block::Ignored));
+        trees.set_block(ID, Some(block));
         trees
     }
 
-    #[test]
-    fn what_is_left_out_here_and_was_renamed_elsewhere_comes_by_its_new_name_and_the_old_one_is_let_alone() {
-        let (mut trees, none) = (left_out("a.txt"), BTreeSet::new());
-        let first = plan(&trees, &policy(), &none);
-        assert_eq!(first.records, [Record::LetGo { id: ID }]);
-        record(&mut trees, &first.records[0]).unwrap();
-        let next = plan(&trees, &policy(), &none);
-        assert!(next.records.is_empty() && next.commits.is_empty());
-        let steps: Vec<&Step> = next.batches.iter().flatten().collect();
+    /// Makes a plan's only record, and returns the nodes that the next plan fetches or makes.
+    fn come_anew(trees: &mut Trees) -> Vec<(NodeId, Arc<Node>)> {
+        let none = BTreeSet::new();
+        let first = plan(trees, &policy(), &none);
         assert!(
-            matches!(steps[..], [Step::Fetch { id: ID, node, .. }] if *node == named("a.txt")),
-            "{steps:?}"
+            matches!(first.records[..], [Record::LetGo { id: ID }]),
+            "{:?}",
+            first.records
         );
-        let stays = plan(&left_out("a.tmp"), &policy(), &none);
-        assert!(stays.records.is_empty() && stays.batches.is_empty());
+        record(trees, &first.records[0]).unwrap();
+        let next = plan(trees, &policy(), &none);
+        assert!(next.records.is_empty() && next.commits.is_empty());
+        let come = |step: &Step| match step {
+            Step::Fetch { id, node, .. } | Step::MakeDir { id, node, .. } => (*id, node.clone()),
+            other => panic!("{other:?}"),
+        };
+        next.batches.iter().flatten().map(come).collect()
+    }
+
+    #[test]
+    fn what_is_left_out_or_displaced_here_and_was_renamed_elsewhere_comes_anew_by_its_new_name() {
+        for block in [Block::Ignored, Block::UnsupportedType] {
+            let come = come_anew(&mut blocked(block.clone(), "a.txt"));
+            assert_eq!(come, [(ID, named("a.txt"))]);
+            let stays = plan(&blocked(block, "a.tmp"), &policy(), &BTreeSet::new());
+            assert!(stays.records.is_empty() && stays.batches.is_empty());
+        }
+        let unread = blocked(Block::Unreadable("no".into()), "a.txt");
+        let waits = plan(&unread, &policy(), &BTreeSet::new());
+        assert!(waits.records.is_empty() && waits.batches.is_empty());
+    }
+
+    #[test]
+    fn a_directory_that_is_left_behind_comes_anew_with_all_in_it_once_nothing_is_done_with_that() {
+        let mut trees = blocked(Block::Ignored, "dir");
+        let dir = |name: &str| {
+            Arc::new(Node {
+                kind: Kind::Dir,
+                ..Node::clone(&named(name))
+            })
+        };
+        let (inside, version) = (NodeId([2; 16]), Version(1));
+        let file = Arc::new(Node {
+            parent: ID,
+            ..Node::clone(&named("file"))
+        });
+        let item = |node: &Arc<Node>| Item {
+            node: node.clone(),
+            version,
+        };
+        trees.set_base(
+            ID,
+            Some(Base {
+                node: dir("a.tmp"),
+                version,
+            }),
+        );
+        trees
+            .edit_local([(ID, Some(dir("a.tmp"))), (inside, Some(file.clone()))].into())
+            .unwrap();
+        trees
+            .edit_remote([(ID, Some(item(&dir("dir")))), (inside, Some(item(&file)))].into())
+            .unwrap();
+        trees.set_base(
+            inside,
+            Some(Base {
+                node: file.clone(),
+                version,
+            }),
+        );
+        let busy = plan(&trees, &policy(), &[inside].into());
+        assert!(busy.records.is_empty() && busy.batches.is_empty());
+        assert_eq!(come_anew(&mut trees), [(ID, dir("dir")), (inside, file)]);
     }
 }

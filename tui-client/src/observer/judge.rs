@@ -188,6 +188,9 @@ impl Observer {
             return self.look_again(scene.epoch, paths, draft.update);
         }
         self.n_misfits = 0;
+        for id in observation.outdated {
+            self.known.disown(id);
+        }
         let gone = draft.nodes.iter().filter(|(_, node)| node.is_none());
         let lost = gone.map(|(id, _)| *id).filter(|id| self.doubted.is_suspect(*id));
         draft.update.lost = lost.collect();
@@ -281,6 +284,10 @@ impl Observer {
             Verdict::New(place, _) => self.create(scene, &place, draft),
             Verdict::Gone(id) => remove(scene.trees, id, moved, draft),
             Verdict::Blocked(id, block) => {
+                // It stays in the node's place when that has gone elsewhere.
+                if let (Block::UnsupportedType, Some(path)) = (&block, local.path(id)) {
+                    self.oddities.insert(path, block.clone());
+                }
                 if scene.trees.blocked().get(&id) != Some(&block) {
                     draft.update.blocks.push((id, Some(block)));
                 }

@@ -54,6 +54,14 @@ impl Known {
         }
     }
 
+    /// Notes that a node's inode is another's by now. Its print stays until it is seen again.
+    pub(super) fn disown(&mut self, id: NodeId) {
+        let inode = self.prints.get(&id).map(|print| print.inode);
+        if let Some(inode) = inode.filter(|inode| self.owners.get(inode) == Some(&id)) {
+            self.owners.remove(&inode);
+        }
+    }
+
     /// Returns the other nodes that were names of the same file.
     pub(super) fn other_names(&self, id: NodeId, print: &Print) -> Vec<NodeId> {
         let (first, last) = ((print.inode, NodeId([0; 16])), (print.inode, NodeId([0xff; 16])));
