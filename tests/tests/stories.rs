@@ -459,3 +459,25 @@ fn what_a_pipe_has_replaced_here_comes_to_where_it_was_moved_elsewhere() {
     ];
     check(9_050_873, &acts);
 }
+
+/// What was written to an open file in the tick in which it had come, after it was replaced within that tick too, was not seen
+/// before the stash was looked through.
+#[test]
+fn what_is_written_to_a_replaced_file_in_the_tick_of_its_stamps_is_in_the_folder_within_a_minute() {
+    let acts = [
+        edit(1, 145, 51267, 25809),
+        Act::Pass(29),
+        edit(1, 143, 6255, 53355),
+        Act::Hold {
+            device: 0,
+            which: 27441,
+        },
+        Act::Pass(114),
+        Act::WriteHeld {
+            device: 0,
+            is_mapped: false,
+        },
+        Act::Settle,
+    ];
+    check(9_061_047, &acts);
+}

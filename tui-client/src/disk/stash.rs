@@ -10,6 +10,7 @@ use super::sight::{FileType, Print};
 use super::volume::{Dir, File};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
+use std::time::{Duration, UNIX_EPOCH};
 use sync_engine::{Block, Bug, Content, Hash, NodeId, RelPath, Target, planted};
 
 /// The names of notes end so.
@@ -344,9 +345,11 @@ fn judge(
     let note = note(stash, key);
     let since_ms = since_ms(stash, key, &seen.print);
     let is_old = limits.is_old(since_ms);
+    // What is written in the tick in which it was last written before leaves no other stamp.
+    let taken_at = UNIX_EPOCH + Duration::from_millis(since_ms);
     let is_as_noted = note
         .as_ref()
-        .is_some_and(|note| note.print.same_stamp(&seen.print));
+        .is_some_and(|note| note.print.same_stamp(&seen.print) && !note.print.is_written_about(taken_at));
     if is_as_noted && !is_old {
         return Ok(None);
     }
