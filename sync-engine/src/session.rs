@@ -39,7 +39,7 @@ pub use state::Synced;
 
 use crate::advance::{self, Delta};
 use crate::chain::Cursor;
-use crate::plan::{Brake, Plan, Policy, Record, Remark, Step, made_again, plan};
+use crate::plan::{Brake, Folding, Plan, Policy, Record, Remark, Step, made_again, plan};
 use crate::time::Instant;
 use crate::trail::{Point, Trail};
 use crate::{Block, Change, Content, Hash, Kind, Node, NodeId, Parts, TreeError, Trees, Version};
@@ -152,6 +152,8 @@ pub struct Session {
     looked_back: BTreeMap<NodeId, Kind>,
     /// What the last plan could not place on this disk.
     unplaceable: Vec<(NodeId, Block)>,
+    /// Which names were one to this disk when the last plan was made.
+    folding: Folding,
     brake: Option<Brake>,
     /// Whether the last plan had more steps than were begun.
     has_more_steps: bool,
@@ -184,6 +186,7 @@ impl Session {
             in_hand: BTreeSet::new(),
             looked_back: BTreeMap::new(),
             unplaceable: Vec::new(),
+            folding: Folding::None,
             brake: None,
             has_more_steps: false,
             unsaved: Unsaved::default(),
@@ -293,6 +296,7 @@ impl Session {
             return None;
         }
         self.pace.begin(now);
+        self.folding = policy.folding;
         self.bursts.take_in(policy.device, now);
         self.retry_made_again();
         let policy = Policy {

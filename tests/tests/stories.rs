@@ -1,5 +1,7 @@
 //! Stories of simulated worlds that failed once, each in the world of its seed.
 
+mod claims;
+
 use tests::sim::act::{Act, LineWeather, Wildness};
 use tests::sim::search::try_seed;
 use tests::sim::world::run_acts;
@@ -360,104 +362,6 @@ fn what_is_saved_over_what_was_moved_over_what_has_just_come_is_seen() {
 fn what_stands_in_the_way_under_another_spelling_is_told_and_all_else_comes_to_rest() {
     let acts = [edit(0, 248, 49801, 14793), edit(1, 134, 10908, 4534), Act::Settle];
     check(567, &acts);
-}
-
-/// Once a directory that could not be listed for want of descriptors was looked at afterwards, found as it was, and what was
-/// inside it stayed unseen for an hour: the client said that it was synced.
-#[test]
-fn what_could_not_be_listed_for_want_of_descriptors_is_not_claimed_to_be_synced() {
-    let acts = [
-        Act::HoldBack {
-            device: 1,
-            is_held_back: true,
-        },
-        edit(1, 210, 30770, 27257),
-        Act::ScarceDescriptors {
-            device: 1,
-            n_calls: 86,
-        },
-        Act::Ask { device: 1 },
-        Act::Settle,
-    ];
-    check(9_000_119, &acts);
-    let acts = [
-        edit(1, 19, 27561, 29093),
-        Act::Pass(11903),
-        Act::Pass(79),
-        edit(1, 101, 27483, 24013),
-        edit(1, 14, 26955, 18918),
-        Act::ScarceDescriptors {
-            device: 1,
-            n_calls: 6,
-        },
-        Act::Pass(2134),
-        Act::Ask { device: 1 },
-        Act::Settle,
-    ];
-    check(9_000_295, &acts);
-}
-
-/// On a disk that takes two spellings of a name for one, a file was once read by the spelling that another file had had
-/// there, and became two.
-#[test]
-fn a_file_is_read_by_its_own_spelling_alone() {
-    let acts = [
-        edit(1, 182, 50831, 32594),
-        edit(0, 202, 39262, 7666),
-        edit(1, 42, 18901, 59542),
-        Act::HoldBack {
-            device: 0,
-            is_held_back: true,
-        },
-        Act::Pass(8),
-        edit(0, 24, 49477, 17738),
-        Act::Pass(1008),
-        edit(1, 47, 450, 3310),
-        Act::Pass(29409),
-        edit(1, 91, 2357, 3727),
-        edit(1, 126, 19412, 4835),
-        edit(0, 243, 44589, 38558),
-        Act::Pass(80),
-        edit(1, 170, 35024, 13796),
-        Act::Settle,
-    ];
-    check(9_001_113, &acts);
-}
-
-/// Once what was moved to the place of a deleted directory, which could not be removed here because of a pipe in it, waited
-/// for ever, and nobody was told.
-#[test]
-fn what_waits_for_the_place_of_what_is_blocked_is_blocked_too() {
-    let acts = [
-        edit(1, 80, 32005, 38327),
-        edit(1, 73, 47539, 39031),
-        edit(1, 54, 30831, 62520),
-        edit(1, 251, 32379, 31587),
-        edit(1, 232, 6651, 46756),
-        Act::Pass(10496),
-        edit(0, 132, 49963, 33405),
-        edit(0, 8, 307, 3990),
-        Act::Settle,
-    ];
-    check(106, &acts);
-}
-
-/// A file that was replaced by a pipe here, and moved elsewhere, once did not come by its new name.
-#[test]
-fn what_a_pipe_has_replaced_here_comes_to_where_it_was_moved_elsewhere() {
-    let acts = [
-        edit(1, 21, 13605, 21672),
-        Act::Pass(1),
-        Act::Pass(11393),
-        edit(1, 168, 7425, 46035),
-        edit(1, 90, 53417, 48601),
-        Act::Pass(8),
-        edit(1, 65, 58478, 62997),
-        edit(1, 253, 49109, 33075),
-        edit(0, 48, 64993, 24323),
-        Act::Settle,
-    ];
-    check(9_050_873, &acts);
 }
 
 /// What was written to an open file in the tick in which it had come, after it was replaced within that tick too, was not seen

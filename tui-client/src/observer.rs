@@ -79,6 +79,8 @@ pub struct Start {
 /// See the module's page.
 pub struct Observer {
     queue: Arc<Queue>,
+    /// Whether differing names may be one to the disk.
+    folds_names: bool,
     known: Known,
     changes: Changes,
     doubted: Doubted,
@@ -118,6 +120,7 @@ impl Observer {
         let (sender, receiver) = mpsc::channel(EVENTS_MAX);
         let observer = Self {
             queue: Arc::clone(&queue),
+            folds_names: root.folds_names(),
             known: Known::new(prints),
             changes: Changes::default(),
             doubted: Doubted::at_start(unsure, suspects),

@@ -2,10 +2,10 @@
 
 use super::{Claim, Evidence, Session, Tell, WaiterId, claim};
 use crate::chain::Cursor;
-use crate::plan::Brake;
+use crate::plan::{Brake, Folding};
 use crate::time::Instant;
 use crate::trail::Trail;
-use crate::{Block, Bug, NodeId, Trees, Version, planted};
+use crate::{Block, Bug, Node, NodeId, Trees, Version, planted};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -99,25 +99,83 @@ impl Session {
         let planned = self.unplaceable.iter().cloned();
         let failing = self.holds.blocked().map(|(id, block)| (id, block.clone()));
         let mut blocked: BTreeMap<NodeId, Block> = seen.chain(planned).chain(failing).collect();
+        self.add_enclosed(&mut blocked);
         self.add_displaced(&mut blocked);
         blocked
     }
 
-    /// Adds the nodes that cannot come to their place because one that is blocked has it here, and so on with those whose
-    /// place they keep in turn.
-    fn add_displaced(&self, blocked: &mut BTreeMap<NodeId, Block>) {
-        let mut holders: Vec<NodeId> = blocked.keys().copied().collect();
-        while let Some(holder) = holders.pop() {
-            let here = self.trees.local().node(holder);
-            let heir = here.and_then(|here| self.trees.remote().child(here.parent, &here.name));
-            if let (Some(here), Some(heir)) = (here, heir.filter(|heir| *heir != holder))
-                && self.trees.is_unsettled(heir)
-                && !blocked.contains_key(&heir)
+    /// Adds the nodes that cannot go to where others have moved them, since a directory that they are in here is blocked.
+    fn add_enclosed(&self, blocked: &mut BTreeMap<NodeId, Block>) {
+        let (local, remote) = (self.trees.local(), self.trees.remote());
+        for (id, block) in self.enclosed() {
+            let (here, there) = (local.node(id), remote.node(id));
+            if here
+                .zip(there)
+                .is_some_and(|(here, there)| !here.same_place(there))
             {
-                blocked.insert(heir, Block::NameClash(here.name.clone()));
-                holders.push(heir);
+                blocked.entry(id).or_insert_with(|| block.clone());
             }
         }
+    }
+
+    /// Iterates over the unsettled nodes that are here in a directory that is blocked, with the reason.
+    fn enclosed(&self) -> impl Iterator<Item = (NodeId, &Block)> {
+        let (seen, local) = (self.trees.blocked(), self.trees.local());
+        let altered = self.trees.altered().iter().filter(|_| !seen.is_empty());
+        altered.filter_map(|id| {
+            let block = local.ancestors(*id).find_map(|dir| seen.get(&dir))?;
+            Some((*id, block))
+        })
+    }
+
+    /// Adds the nodes that cannot come to their place because one that is blocked has it here, or is to have it first; those
+    /// that are to move into a directory that is not here because it is blocked; the deleted directories that one of them is
+    /// in; and so on with those that wait for them.
+    fn add_displaced(&self, blocked: &mut BTreeMap<NodeId, Block>) {
+        let (local, remote) = (self.trees.local(), self.trees.remote());
+        let mut inside = BTreeSet::new();
+        let mut holders: Vec<(NodeId, Block)> = blocked.clone().into_iter().collect();
+        while let Some((holder, block)) = holders.pop() {
+            let mut waiting = Vec::new();
+            // What is to come into a directory that is not here yet keeps no place.
+            if let Some(here) = local.node(holder).or_else(|| remote.node(holder))
+                && !inside.contains(&holder)
+            {
+                let clash = Block::NameClash(here.name.clone());
+                let heirs = self.heirs(here).into_iter().filter(|heir| *heir != holder);
+                waiting.extend(heirs.map(|heir| (heir, clash.clone())));
+            }
+            let above = local
+                .ancestors(holder)
+                .take_while(|dir| remote.node(*dir).is_none());
+            waiting.extend(above.map(|dir| (dir, Block::NotEmpty)));
+            for (_, id) in remote.children(holder) {
+                match local.node(id) {
+                    Some(here) if here.parent != holder => waiting.push((id, block.clone())),
+                    Some(_) => (),
+                    None if inside.insert(id) => holders.push((id, block.clone())),
+                    None => (),
+                }
+            }
+            for (id, block) in waiting {
+                if self.trees.is_unsettled(id) && !blocked.contains_key(&id) {
+                    blocked.insert(id, block.clone());
+                    holders.push((id, block));
+                }
+            }
+        }
+    }
+
+    /// The nodes that the account has at a name that is a node's here, to this disk.
+    fn heirs(&self, here: &Node) -> Vec<NodeId> {
+        let remote = self.trees.remote();
+        if self.folding == Folding::None {
+            return remote.child(here.parent, &here.name).into_iter().collect();
+        }
+        let key = self.folding.key(&here.name);
+        let names = remote.children(here.parent);
+        let heirs = names.filter(|(name, _)| self.folding.key(name) == key);
+        heirs.map(|(_, id)| id).collect()
     }
 
     /// Tells whether something failed that is to be tried again.
@@ -126,26 +184,24 @@ impl Session {
         self.holds.has_failing()
     }
 
-    /// How many nodes are not settled, not among the blocked ones, and not to come into a directory that is one of them.
+    /// How many nodes are not settled, not among the blocked ones, and neither in a directory that is one of them nor to come
+    /// into one.
     #[must_use]
     pub fn n_pending(&self, blocked: &BTreeMap<NodeId, Block>) -> u64 {
-        let is_stuck = |id: &NodeId| self.trees.is_unsettled(*id);
-        let n_blocked = blocked.keys().filter(|id| is_stuck(id)).count();
-        let arrivals = self.trees.arrivals();
-        let mut dirs: Vec<NodeId> = blocked
-            .keys()
-            .filter(|id| arrivals.contains(id))
-            .copied()
-            .collect();
-        let mut n_inside = 0;
-        while let Some(dir) = dirs.pop() {
-            let inside = self.trees.remote().children(dir).map(|(_, id)| id);
-            let waiting = inside.filter(|id| arrivals.contains(id) && !blocked.contains_key(id));
-            let before = dirs.len();
-            dirs.extend(waiting);
-            n_inside += dirs.len() - before;
+        if self.trees.n_unsettled() == 0 {
+            return 0;
         }
-        (self.trees.n_unsettled() - n_blocked - n_inside) as u64
+        let mut stuck: BTreeSet<NodeId> = self.enclosed().map(|(id, _)| id).collect();
+        let mut holders: Vec<NodeId> = blocked.keys().copied().collect();
+        stuck.extend(holders.iter().filter(|id| self.trees.is_unsettled(**id)));
+        while let Some(holder) = holders.pop() {
+            for (_, id) in self.trees.remote().children(holder) {
+                if self.trees.is_unsettled(id) && stuck.insert(id) {
+                    holders.push(id);
+                }
+            }
+        }
+        (self.trees.n_unsettled() - stuck.len()) as u64
     }
 
     /// When something is due although nothing happens.
@@ -183,6 +239,7 @@ impl Session {
             && self.holds.n_busy() == 0
             && !self.removals.waits(now)
             && self.holds.all_hopeless()
+            && (self.trees.n_unsettled() == 0 || self.n_pending(&self.blocked()) == 0)
     }
 
     /// Begins a proof that all is synced, if there is reason to. Its number has to go to the server as a ping

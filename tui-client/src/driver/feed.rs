@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use common::message::Request;
 use sync_engine::plan::{Brake, Remark, Step};
-use sync_engine::{Block, Change, DeviceId, Entry, NodeId, Version};
+use sync_engine::{Block, Change, DeviceId, Entry, NodeId, RelPath, Version};
 
 use super::Driver;
 use super::questions::Question;
@@ -13,7 +13,7 @@ use super::steps::node_of;
 use super::views::path_of;
 use crate::control::LogItem;
 use crate::notice::{ChangeKind, ChangeNotice, Direction, Notice};
-use crate::words::block_in_words;
+use crate::words::{block_in_words, path_in_words};
 
 /// Changes that are not yet told, and remarks on them.
 #[derive(Default)]
@@ -275,22 +275,34 @@ impl Driver {
         });
     }
 
+    /// Returns every path that is not as in the account, with the reason: where what is blocked is here, and where it is to
+    /// come if that is elsewhere.
+    pub(super) fn left_out(&self, blocked: &BTreeMap<NodeId, Block>) -> BTreeMap<RelPath, String> {
+        let (local, remote) = (self.trees().local(), self.trees().remote());
+        let mut paths = BTreeMap::new();
+        for (id, block) in blocked {
+            let (here, there) = (local.path(*id), remote.path(*id));
+            let reason = block_in_words(block);
+            if let (Some(here), Some(there)) = (&here, &there)
+                && here != there
+            {
+                let at = path_in_words(here);
+                paths.insert(there.clone(), format!("it is still '{at}' here: {reason}"));
+            }
+            paths.extend(here.or(there).map(|path| (path, reason)));
+        }
+        let odd = self.observer.oddities().iter();
+        paths.extend(odd.map(|(path, block)| (path.clone(), block_in_words(block))));
+        paths
+    }
+
     /// Tells what became blocked and what is blocked no more.
     pub(super) fn tell_blocked(&mut self, blocked: &BTreeMap<NodeId, Block>) {
         let mut blocks = blocked.values().chain(self.observer.oddities().values());
         if blocks.any(|block| *block == Block::Lacking) {
             self.look_soon();
         }
-        let mut now: BTreeMap<_, String> = blocked
-            .iter()
-            .filter_map(|(id, block)| Some((path_of(self.trees(), *id)?, block_in_words(block))))
-            .collect();
-        now.extend(
-            self.observer
-                .oddities()
-                .iter()
-                .map(|(path, block)| (path.clone(), block_in_words(block))),
-        );
+        let now = self.left_out(blocked);
         if now == self.blocked_told {
             return;
         }

@@ -3,11 +3,9 @@
 
 mod disk;
 
-use std::collections::BTreeMap;
-
 use common::message::{At, Request};
 use common::offload;
-use sync_engine::{Block, Node, NodeId, Parts, RelPath, Version};
+use sync_engine::{Node, NodeId, Parts, Version};
 use tokio::sync::oneshot;
 
 use super::Driver;
@@ -15,7 +13,7 @@ use super::questions::{Question, give, no_tree};
 use super::turn::LIMITS;
 use super::views::path_of;
 use crate::control::Answer;
-use crate::words::{block_in_words, path_in_words};
+use crate::words::path_in_words;
 
 /// The most differences that are named.
 const LINES_MAX: usize = 100;
@@ -52,19 +50,10 @@ impl Driver {
             })
             .collect();
         // A node may have become blocked since listeners were told last.
-        let of_nodes = blocked
-            .iter()
-            .filter_map(|(id, block)| Some((path_of(self.trees(), *id)?, block)));
-        let odd = self.observer.oddities().iter();
-        let left_out: BTreeMap<RelPath, &Block> = of_nodes
-            .chain(odd.map(|(path, block)| (path.clone(), block)))
-            .collect();
-        let left_out = left_out
+        let left_out = self
+            .left_out(&blocked)
             .into_iter()
-            .map(|(path, block)| {
-                let shown = path_in_words(&path);
-                format!("'{shown}' was not compared: {}", block_in_words(block))
-            })
+            .map(|(path, reason)| format!("'{}' was not compared: {reason}", path_in_words(&path)))
             .chain(self.root.private_fault())
             .collect();
         let at = At::Version(self.session.version());

@@ -1,5 +1,6 @@
 //! What is known of a file's bytes by what was seen of it: whether they are the same as before, or have to be read.
 
+use sync_engine::plan::{Folding, Place};
 use sync_engine::{FileState, NodeId, RelPath};
 
 use super::Observer;
@@ -88,6 +89,24 @@ impl Observer {
                 if let Some(path) = scene.trees.local().path(other) {
                     self.queue.hint(path, Urgency::Now, Some(scene.epoch));
                 }
+            }
+        }
+    }
+
+    /// What comes to a name takes the place of what has another spelling of it, which a disk that folds names does not report.
+    pub(super) fn look_at_other_spellings(&self, scene: &Scene<'_>, place: &Place) {
+        if !self.folds_names || scene.details.get(place).is_none_or(|detail| detail.is_walked) {
+            return;
+        }
+        // Of all disks, these take most names for one.
+        let folding = Folding::CaseAndForm;
+        let (local, key) = (scene.trees.local(), folding.key(&place.name));
+        let Some(dir) = local.path(place.parent) else {
+            return;
+        };
+        for (name, _) in local.children(place.parent) {
+            if *name != place.name && folding.key(name) == key {
+                self.queue.hint(dir.join(name), Urgency::Now, Some(scene.epoch));
             }
         }
     }

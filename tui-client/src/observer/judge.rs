@@ -270,6 +270,9 @@ impl Observer {
         draft: &mut Draft,
     ) {
         let local = scene.trees.local();
+        if let Verdict::Moved(_, place) | Verdict::New(place, _) = &verdict {
+            self.look_at_other_spellings(scene, place);
+        }
         match verdict {
             Verdict::Stays(id) => {
                 if let Some(node) = local.node(id) {

@@ -42,12 +42,9 @@ impl World {
         let client = &self.clients[n];
         let was_put_back = self.put_back_at.is_some_and(|at| at.elapsed() < SILENCE_MAX);
         let is_claimed = status.state == State::Synced && client.is_running() && !client.loses_events();
-        // What clashes on a disk that folds names is blocked under the path that it had there; so is what was moved and
-        // edited elsewhere while it could not be looked at here.
-        let has_clashes = client.disk.folded("a").is_some() && !status.blocked.is_empty();
         let lacking = block_in_words(&Block::Lacking);
         let has_lacks = status.blocked.iter().any(|(_, reason)| *reason == lacking);
-        if !is_claimed || was_put_back || has_clashes || has_lacks || !self.server.is_running() {
+        if !is_claimed || was_put_back || has_lacks || !self.server.is_running() {
             return Ok(());
         }
         let mut heads = self.server.heads()?;
@@ -63,17 +60,9 @@ impl World {
             here.get(path).is_some_and(|shown| shown == OPEN)
                 || blocked.any(|(blocked, _)| is_inside(path, &blocked.to_string()))
         };
-        // What has moved to where this device cannot follow is at its old place here.
-        let mut moved: BTreeSet<&String> = BTreeSet::new();
-        let left_out = paths.iter().filter(|path| is_left_out(path));
-        moved.extend(left_out.flat_map(|path| here.get(*path).into_iter().chain(on_server.get(*path))));
-        let is_other = |path: &String| match (here.get(path), on_server.get(path)) {
-            (Some(here), Some(on_server)) => here != on_server,
-            (one, other) => one.or(other).is_some_and(|shown| !moved.contains(shown)),
-        };
         let differ = paths
             .into_iter()
-            .filter(|path| !is_left_out(path) && is_other(path));
+            .filter(|path| !is_left_out(path) && here.get(*path) != on_server.get(*path));
         let differ: Vec<String> = differ
             .map(|path| {
                 format!(

@@ -1,0 +1,160 @@
+//! Stories in which a client said that it was synced, or came to rest, although something was left out that it did not list.
+
+use super::{check, edit};
+use tests::sim::act::Act;
+
+/// Once a directory that could not be listed for want of descriptors was looked at afterwards, found as it was, and what was
+/// inside it stayed unseen for an hour: the client said that it was synced.
+#[test]
+fn what_could_not_be_listed_for_want_of_descriptors_is_not_claimed_to_be_synced() {
+    let acts = [
+        Act::HoldBack {
+            device: 1,
+            is_held_back: true,
+        },
+        edit(1, 210, 30770, 27257),
+        Act::ScarceDescriptors {
+            device: 1,
+            n_calls: 86,
+        },
+        Act::Ask { device: 1 },
+        Act::Settle,
+    ];
+    check(9_000_119, &acts);
+    let acts = [
+        edit(1, 19, 27561, 29093),
+        Act::Pass(11903),
+        Act::Pass(79),
+        edit(1, 101, 27483, 24013),
+        edit(1, 14, 26955, 18918),
+        Act::ScarceDescriptors {
+            device: 1,
+            n_calls: 6,
+        },
+        Act::Pass(2134),
+        Act::Ask { device: 1 },
+        Act::Settle,
+    ];
+    check(9_000_295, &acts);
+}
+
+/// On a disk that takes two spellings of a name for one, a file was once read by the spelling that another file had had
+/// there, and became two.
+#[test]
+fn a_file_is_read_by_its_own_spelling_alone() {
+    let acts = [
+        edit(1, 182, 50831, 32594),
+        edit(0, 202, 39262, 7666),
+        edit(1, 42, 18901, 59542),
+        Act::HoldBack {
+            device: 0,
+            is_held_back: true,
+        },
+        Act::Pass(8),
+        edit(0, 24, 49477, 17738),
+        Act::Pass(1008),
+        edit(1, 47, 450, 3310),
+        Act::Pass(29409),
+        edit(1, 91, 2357, 3727),
+        edit(1, 126, 19412, 4835),
+        edit(0, 243, 44589, 38558),
+        Act::Pass(80),
+        edit(1, 170, 35024, 13796),
+        Act::Settle,
+    ];
+    check(9_001_113, &acts);
+}
+
+/// Once what was moved to the place of a deleted directory, which could not be removed here because of a pipe in it, waited
+/// for ever, and nobody was told.
+#[test]
+fn what_waits_for_the_place_of_what_is_blocked_is_blocked_too() {
+    let acts = [
+        edit(1, 80, 32005, 38327),
+        edit(1, 73, 47539, 39031),
+        edit(1, 54, 30831, 62520),
+        edit(1, 251, 32379, 31587),
+        edit(1, 232, 6651, 46756),
+        Act::Pass(10496),
+        edit(0, 132, 49963, 33405),
+        edit(0, 8, 307, 3990),
+        Act::Settle,
+    ];
+    check(106, &acts);
+}
+
+/// A file that was replaced by a pipe here, and moved elsewhere, once did not come by its new name.
+#[test]
+fn what_a_pipe_has_replaced_here_comes_to_where_it_was_moved_elsewhere() {
+    let acts = [
+        edit(1, 21, 13605, 21672),
+        Act::Pass(1),
+        Act::Pass(11393),
+        edit(1, 168, 7425, 46035),
+        edit(1, 90, 53417, 48601),
+        Act::Pass(8),
+        edit(1, 65, 58478, 62997),
+        edit(1, 253, 49109, 33075),
+        edit(0, 48, 64993, 24323),
+        Act::Settle,
+    ];
+    check(9_050_873, &acts);
+}
+
+/// What could not be read here and was moved elsewhere was once listed where it is, and not where it is to come.
+#[test]
+fn what_cannot_go_where_it_was_moved_is_listed_under_both_names() {
+    let acts = [
+        edit(1, 206, 13719, 47943),
+        edit(0, 8, 22646, 59109),
+        edit(0, 19, 49708, 49942),
+        edit(0, 106, 37224, 28836),
+        Act::Pass(44),
+        edit(1, 73, 15708, 61636),
+        edit(0, 170, 45707, 51226),
+        Act::Pass(1292),
+        Act::Refuse {
+            device: 1,
+            which: 12484,
+            is_damaged: true,
+        },
+        edit(0, 103, 56383, 41863),
+        Act::Pass(2053),
+        Act::Ask { device: 1 },
+        edit(0, 130, 62539, 30883),
+        Act::Ask { device: 1 },
+        Act::Settle,
+    ];
+    check(9_062_514, &acts);
+}
+
+/// On a disk that takes `a` and `A` for one name, the one waited for the other, whose place a pipe has, and was not listed.
+#[test]
+fn what_waits_for_a_name_that_a_blocked_node_is_to_have_is_listed() {
+    let acts = [
+        edit(1, 251, 29013, 30305),
+        edit(0, 205, 16411, 28933),
+        edit(1, 8, 5406, 7184),
+        edit(1, 120, 42178, 11909),
+        edit(0, 95, 38845, 33914),
+        Act::Settle,
+    ];
+    check(9_070_741, &acts);
+}
+
+/// On a disk that takes two spellings of a name for one, what was saved under one of them over a file that had the other was
+/// seen, and the file that was gone by that was not.
+#[test]
+fn what_is_replaced_under_another_spelling_is_gone() {
+    let acts = [
+        edit(1, 148, 24894, 24549),
+        edit(0, 120, 10754, 15899),
+        edit(1, 38, 18080, 21281),
+        Act::Pass(126),
+        edit(1, 210, 43586, 48921),
+        Act::Pass(21620),
+        Act::Ask { device: 1 },
+        Act::Settle,
+    ];
+    check(9_112_039, &acts);
+}
