@@ -46,7 +46,7 @@ impl Reach {
         Ok(())
     }
 
-    /// Returns what all files are made of that an account ever had.
+    /// Returns what all contents are made of that an account ever had, but for those that were given up.
     pub(crate) fn of_history(
         records: &dyn Records,
         blobs: &dyn Blobs,
@@ -62,7 +62,9 @@ impl Reach {
         })?;
         let mut reach = Self::default();
         for top in tops {
-            reach.add(records, blobs, account, top)?;
+            if !records.is_thinned(account, &top)? {
+                reach.add(records, blobs, account, top)?;
+            }
         }
         Ok(reach)
     }

@@ -203,3 +203,46 @@ fn an_old_list_above_what_a_crash_took_again_counts_as_missing() {
     let (gone, list) = store.metadata.read(read).unwrap();
     assert_eq!((gone, list.state), (None, ChunkState::Incomplete));
 }
+
+#[test]
+fn what_was_given_up_comes_again_and_is_lost_in_a_crash_is_no_damage() {
+    let world = World::new();
+    let (old, content) = world.write(1, None, &[8; 1000]);
+    world.write(1, Some(old), &[9; 1000]);
+    // The first run condemns what it was made of, which comes again, and is lost in a crash before the packs are flushed.
+    world.prune(1);
+    let World {
+        _directory: directory,
+        store,
+        account,
+    } = world;
+    let (attachments, _) = cut(&[8; 1000]);
+    let chunks: Vec<_> = attachments
+        .into_iter()
+        .map(|attachment| chunk::verify(attachment).unwrap())
+        .collect();
+    store
+        .metadata
+        .write(Durability::Flushed, |draft| {
+            take_chunks(draft, &store.packs, account, None, &chunks).map(drop)
+        })
+        .unwrap();
+    let row = |store: &Store| {
+        store
+            .metadata
+            .read(|records| records.chunk(account, &content.hash))
+            .unwrap()
+    };
+    let again = row(&store).unwrap();
+    assert_eq!(again.state, ChunkState::Whole);
+    drop(store);
+    let pack = directory.path().join("data/packs/00000001.pack");
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(pack)
+        .and_then(|file| file.set_len(again.place.offset))
+        .unwrap();
+    let store = Store::open(&directory.path().join("data")).unwrap();
+    assert_eq!(row(&store), None);
+    assert_eq!(verify::look(&store).unwrap().damages, [""; 0]);
+}
