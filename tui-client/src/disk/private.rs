@@ -264,6 +264,10 @@ fn probe_mode(staging: &Dir) -> io::Result<u32> {
         result => result?,
     };
     let seen = staging.stat_file(&file);
-    staging.unlink(name.as_bytes())?;
+    match staging.unlink(name.as_bytes()) {
+        // A client that starts at this moment, and was faster to the lock, has tidied it up.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (),
+        result => result?,
+    }
     Ok(seen?.print.mode & 0o777)
 }
