@@ -21,11 +21,16 @@ fn is_refused(finished: &Finished) {
     );
 }
 
-/// Returns the names of all that the server has, as it would give them back.
+/// Returns the names of all that the server has of the first account, as it would give them back.
 fn names_on_server(world: &World) -> Result<Vec<String>> {
+    names_of(world, "1")
+}
+
+/// Returns the names of all that the server has of an account.
+fn names_of(world: &World, account: &str) -> Result<Vec<String>> {
     let goal = tempfile::tempdir_in(world.home())?;
     let goal = goal.path().join("export");
-    world.server.admin(&["export", "1", text(&goal)?])?.ok()?;
+    world.server.admin(&["export", account, text(&goal)?])?.ok()?;
     let mut names = Vec::new();
     let mut pending = vec![goal.clone()];
     while let Some(dir) = pending.pop() {
@@ -136,6 +141,27 @@ fn a_folder_inside_or_around_another_is_refused_and_that_one_goes_on() -> Result
     }
     middle.wait_synced()?;
     assert_eq!(names_on_server(&world)?, names);
+    Ok(())
+}
+
+#[test]
+fn a_folder_around_one_at_rest_leaves_that_alone_and_says_so() -> Result<()> {
+    let mut world = World::start()?;
+    let (mut inner, mut outer) = (world.prepare("inner")?, world.prepare("outer")?);
+    outer.folder = world.home().join("tree");
+    inner.folder = outer.path("of its own");
+    fs::create_dir_all(&inner.folder)?;
+    inner.write("of inner.txt", "inner")?;
+    inner.once(&[])?;
+    outer.write("of outer.txt", "outer")?;
+    let finished = outer.once(&[])?;
+    assert_eq!(finished.code, Some(3), "{finished:?}");
+    assert!(
+        finished.stdout.contains("a synchronised folder of its own"),
+        "{finished:?}"
+    );
+    assert_eq!(names_of(&world, "2")?, ["of outer.txt"]);
+    is_refused(&inner.once(&[])?);
     Ok(())
 }
 

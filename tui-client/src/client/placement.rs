@@ -222,7 +222,6 @@ mod tests {
     #[test]
     fn what_is_inside_is_found_at_any_depth() {
         for (file, beside) in [
-            ("a/b/.holdfast/folder-id", None),
             ("a/b/store.db", Some("a/b/packs/1")),
             ("a/id/device.key", Some("a/id/account.toml")),
         ] {
@@ -237,5 +236,19 @@ mod tests {
                 .for_each(|path| home.file(&format!("folder/{path}")));
             check_inside(&root, &home.at("folder")).unwrap_err();
         }
+    }
+
+    #[test]
+    fn a_folder_inside_is_in_the_way_as_long_as_a_client_runs_on_it() {
+        let home = Home::new();
+        let inside = Root::open(&home.dir("folder/a/b")).unwrap();
+        inside.create_private().unwrap();
+        inside.marker().unwrap();
+        let root = Root::open(&home.at("folder")).unwrap();
+        check_inside(&root, &home.at("folder")).unwrap();
+        let lock = inside.lock().unwrap();
+        check_inside(&root, &home.at("folder")).unwrap_err();
+        drop(lock);
+        check_inside(&root, &home.at("folder")).unwrap();
     }
 }

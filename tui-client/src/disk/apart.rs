@@ -7,14 +7,16 @@ use super::sight::{FileType, Sight};
 use super::volume::{Dir, File};
 use common::apart::{ACCOUNT, ACCOUNT_BEGINS, Apart, DATABASE, KEY, MARKER, PACKS, PRIVATE};
 use std::io;
+use std::path::Path;
 use sync_engine::{Block, Name, RelPath};
 
 /// How a device's key begins.
 const KEY_BEGINS: &[u8] = b"-----BEGIN PRIVATE KEY-----";
 
 impl Root {
-    /// Finds the first directory in the folder that has to stay apart from it. To be asked before a folder is first taken
-    /// up; what cannot be listed is passed over, as it cannot be synchronised either.
+    /// Finds the first directory in the folder that has to stay apart from it, other synchronised folders only as far as a
+    /// client runs on them: one that is at rest is left alone. To be asked before a folder is first taken up; what cannot be
+    /// listed is passed over, as it cannot be synchronised either.
     ///
     /// # Errors
     /// When the folder itself cannot be listed.
@@ -32,6 +34,9 @@ impl Root {
             };
             // Its own marker makes the folder what it is to be.
             if let Some(apart) = apart.filter(|apart| !(path.0.is_empty() && *apart == Apart::Folder)) {
+                if apart == Apart::Folder && !is_in_use(&self.path().join(path.to_string())) {
+                    continue;
+                }
                 return Ok(Some((apart, path)));
             }
             let names = names.iter().filter_map(|name| Name::new(name).ok());
@@ -39,6 +44,11 @@ impl Root {
         }
         Ok(None)
     }
+}
+
+/// Tells whether a client runs on a folder, or may.
+fn is_in_use(folder: &Path) -> bool {
+    Root::open(folder).map_or(true, |root| root.lock_holder().is_some())
 }
 
 /// Says what a directory is by what is in it.
