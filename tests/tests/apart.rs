@@ -146,7 +146,7 @@ fn a_folder_inside_or_around_another_is_refused_and_that_one_goes_on() -> Result
 
 #[test]
 fn a_folder_around_one_at_rest_leaves_that_alone_and_says_so() -> Result<()> {
-    let mut world = World::start()?;
+    let world = World::start()?;
     let (mut inner, mut outer) = (world.prepare("inner")?, world.prepare("outer")?);
     outer.folder = world.home().join("tree");
     inner.folder = outer.path("of its own");

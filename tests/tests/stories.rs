@@ -385,3 +385,25 @@ fn what_is_written_to_a_replaced_file_in_the_tick_of_its_stamps_is_in_the_folder
     ];
     check(9_061_047, &acts);
 }
+
+/// What was written through a map in the tick in which the file had come was seen at the next look at everything only.
+#[test]
+fn what_is_written_through_a_map_in_the_tick_in_which_a_file_came_is_in_the_account_within_a_minute() {
+    let acts = [
+        Act::Pass(23323),
+        Act::Pass(783),
+        edit(2, 50, 42269, 13804),
+        edit(1, 173, 1254, 40908),
+        Act::Pass(4),
+        Act::Hold {
+            device: 0,
+            which: 26175,
+        },
+        Act::WriteHeld {
+            device: 0,
+            is_mapped: true,
+        },
+        Act::Settle,
+    ];
+    check(9_123_870, &acts);
+}

@@ -2,12 +2,13 @@
 //! them: through a memory map, or to a file that was replaced meanwhile and lies in the stash. The work is bounded by what
 //! is open and what was put into the stash since; the folder is not looked through.
 //!
-//! The law. A file that was seen to change while it was open is read then, and once more when nobody has it open any
-//! longer, since what is written through a map may leave no other trace. What was put into the stash is looked at until
+//! The law. A file that was seen to change while it was open, or that is first seen open soon after it came or was written,
+//! is read then, and once more when nobody has it open any longer, since what is written through a map may leave no other
+//! trace. What was put into the stash is looked at until
 //! it was looked at once when nobody had it open.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use common::offload;
 use sync_engine::plan::conflict_name;
@@ -30,7 +31,7 @@ const FLUSHED_LEN_MAX: u64 = 64 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct File {
     print: Print,
-    /// It was seen to change while it was open, and not to grow.
+    /// It was seen to change while it was open, and not to grow; or it may have changed within the tick of its stamps.
     is_rewritten: bool,
 }
 
@@ -73,10 +74,11 @@ impl Writers {
         self.looking.is_none().then_some(due)
     }
 
-    /// Compares the open files with those of the look before, and with what is known of them.
+    /// Compares the open files with those of the look before, and with what is known of them, by a clock that shows `now`.
     fn compare(
         &mut self,
         files: BTreeMap<RelPath, Print>,
+        now: SystemTime,
         known: impl Fn(&RelPath) -> Option<Print>,
     ) -> Looks {
         let mut looks = Looks::default();
@@ -89,13 +91,25 @@ impl Writers {
             if last != Some(print) || known != Some(print) {
                 looks.look.push(path.clone());
             }
-            let is_rewritten = is_rewritten || was.is_some_and(|was| was.is_rewritten);
+            let may_hide = was.is_none() && may_hide_a_write(&print, now);
+            if may_hide {
+                looks.reread.push(path.clone());
+            }
+            let is_rewritten = is_rewritten || may_hide || was.is_some_and(|was| was.is_rewritten);
             self.files.insert(path, File { print, is_rewritten });
         }
         let closed = before.into_iter().filter(|(_, was)| was.is_rewritten);
         looks.reread.extend(closed.map(|(path, _)| path));
         looks
     }
+}
+
+/// Tells whether a file was written in the tick in which its name or mode changed last, not long ago: what is written through
+/// a map within that tick leaves no other stamp.
+fn may_hide_a_write(print: &Print, now: SystemTime) -> bool {
+    let changed = UNIX_EPOCH + Duration::from_nanos(u64::try_from(print.ctime_ns).unwrap_or(0));
+    let is_old = now.duration_since(changed).is_ok_and(|age| 2 * INTERVAL <= age);
+    print.is_written_about(changed) && !is_old
 }
 
 /// Looks at what is open, and at what was put into the stash.
@@ -159,7 +173,7 @@ impl Driver {
         let Found { open, rewritten } = found;
         let (local, observer) = (self.session.trees().local(), &self.observer);
         let known = |path: &RelPath| observer.print(local.lookup(path)?).copied();
-        let looks = self.writers.compare(open.files, known);
+        let looks = self.writers.compare(open.files, self.root.now(), known);
         for path in &looks.look {
             self.observer.look(path);
         }
@@ -218,6 +232,7 @@ mod tests {
             acts in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>()), 1..40),
         ) {
             let mut writers = Writers::default();
+            let later = UNIX_EPOCH + 2 * INTERVAL + Duration::from_secs(1);
             let (mut time, mut bytes) = (0, 0);
             let (mut known, mut read) = (print(0), 0);
             let (mut is_open, mut has_written) = (false, false);
@@ -230,7 +245,7 @@ mod tests {
                 is_open = opens;
                 has_written &= is_open;
                 let files = is_open.then(|| (path(), print(time))).into_iter().collect();
-                let looks = writers.compare(files, |_| Some(known));
+                let looks = writers.compare(files, later, |_| Some(known));
                 let is_other = known != print(time);
                 // Of a file that is closed the watcher tells, and it is read if it looks like another.
                 if looks.reread == [path()] || is_other && (looks.look == [path()] || !is_open) {
@@ -240,5 +255,19 @@ mod tests {
             }
             prop_assert_eq!(read, bytes);
         }
+    }
+
+    #[test]
+    fn what_may_have_been_written_in_the_tick_in_which_a_file_came_is_read_at_once_and_when_it_is_closed() {
+        let (mut writers, known) = (Writers::default(), print(5_000_000_001));
+        let soon = UNIX_EPOCH + Duration::from_secs(6);
+        let mut look = |files: &[Print], now| {
+            let files = files.iter().map(|print| (path(), *print)).collect();
+            writers.compare(files, now, |_| Some(known)).reread
+        };
+        assert_eq!(look(&[known], soon), [path()]);
+        assert_eq!(look(&[known], soon + INTERVAL), []);
+        assert_eq!(look(&[], soon + 2 * INTERVAL), [path()]);
+        assert_eq!(look(&[known], soon + 3 * INTERVAL), []);
     }
 }
