@@ -252,12 +252,6 @@ impl Holds {
         self.busy.len()
     }
 
-    /// Tells whether there is a node whose last try failed.
-    #[must_use]
-    pub(super) fn has_failing(&self) -> bool {
-        !self.failing.is_empty()
-    }
-
     /// The nodes whose last try failed for a reason that a person should know.
     pub(super) fn blocked(&self) -> impl Iterator<Item = (NodeId, &Block)> {
         self.failing

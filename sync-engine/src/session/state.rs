@@ -104,10 +104,11 @@ impl Session {
         blocked
     }
 
-    /// Adds the nodes that cannot go to where others have moved them, since a directory that they are in here is blocked.
+    /// Adds the nodes that cannot go to where others have moved them, since a directory that they are in here, or are to come
+    /// into, is blocked.
     fn add_enclosed(&self, blocked: &mut BTreeMap<NodeId, Block>) {
         let (local, remote) = (self.trees.local(), self.trees.remote());
-        for (id, block) in self.enclosed() {
+        for (id, block) in self.enclosed(self.trees.altered()) {
             let (here, there) = (local.node(id), remote.node(id));
             if here
                 .zip(there)
@@ -118,14 +119,26 @@ impl Session {
         }
     }
 
-    /// Iterates over the unsettled nodes that are here in a directory that is blocked, with the reason.
-    fn enclosed(&self) -> impl Iterator<Item = (NodeId, &Block)> {
-        let (seen, local) = (self.trees.blocked(), self.trees.local());
-        let altered = self.trees.altered().iter().filter(|_| !seen.is_empty());
-        altered.filter_map(|id| {
-            let block = local.ancestors(*id).find_map(|dir| seen.get(&dir))?;
+    /// Iterates over those nodes that are here in a directory that is blocked, or are to come into one, with the reason.
+    fn enclosed(&self, ids: &BTreeSet<NodeId>) -> impl Iterator<Item = (NodeId, &Block)> {
+        let is_any = !self.trees.blocked().is_empty();
+        let ids = ids.iter().filter(move |_| is_any);
+        ids.filter_map(|id| {
+            let here = self.trees.local().node(*id).map(|node| node.parent);
+            let there = self.trees.remote().node(*id).map(|node| node.parent);
+            let dirs = here.into_iter().chain(there);
+            let block = dirs.into_iter().find_map(|dir| self.block_around(dir))?;
             Some((*id, block))
         })
+    }
+
+    /// Returns why a directory, or one that it is or is to be in, is blocked here.
+    fn block_around(&self, dir: NodeId) -> Option<&Block> {
+        let (seen, local) = (self.trees.blocked(), self.trees.local());
+        let mut above = core::iter::once(dir).chain(self.trees.remote().ancestors(dir));
+        let dir = above.find(|dir| local.node(*dir).is_some())?;
+        let mut above = core::iter::once(dir).chain(local.ancestors(dir));
+        above.find_map(|dir| seen.get(&dir))
     }
 
     /// Adds the nodes that cannot come to their place because one that is blocked has it here, or is to have it first; those
@@ -178,12 +191,6 @@ impl Session {
         heirs.map(|(_, id)| id).collect()
     }
 
-    /// Tells whether something failed that is to be tried again.
-    #[must_use]
-    pub fn has_failing(&self) -> bool {
-        self.holds.has_failing()
-    }
-
     /// How many nodes are not settled, not among the blocked ones, and neither in a directory that is one of them nor to come
     /// into one.
     #[must_use]
@@ -191,7 +198,11 @@ impl Session {
         if self.trees.n_unsettled() == 0 {
             return 0;
         }
-        let mut stuck: BTreeSet<NodeId> = self.enclosed().map(|(id, _)| id).collect();
+        let mut stuck: BTreeSet<NodeId> = self.enclosed(self.trees.altered()).map(|(id, _)| id).collect();
+        // While something is under way there may be very many, and the figure changes anyhow.
+        if self.pace.is_done() && self.holds.n_busy() == 0 {
+            stuck.extend(self.enclosed(self.trees.arrivals()).map(|(id, _)| id));
+        }
         let mut holders: Vec<NodeId> = blocked.keys().copied().collect();
         stuck.extend(holders.iter().filter(|id| self.trees.is_unsettled(**id)));
         while let Some(holder) = holders.pop() {

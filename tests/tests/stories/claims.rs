@@ -158,3 +158,19 @@ fn what_is_replaced_under_another_spelling_is_gone() {
     ];
     check(9_112_039, &acts);
 }
+
+/// What came into a directory that a pipe has replaced here, or was moved into it, was waited for without an end.
+#[test]
+fn what_comes_into_what_a_pipe_has_replaced_does_not_keep_all_else_from_rest() {
+    let acts = [
+        edit(0, 29, 29401, 40991),
+        edit(0, 134, 61095, 34551),
+        Act::Pass(299),
+        Act::Ask { device: 1 },
+        edit(0, 102, 58764, 3122),
+        edit(1, 232, 49308, 47718),
+        edit(1, 249, 58268, 22882),
+        Act::Settle,
+    ];
+    check(9_126_144, &acts);
+}

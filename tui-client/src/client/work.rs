@@ -1,14 +1,13 @@
 //! A client at work: the parts that are made of what it works with, and the driver that brings them together. What it
 //! works with is this computer's, or a simulated one's.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use common::message::Auth;
 use common::offload;
+use sync_engine::Trees;
 use sync_engine::plan::Folding;
-use sync_engine::{Hash, Trees};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +17,7 @@ use crate::disk::{FolderId, FolderLock, Root};
 use crate::driver::firm::{Firmness, Remembered};
 use crate::driver::memory::Memory;
 use crate::driver::touched::print_of_bytes;
+use crate::driver::views::wanted_contents;
 use crate::driver::{Asked, Driver, Setup, applier};
 use crate::fault::{Exit, Fault};
 use crate::ids::NewIds;
@@ -299,10 +299,4 @@ fn observe(
         rescan_interval,
     };
     Ok(Observer::with_workers(look, watch))
-}
-
-/// The contents whose transfer may have been cut off.
-fn wanted_contents(trees: &Trees) -> BTreeSet<Hash> {
-    let content = |id| Some(trees.remote().node(id)?.kind.file()?.content.hash);
-    trees.unsettled().filter_map(content).collect()
 }

@@ -6,6 +6,7 @@ use super::error::DiskError;
 use super::root::{Root, random_name};
 use super::sight::{FileType, Print};
 use super::volume::File;
+use std::collections::BTreeSet;
 use std::io::{self, Seek, SeekFrom};
 use sync_engine::{Bug, Hash, planted};
 
@@ -85,16 +86,20 @@ impl Root {
         }
     }
 
-    /// Removes the files in staging that were begun under a key. One that is open stays, since somebody may be going on with
-    /// it; returns whether there was none.
+    /// Removes the files in staging that were begun under a key, but for those that are still wanted. One that is open stays,
+    /// since somebody may be going on with it; returns whether there was none.
     ///
     /// # Errors
     /// When staging cannot be listed.
-    pub fn drop_begun(&self) -> Result<bool, DiskError> {
+    pub fn drop_begun(&self, wanted: &BTreeSet<Hash>) -> Result<bool, DiskError> {
         let names = self.private()?.staging.names().map_err(failed("list"))?;
         let key = |name: Vec<u8>| std::str::from_utf8(&name).ok()?.strip_prefix(NAMED)?.parse().ok();
         let mut all = true;
-        for key in names.into_iter().filter_map(key) {
+        for key in names
+            .into_iter()
+            .filter_map(key)
+            .filter(|key| !wanted.contains(key))
+        {
             match self.stage_named(&key) {
                 Ok(begun) => begun.discard(),
                 Err(_) => all = false,

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::limits::HASHES_MAX;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::Driver;
 use super::applier::content_of;
 use super::transfers::Transferred;
+use super::views::wanted_contents;
 use crate::disk::{Root, StashLimits, Stashed};
 use crate::net::Bulk;
 
@@ -75,13 +77,21 @@ impl Driver {
         });
     }
 
-    /// Removes downloads that were begun and are not needed any more, when all is synced and nothing is to be tried again.
-    pub(super) fn drop_begun(&self) {
+    /// Removes downloads that were begun and are not needed any more, when all is synced. What failed is gone on with when it
+    /// is tried again.
+    pub(super) fn drop_begun(&mut self) {
+        if !self.transfers.take_begun() {
+            return;
+        }
+        let wanted = Arc::new(wanted_contents(self.trees()));
+        if !wanted.is_empty() {
+            self.transfers.leave_begun();
+        }
         let root = self.root.clone();
         tokio::spawn(async move {
             for _ in 0..DROPS_MAX {
-                let root = root.clone();
-                match offload::run(move || root.drop_begun()).await {
+                let (root, wanted) = (root.clone(), wanted.clone());
+                match offload::run(move || root.drop_begun(&wanted)).await {
                     Ok(true) => return,
                     // A write that was under way when its download was broken off holds the file for a moment.
                     Ok(false) => tokio::time::sleep(DROP_DELAY).await,

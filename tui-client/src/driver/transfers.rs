@@ -272,6 +272,11 @@ impl Transfers {
         self.n_downloads == 0 && std::mem::take(&mut self.has_begun)
     }
 
+    /// Notes that something begun was left in staging.
+    pub(super) fn leave_begun(&mut self) {
+        self.has_begun = true;
+    }
+
     /// Begins as many transfers as may be under way; small contents only if there is room for what they bring.
     pub(super) fn begin(&mut self, may_fetch_small: bool) {
         let Some((bulk, token, _)) = &self.session else {

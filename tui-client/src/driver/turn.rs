@@ -277,10 +277,7 @@ impl Driver {
             self.clear_stash(false);
         }
         self.seek_kept();
-        // What failed is gone on with when it is tried again.
-        if !self.session.has_failing() && self.transfers.take_begun() {
-            self.drop_begun();
-        }
+        self.drop_begun();
         for waiter in synced.waiters {
             self.answer_synced(waiter);
         }

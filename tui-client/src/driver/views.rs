@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sync_engine::{Block, DeviceId, Kind, Node, NodeId, RelPath, Trees};
+use sync_engine::{Block, DeviceId, Hash, Kind, Node, NodeId, RelPath, Trees};
 
 use crate::control::{ConflictItem, ConflictSide, ItemKind, ItemState, ListItem};
 use crate::words::cause_in_words;
@@ -31,6 +31,13 @@ pub fn path_of(trees: &Trees, id: NodeId) -> Option<RelPath> {
 #[must_use]
 pub fn node_at(trees: &Trees, path: &RelPath) -> Option<NodeId> {
     trees.local().lookup(path).or_else(|| trees.remote().lookup(path))
+}
+
+/// The contents whose transfer may have been cut off.
+#[must_use]
+pub fn wanted_contents(trees: &Trees) -> BTreeSet<Hash> {
+    let content = |id| Some(trees.remote().node(id)?.kind.file()?.content.hash);
+    trees.unsettled().filter_map(content).collect()
 }
 
 /// The state of one node, what is inside it not counted.
