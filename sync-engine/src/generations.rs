@@ -5,8 +5,8 @@
 //!
 //! Law: whatever stores are put back and whatever answers are lost, a device of whose state there is no copy is admitted,
 //! and stays the device that it is; but for a store that was copied while the answer to the device's last hello was lost,
-//! and is put back after another one was: what it keeps as begun the device never heard of, and it joins as a new one. Of two copies of one state, of which one has gone on, the other is not admitted by any
-//! store that knows of that.
+//! and is put back after another one was: what it keeps as begun the device never heard of, and it joins as a new one. Of
+//! two copies of one state, of which one has gone on, the other is not admitted by any store that knows of that.
 
 use crate::Hash;
 use alloc::collections::VecDeque;

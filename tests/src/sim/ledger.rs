@@ -1,5 +1,5 @@
 //! The account of all contents that there ever were in a simulated world. A content may only be gone if a person took it
-//! away where it was, before it had reached the server, or if a computer lost it before that.
+//! away where it was, before it had reached the server, or if a power cut took it before that and before it was durable.
 
 use crate::sim::disk::Shown;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,11 +62,14 @@ impl Ledger {
         }
     }
 
-    /// A computer has crashed: what is not there now was not safe on it, unless it was acknowledged.
-    pub(super) fn lost(&mut self, left: &BTreeSet<Hash>) {
-        let acknowledged = &self.acknowledged;
-        self.owed
-            .retain(|content, _| left.contains(content) || acknowledged.contains(content));
+    /// A computer has lost power, and may have lost these, which were not durable on its disk: what is nowhere now is not owed,
+    /// unless it was acknowledged.
+    pub(super) fn forfeited(&mut self, contents: &BTreeSet<Hash>, left: &BTreeSet<Hash>) {
+        for content in contents.difference(left) {
+            if !self.acknowledged.contains(content) {
+                self.owed.remove(content);
+            }
+        }
     }
 
     /// A device has said that these are on the server.

@@ -352,15 +352,19 @@ impl World {
         self.end_client(n, crash);
     }
 
-    /// Ends a client; a power cut may take what a person wrote and nobody flushed.
+    /// Ends a client; a power cut may take what was not flushed, and nothing else is forgiven.
     fn end_client(&mut self, n: usize, crash: Crash) {
         self.clients[n].kill(crash);
         if let Ok(tree) = self.clients[n].disk.tree(FOLDER) {
             self.said
                 .push(format!("{} ends with {}", self.clients[n].name(), shown(&tree)));
         }
-        if let Ok(left) = self.everything() {
-            self.ledger.lost(&left);
+        let forfeited = self.clients[n].disk.take_forfeited();
+        let forfeited: BTreeSet<Hash> = forfeited.iter().map(|bytes| name_of(bytes)).collect();
+        if !forfeited.is_empty()
+            && let Ok(left) = self.everything()
+        {
+            self.ledger.forfeited(&forfeited, &left);
         }
     }
 

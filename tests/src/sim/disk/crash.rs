@@ -67,6 +67,12 @@ impl SimDisk {
         self.lock().armed.n_effects
     }
 
+    /// Takes the bytes of the files that a power cut may have taken since this was last asked: those that were not durable.
+    #[must_use]
+    pub fn take_forfeited(&self) -> Vec<Arc<Vec<u8>>> {
+        std::mem::take(&mut self.lock().forfeited)
+    }
+
     /// Tells whether the client has crashed and was not started again.
     #[must_use]
     pub fn is_crashed(&self) -> bool {

@@ -244,8 +244,25 @@ impl State {
         }
     }
 
+    /// The bytes of all files that there are and that a power cut may take: none of their names is durable, or not with them.
+    fn unflushed(&self) -> Vec<Arc<Vec<u8>>> {
+        let safe = self.durable.reachable();
+        let safe: BTreeSet<&Vec<u8>> = safe
+            .values()
+            .filter_map(|image| image.body.file())
+            .map(Arc::as_ref)
+            .collect();
+        let there = self.nodes.values().filter_map(|node| node.body.file());
+        there
+            .filter(|bytes| !safe.contains(bytes.as_ref()))
+            .cloned()
+            .collect()
+    }
+
     /// Loses what was not flushed, but for what was written by chance.
     pub(super) fn lose_unflushed(&mut self) {
+        let unflushed = self.unflushed();
+        self.forfeited.extend(unflushed);
         let mut images = self.durable.cut(&mut self.noise);
         for (id, image) in &mut images {
             let Some(node) = self.nodes.get(id).filter(|node| !node.troubles.is_unwritten) else {

@@ -43,6 +43,16 @@ pub(super) enum Body {
     Pipe,
 }
 
+impl Body {
+    /// The bytes of a file.
+    pub(super) fn file(&self) -> Option<&Arc<Vec<u8>>> {
+        match self {
+            Self::File(bytes) => Some(bytes),
+            Self::Dir(_) | Self::Symlink(_) | Self::Pipe => None,
+        }
+    }
+}
+
 /// What is wrong with a node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Troubles {

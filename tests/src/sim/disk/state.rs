@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) armed: Armed,
     /// Which open file has the lock of a file.
     pub(super) locks: BTreeMap<Id, u64>,
+    /// The bytes of files that power cuts may have taken, as they were not durable.
+    pub(super) forfeited: Vec<Arc<Vec<u8>>>,
     /// How often people have a file open for writing.
     pub(super) written: BTreeMap<Id, usize>,
     /// The last number given to an open file or directory.
@@ -68,6 +70,7 @@ impl State {
             boot: 1,
             armed: Armed::default(),
             locks: BTreeMap::new(),
+            forfeited: Vec::new(),
             written: BTreeMap::new(),
             last_serial: 0,
             n_scarce: 0,
