@@ -407,3 +407,23 @@ fn what_is_written_through_a_map_in_the_tick_in_which_a_file_came_is_in_the_acco
     ];
     check(9_123_870, &acts);
 }
+
+/// What was written in the tick in which a file had come, while the watcher was behind by more than that, was not read.
+#[test]
+fn what_was_written_in_the_tick_in_which_a_file_came_is_read_however_late_it_is_told() {
+    let acts = [
+        edit(2, 17, 7078, 34017),
+        edit(1, 200, 6622, 50666),
+        edit(0, 57, 61801, 23965),
+        edit(0, 110, 27500, 57853),
+        Act::HoldBack {
+            device: 1,
+            is_held_back: true,
+        },
+        Act::Pass(24),
+        edit(1, 204, 18751, 48956),
+        Act::Pass(2074),
+        Act::Settle,
+    ];
+    check(9_200_795, &acts);
+}

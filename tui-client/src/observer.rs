@@ -151,17 +151,27 @@ impl Observer {
         self.changes.note(Spot::Node(id));
     }
 
+    /// Tells the print that a file has since a step of the driver's own, as [`Observer::note`] does. What is written to it
+    /// within the tick of its stamps leaves no other: it is read once somebody speaks of it, however late.
+    pub fn note_file(&mut self, id: NodeId, print: Print) {
+        self.note(id, Some(print));
+        let is_unproven = self.is_written_now(&print);
+        self.doubted.put(id, is_unproven);
+    }
+
+    /// Tells whether a file may have been written within the tick of this moment.
+    fn is_written_now(&self, print: &Print) -> bool {
+        let wall = self.queue.wall();
+        wall.times(Instant::now())
+            .any(|time| print.is_written_about(time))
+    }
+
     /// Tells the print that a file has since a step of the driver's own moved it. Who wrote it just before is reported at
     /// its old place, where nothing is any more: it is read if that may have been within the last tick of the stamps.
     pub fn note_moved(&mut self, id: NodeId, print: Print, path: &RelPath, now: SystemTime) {
-        self.note(id, Some(print));
-        let is_written_now = {
-            let mut wall = self.queue.wall();
-            wall.show(now);
-            wall.times(Instant::now())
-                .any(|time| print.is_written_about(time))
-        };
-        if is_written_now && !planted(Bug::MovedUnread) {
+        self.queue.wall().show(now);
+        self.note_file(id, print);
+        if self.is_written_now(&print) && !planted(Bug::MovedUnread) {
             self.reread(id, path);
         }
     }

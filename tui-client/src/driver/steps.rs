@@ -307,6 +307,7 @@ impl Driver {
             let is_file = local.node(id).is_some_and(|node| node.kind.file().is_some());
             match local.path(id).filter(|_| has_moved && is_file) {
                 Some(path) => self.observer.note_moved(id, print, &path, self.root.now()),
+                None if is_file => self.observer.note_file(id, print),
                 None => self.observer.note(id, Some(print)),
             }
             self.touched.print(id, Some(print));

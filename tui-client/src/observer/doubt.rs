@@ -18,6 +18,8 @@ pub(super) enum Doubt {
     /// Wholly.
     #[default]
     None,
+    /// Unless it is one that the driver has put there within the tick of its stamps: the file was spoken of, however late.
+    IfUnproven,
     /// Unless the file has moved: it was young when it was seen, and what was said of it where it was before may not have
     /// been looked into.
     IfMoved,
@@ -33,12 +35,15 @@ impl Doubt {
     pub(super) fn at(self, print: &Print, mut times: impl Iterator<Item = SystemTime>) -> Self {
         match self {
             Self::Full => Self::Full,
-            Self::None | Self::IfMoved | Self::IfYoung
+            Self::None | Self::IfUnproven | Self::IfMoved | Self::IfYoung
                 if times.all(|time| print.young_for(time).is_none()) =>
             {
-                Self::None
+                match self {
+                    Self::IfYoung | Self::IfUnproven => Self::IfUnproven,
+                    Self::None | Self::IfMoved | Self::Full => Self::None,
+                }
             }
-            Self::None | Self::IfMoved => Self::IfMoved,
+            Self::None | Self::IfUnproven | Self::IfMoved => Self::IfMoved,
             Self::IfYoung => Self::Full,
         }
     }
@@ -60,6 +65,9 @@ pub(super) struct Doubted {
     unread: BTreeSet<NodeId>,
     /// The nodes that a crash of the computer may have taken away or spoiled, until they are seen.
     suspects: BTreeSet<NodeId>,
+    /// The nodes whose files the driver has put there within the tick of their stamps, and that were not read since: what
+    /// is written to one within that tick leaves no other stamp.
+    unproven: BTreeSet<NodeId>,
 }
 
 impl Doubted {
@@ -68,6 +76,7 @@ impl Doubted {
         Self {
             unread: unsure,
             suspects,
+            unproven: BTreeSet::new(),
         }
     }
 
@@ -92,6 +101,21 @@ impl Doubted {
         self.unread.extend(ids.filter(is_equal));
     }
 
+    /// Notes whether the driver has put a node's file there within the tick of its stamps.
+    pub(super) fn put(&mut self, id: NodeId, is_unproven: bool) {
+        match is_unproven {
+            true => self.unproven.insert(id),
+            false => self.unproven.remove(&id),
+        };
+    }
+
+    /// Doubts the print of a node of which somebody has spoken, if it may hide what was written.
+    pub(super) fn doubt_unproven(&mut self, id: NodeId) {
+        if self.unproven.remove(&id) {
+            self.unread.insert(id);
+        }
+    }
+
     /// Says that a node's file is to be read, wherever it is by then.
     pub(super) fn expect_reading(&mut self, id: NodeId) {
         self.unread.insert(id);
@@ -104,7 +128,7 @@ impl Doubted {
 
     /// Lets what is doubted of a node follow it to another id.
     pub(super) fn follow(&mut self, from: NodeId, to: NodeId) {
-        for doubted in [&mut self.unread, &mut self.suspects] {
+        for doubted in [&mut self.unread, &mut self.suspects, &mut self.unproven] {
             if doubted.remove(&from) && !planted(Bug::DoubtLeftBehind) {
                 doubted.insert(to);
             }
@@ -115,6 +139,7 @@ impl Doubted {
     pub(super) fn settle(&mut self, id: NodeId) {
         self.unread.remove(&id);
         self.suspects.remove(&id);
+        self.unproven.remove(&id);
     }
 }
 

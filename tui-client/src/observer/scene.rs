@@ -124,6 +124,9 @@ impl Observer {
             self.doubted
                 .doubt(occupant.into_iter().chain(owner), print, &self.known);
         }
+        if let (Some(id), Doubt::IfUnproven) = (occupant, detail.doubt) {
+            self.doubted.doubt_unproven(id);
+        }
         if let (Some(id), Some(print)) = (occupant, detail.sight.print()) {
             self.doubt_if_displaced(id, print);
         }
