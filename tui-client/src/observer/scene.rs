@@ -119,13 +119,14 @@ impl Observer {
             return;
         }
         let occupant = local.child(parent, &place.name);
-        if let (Doubt::Full, Sight::File(print)) = (detail.doubt, &detail.sight) {
+        if let Sight::File(print) = &detail.sight {
             let owner = self.known.owner(identity(print));
-            self.doubted
-                .doubt(occupant.into_iter().chain(owner), print, &self.known);
-        }
-        if let (Some(id), Doubt::IfUnproven) = (occupant, detail.doubt) {
-            self.doubted.doubt_unproven(id);
+            let ids = occupant.into_iter().chain(owner);
+            match detail.doubt {
+                Doubt::Full => self.doubted.doubt(ids, print, &self.known),
+                Doubt::IfUnproven => ids.for_each(|id| self.doubted.doubt_unproven(id)),
+                Doubt::None | Doubt::IfMoved | Doubt::IfYoung => (),
+            }
         }
         if let (Some(id), Some(print)) = (occupant, detail.sight.print()) {
             self.doubt_if_displaced(id, print);
