@@ -10,6 +10,12 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::time::Duration;
 
+/// So many unsettled nodes are looked through although something is under way.
+const ENCLOSED_MAX: usize = 4096;
+
+/// What the account has in directories, by the names as the disk takes them.
+type FoldedNames = BTreeMap<NodeId, BTreeMap<Vec<u8>, Vec<NodeId>>>;
+
 /// All is synced, and proven to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Synced {
@@ -119,10 +125,12 @@ impl Session {
         }
     }
 
-    /// Iterates over those nodes that are here in a directory that is blocked, or are to come into one, with the reason.
+    /// Iterates over those nodes that are here in a directory that is blocked, or are to come into one, with the reason. Of
+    /// very many it says nothing before all is at rest: until then most of them are others.
     fn enclosed(&self, ids: &BTreeSet<NodeId>) -> impl Iterator<Item = (NodeId, &Block)> {
-        let is_any = !self.trees.blocked().is_empty();
-        let ids = ids.iter().filter(move |_| is_any);
+        let is_at_rest = self.pace.is_done() && self.holds.n_busy() == 0;
+        let is_due = !self.trees.blocked().is_empty() && (is_at_rest || ids.len() <= ENCLOSED_MAX);
+        let ids = ids.iter().filter(move |_| is_due);
         ids.filter_map(|id| {
             let here = self.trees.local().node(*id).map(|node| node.parent);
             let there = self.trees.remote().node(*id).map(|node| node.parent);
@@ -142,11 +150,11 @@ impl Session {
     }
 
     /// Adds the nodes that cannot come to their place because one that is blocked has it here, or is to have it first; those
-    /// that are to move into a directory that is not here because it is blocked; the deleted directories that one of them is
-    /// in; and so on with those that wait for them.
+    /// that are to move into a directory that is not here because it is blocked; the directories that one of them is in and
+    /// that are deleted, or are to move into it; and so on with those that wait for them.
     fn add_displaced(&self, blocked: &mut BTreeMap<NodeId, Block>) {
         let (local, remote) = (self.trees.local(), self.trees.remote());
-        let mut inside = BTreeSet::new();
+        let (mut inside, mut names) = (BTreeSet::new(), FoldedNames::new());
         let mut holders: Vec<(NodeId, Block)> = blocked.clone().into_iter().collect();
         while let Some((holder, block)) = holders.pop() {
             let mut waiting = Vec::new();
@@ -155,13 +163,20 @@ impl Session {
                 && !inside.contains(&holder)
             {
                 let clash = Block::NameClash(here.name.clone());
-                let heirs = self.heirs(here).into_iter().filter(|heir| *heir != holder);
+                let heirs = self.heirs(here, &mut names).into_iter();
+                let heirs = heirs.filter(|heir| *heir != holder);
                 waiting.extend(heirs.map(|heir| (heir, clash.clone())));
             }
             let above = local
                 .ancestors(holder)
                 .take_while(|dir| remote.node(*dir).is_none());
             waiting.extend(above.map(|dir| (dir, Block::NotEmpty)));
+            let goes_inside = |dir: &NodeId| {
+                let to = remote.node(*dir).map(|node| node.parent);
+                to.is_some_and(|to| local.is_within(to, holder))
+            };
+            let circular = local.ancestors(holder).filter(goes_inside);
+            waiting.extend(circular.map(|dir| (dir, block.clone())));
             for (_, id) in remote.children(holder) {
                 match local.node(id) {
                     Some(here) if here.parent != holder => waiting.push((id, block.clone())),
@@ -179,16 +194,21 @@ impl Session {
         }
     }
 
-    /// The nodes that the account has at a name that is a node's here, to this disk.
-    fn heirs(&self, here: &Node) -> Vec<NodeId> {
-        let remote = self.trees.remote();
-        if self.folding == Folding::None {
+    /// The nodes that the account has at a name that is a node's here, to this disk. Of directories that were asked for, the
+    /// names are kept by what they are to the disk.
+    fn heirs(&self, here: &Node, names: &mut FoldedNames) -> Vec<NodeId> {
+        let (remote, folding) = (self.trees.remote(), self.folding);
+        if folding == Folding::None {
             return remote.child(here.parent, &here.name).into_iter().collect();
         }
-        let key = self.folding.key(&here.name);
-        let names = remote.children(here.parent);
-        let heirs = names.filter(|(name, _)| self.folding.key(name) == key);
-        heirs.map(|(_, id)| id).collect()
+        let names = names.entry(here.parent).or_insert_with(|| {
+            let mut names: BTreeMap<Vec<u8>, Vec<NodeId>> = BTreeMap::new();
+            for (name, id) in remote.children(here.parent) {
+                names.entry(folding.key(name)).or_default().push(id);
+            }
+            names
+        });
+        names.get(&folding.key(&here.name)).cloned().unwrap_or_default()
     }
 
     /// How many nodes are not settled, not among the blocked ones, and neither in a directory that is one of them nor to come
@@ -199,10 +219,7 @@ impl Session {
             return 0;
         }
         let mut stuck: BTreeSet<NodeId> = self.enclosed(self.trees.altered()).map(|(id, _)| id).collect();
-        // While something is under way there may be very many, and the figure changes anyhow.
-        if self.pace.is_done() && self.holds.n_busy() == 0 {
-            stuck.extend(self.enclosed(self.trees.arrivals()).map(|(id, _)| id));
-        }
+        stuck.extend(self.enclosed(self.trees.arrivals()).map(|(id, _)| id));
         let mut holders: Vec<NodeId> = blocked.keys().copied().collect();
         stuck.extend(holders.iter().filter(|id| self.trees.is_unsettled(**id)));
         while let Some(holder) = holders.pop() {

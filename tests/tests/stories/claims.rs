@@ -174,3 +174,30 @@ fn what_comes_into_what_a_pipe_has_replaced_does_not_keep_all_else_from_rest() {
     ];
     check(9_126_144, &acts);
 }
+
+/// A directory that was to move into one that was in it, which cannot move away here for a pipe, was waited for without an end.
+#[test]
+fn what_is_to_move_into_what_it_holds_here_is_listed_when_that_is_blocked() {
+    let acts = [
+        edit(1, 71, 9493, 64492),
+        edit(0, 234, 24010, 53602),
+        edit(0, 209, 17882, 19754),
+        edit(1, 193, 24292, 65129),
+        edit(0, 59, 15105, 891),
+        edit(1, 181, 10192, 36421),
+        edit(1, 114, 38043, 26882),
+        edit(1, 131, 5998, 41877),
+        Act::Pass(1561),
+        edit(1, 28, 36748, 59921),
+        edit(0, 193, 38487, 32176),
+        edit(1, 52, 13931, 33808),
+        edit(1, 178, 26540, 16376),
+        edit(0, 248, 30217, 3115),
+        edit(1, 19, 39497, 6201),
+        edit(1, 74, 24393, 36521),
+        edit(1, 74, 42096, 55641),
+        edit(1, 88, 11952, 25806),
+        Act::Settle,
+    ];
+    check(9_212_573, &acts);
+}
