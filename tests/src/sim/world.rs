@@ -145,6 +145,8 @@ struct World {
     held: BTreeMap<usize, Opened>,
     /// The devices on which that program has written to its file.
     written_to: BTreeSet<usize>,
+    /// The devices on whose disks something could not be read, of whose mending nobody is told.
+    damaged: BTreeSet<usize>,
     /// What a device has said to be blocked, when all were last asked.
     blocked: Vec<String>,
     /// Who was not at rest, when all were last asked, and how that stood.
@@ -180,6 +182,7 @@ impl World {
             backup: None,
             held: BTreeMap::new(),
             written_to: BTreeSet::new(),
+            damaged: BTreeSet::new(),
             blocked: Vec::new(),
             restless: None,
             put_back_at: None,
@@ -331,6 +334,10 @@ impl World {
             return;
         };
         let path = format!("{FOLDER}/{}", String::from_utf8_lossy(path));
+        if is_damaged {
+            let n = usize::from(device) % self.clients.len();
+            self.damaged.insert(n);
+        }
         // If it is not there any more, nothing refuses.
         let _ = match is_damaged {
             true => disk.damage(&path, true),

@@ -71,7 +71,9 @@ impl World {
         self.restless = None;
         for n in 0..self.clients.len() {
             // What was lost on the way from the watcher, or can be read again, is found by a look at everything.
-            self.clients[n].ask(Ask::Rescan).await;
+            if self.clients[n].loses_events() || self.damaged.contains(&n) {
+                self.clients[n].ask(Ask::Rescan).await;
+            }
             let before = person::tree(&self.clients[n].disk);
             match self.clients[n].wait_synced(REST_MAX).await {
                 Ok(status) => {
