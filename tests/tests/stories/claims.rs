@@ -201,3 +201,47 @@ fn what_is_to_move_into_what_it_holds_here_is_listed_when_that_is_blocked() {
     ];
     check(9_212_573, &acts);
 }
+
+/// A directory that could be neither listed nor looked at for want of descriptors was looked at later, and not into.
+#[test]
+fn what_could_not_be_looked_into_for_want_of_descriptors_is_looked_into() {
+    let acts = [
+        Act::ScarceDescriptors {
+            device: 0,
+            n_calls: 11,
+        },
+        edit(0, 113, 36927, 62413),
+        edit(1, 253, 51139, 49580),
+        edit(0, 254, 10054, 23090),
+        Act::Pass(27376),
+        edit(1, 22, 14190, 16629),
+        edit(1, 73, 22283, 16297),
+        Act::CrashServer {
+            is_power_cut: true,
+            after: 18,
+        },
+        Act::Pass(5091),
+        edit(0, 12, 36729, 6712),
+        Act::Pass(26984),
+        edit(1, 19, 35634, 54450),
+        edit(0, 174, 21604, 3683),
+        edit(0, 59, 39462, 12830),
+        Act::Pass(268),
+        Act::ScarceDescriptors {
+            device: 0,
+            n_calls: 35,
+        },
+        edit(0, 11, 61107, 22410),
+        Act::Pass(2),
+        edit(0, 170, 6685, 45316),
+        Act::Pass(2),
+        edit(0, 90, 42361, 5896),
+        edit(0, 174, 58648, 36614),
+        edit(0, 11, 63710, 52850),
+        edit(0, 11, 37518, 37551),
+        Act::Pass(1555),
+        edit(0, 136, 49951, 35688),
+        Act::Settle,
+    ];
+    check(9_401_136, &acts);
+}

@@ -33,6 +33,8 @@ const RESTART_INTERVAL: Duration = Duration::from_secs(60);
 const MISSED_BEFORE: Duration = Duration::from_secs(2);
 /// The folder itself is listed again after this time if it could not be, and the rules are read again.
 const WALK_AGAIN_DELAY: Duration = Duration::from_millis(250);
+/// How what could not be looked into for want of descriptors is looked at again.
+const AGAIN: Urgency = Urgency::FreshAfter(WALK_AGAIN_DELAY);
 /// So often the folder itself is checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// A walk says how far it is each time it has seen so many places.
@@ -152,8 +154,8 @@ impl Looker {
         due.sort_by(|one, other| one.path.cmp(&other.path));
         let mut held = None;
         let (glance, rules) = (self.clock.begin(), self.queue.rules());
-        let (mut findings, mut done, mut dropped, mut walks) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut findings, mut done) = (Vec::new(), Vec::new());
+        let (mut dropped, mut walks) = (Vec::new(), Vec::new());
         for Due {
             path,
             epoch,
@@ -197,6 +199,9 @@ impl Looker {
                 }
                 Sight::Dir(_) if is_entered(&rules, &look.path, &look.sight) => {
                     look.sight = self.root.if_listable(&look.path, look.sight);
+                }
+                Sight::Unknown(Block::Lacking) if deep => {
+                    self.queue.hint(look.path.clone(), AGAIN, Some(epoch));
                 }
                 Sight::File(_)
                 | Sight::Dir(_)
@@ -286,11 +291,7 @@ impl Looker {
     /// the folder itself, whoever waits for the full walk waits for the next one.
     fn walk_again(&mut self, dir: &RelPath, epoch: u64) -> Option<Event> {
         self.is_incomplete |= dir.0.is_empty();
-        let urgency = if dir.0.is_empty() {
-            Urgency::FreshAfter(WALK_AGAIN_DELAY)
-        } else {
-            Urgency::Fresh
-        };
+        let urgency = if dir.0.is_empty() { AGAIN } else { Urgency::Fresh };
         self.queue.hint(dir.clone(), urgency, Some(epoch));
         self.queue.close([epoch]);
         None
