@@ -240,6 +240,9 @@ impl Looker {
         let listing = match self.root.list(dir) {
             Ok(listing) => listing,
             Err(DiskError::Blocked { block, .. }) if !dir.0.is_empty() => {
+                if block == Block::Lacking {
+                    self.queue.hint(dir.clone(), AGAIN, Some(epoch));
+                }
                 let look = Look {
                     sight: Sight::Unknown(block),
                     ..look(&self.root, dir.clone())
