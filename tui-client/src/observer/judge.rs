@@ -110,7 +110,9 @@ impl Observer {
         let local = scene.trees.local();
         let id = local.lookup(dir).filter(|id| local.is_dir(*id));
         let Some(id) = id.filter(|id| self.leads_to(*id, Through::Dir(Some(*print)))) else {
-            return self.queue.hint(dir.clone(), Urgency::Now, Some(scene.epoch));
+            // Once it is known as one that the driver has made, only a listing tells what others have put into it.
+            let urgency = self.urgency_of_unknown(local, dir);
+            return self.queue.hint(dir.clone(), urgency, Some(scene.epoch));
         };
         self.lift(scene.trees, id, update);
         self.oddities.remove(dir);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sync_engine::Place;
 use sync_engine::observe::{Identities, Looks, NodeType, Seen};
-use sync_engine::{Block, Bug, NodeId, RelPath, Trees, planted};
+use sync_engine::{Block, Bug, NodeId, RelPath, Tree, Trees, planted};
 use tokio::time::Instant;
 
 use super::Observer;
@@ -294,11 +294,26 @@ impl Observer {
                 Some(_) | None => {
                     let path = RelPath(detail.path.0[..=depth].to_vec());
                     if path != detail.path && !self.oddities.contains_key(&path) {
-                        self.queue.hint(path, Urgency::Now, Some(scene.epoch));
+                        let urgency = self.urgency_of_unknown(local, &path);
+                        self.queue.hint(path, urgency, Some(scene.epoch));
                     }
                     return;
                 }
             }
+        }
+    }
+
+    /// Returns how a directory that is not known is to be looked at. While the driver is making it, it is looked into after
+    /// that: it is known then, and nobody else would see what was put into it meanwhile.
+    pub(super) fn urgency_of_unknown(&self, local: &Tree, dir: &RelPath) -> Urgency {
+        let place = dir.split_last().and_then(|(above, name)| {
+            let parent = local.lookup(&above)?;
+            let name = name.clone();
+            Some(Place { parent, name })
+        });
+        match place.is_some_and(|place| self.reserved.contains_key(&place)) {
+            true => Urgency::FreshAfter(BUSY_DELAY),
+            false => Urgency::Now,
         }
     }
 }
