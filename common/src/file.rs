@@ -75,12 +75,24 @@ pub fn mode_if_readable_by_others(file: &fs::File) -> io::Result<Option<u32>> {
     system::mode_if_readable_by_others(file)
 }
 
-/// Opens an empty file that stands for something else, or makes it, for this process alone until it is closed; nothing
-/// if another process has it.
+/// The lock of an empty file that stands for something else. It ends when it is dropped, and with the process.
+#[derive(Debug)]
+pub struct Lock(fs::File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone is not enough: a child process has the descriptor until it runs its own program, and with it the
+        // lock. What cannot be unlocked ends with the last descriptor.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Locks an empty file that stands for something else, and makes it if it is missing; nothing if another process has the
+/// lock.
 ///
 /// # Errors
 /// When the file cannot be opened, made or locked.
-pub fn open_locked(path: &Path) -> io::Result<Option<fs::File>> {
+pub fn lock(path: &Path) -> io::Result<Option<Lock>> {
     let file = fs::OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -88,7 +100,7 @@ pub fn open_locked(path: &Path) -> io::Result<Option<fs::File>> {
         .write(true)
         .open(path)?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
+        Ok(()) => Ok(Some(Lock(file))),
         Err(fs::TryLockError::WouldBlock) => Ok(None),
         Err(fs::TryLockError::Error(error)) => Err(error),
     }

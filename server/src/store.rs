@@ -26,7 +26,7 @@ mod system;
 pub(crate) use blobs::{Blobs, Place};
 pub use clock::Clock;
 pub(crate) use clock::SystemClock;
-pub(crate) use directory::{Directory, DirectoryLock};
+pub(crate) use directory::Directory;
 pub(crate) use error::StoreError;
 pub use files::{PackFile, PackFiles};
 pub use memory::Commits;
@@ -54,7 +54,7 @@ pub struct Store {
     /// The chunks.
     pub(crate) packs: Packs,
     /// Held as long as anyone writes, so that no other server begins meanwhile.
-    _lock: Option<DirectoryLock>,
+    _lock: Option<common::file::Lock>,
 }
 
 /// What a store is made of that is kept in memory.
@@ -120,7 +120,7 @@ impl Store {
     fn recover(
         metadata: Sqlite,
         packs: Arc<dyn PackFiles>,
-        lock: Option<DirectoryLock>,
+        lock: Option<common::file::Lock>,
     ) -> Result<Self, StoreError> {
         let packs = recovery::recover(&metadata, packs)?;
         Ok(Self {

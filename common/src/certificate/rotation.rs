@@ -9,7 +9,6 @@ use crate::succession::{PREDECESSORS_MAX, vouches};
 use rcgen::{Issuer, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
-use std::fs::File;
 use zeroize::Zeroizing;
 
 impl Certificate {
@@ -80,9 +79,9 @@ fn to_pem(certificate: &CertificateDer<'_>) -> String {
 
 /// Keeps other programs from rotating the same key. What is locked is an empty file beside the key, as the key itself is
 /// replaced.
-fn lock(files: &CertificateFiles) -> Result<File, CertificateError> {
+fn lock(files: &CertificateFiles) -> Result<file::Lock, CertificateError> {
     let path = files.key.with_extension("lock");
-    match file::open_locked(&path) {
+    match file::lock(&path) {
         Ok(Some(lock)) => Ok(lock),
         Ok(None) => Err(CertificateError::BeingRotated {
             path: files.key.clone(),

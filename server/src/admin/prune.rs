@@ -122,7 +122,7 @@ pub(super) fn steps(
 }
 
 /// Keeps others from collecting or copying meanwhile.
-pub(super) fn lock(directory: &Directory) -> Result<crate::store::DirectoryLock, Trouble> {
+pub(super) fn lock(directory: &Directory) -> Result<common::file::Lock, Trouble> {
     directory.lock_chunks().map_err(Trouble::from)?.ok_or_else(|| {
         Trouble::new(
             "another `server prune` or `server backup` is at work on this store",

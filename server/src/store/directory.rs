@@ -1,7 +1,6 @@
 //! The server's data directory: what lies where in it, and that one server at a time has it.
 
-use common::file::open_locked;
-use std::fs::File;
+use common::file::{self, Lock};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,13 +16,6 @@ const COPY_JOURNAL: &str = "store.db.copy-journal";
 /// A data directory.
 #[derive(Debug, Clone)]
 pub(crate) struct Directory(PathBuf);
-
-/// Held while a server has the directory.
-#[derive(Debug)]
-pub(crate) struct DirectoryLock {
-    /// The lock is on the open file and ends with it, however the process ends.
-    _file: File,
-}
 
 impl Directory {
     /// The name of the database.
@@ -91,18 +83,17 @@ impl Directory {
     }
 
     /// Takes the directory for this process; nothing if another has it.
-    pub(crate) fn lock(&self) -> Result<Option<DirectoryLock>, StoreError> {
+    pub(crate) fn lock(&self) -> Result<Option<Lock>, StoreError> {
         self.lock_by("lock")
     }
 
     /// Keeps others from collecting or copying chunks meanwhile, beside a server that serves; nothing if one is at it.
-    pub(crate) fn lock_chunks(&self) -> Result<Option<DirectoryLock>, StoreError> {
+    pub(crate) fn lock_chunks(&self) -> Result<Option<Lock>, StoreError> {
         self.lock_by("lock-chunks")
     }
 
-    fn lock_by(&self, name: &str) -> Result<Option<DirectoryLock>, StoreError> {
+    fn lock_by(&self, name: &str) -> Result<Option<Lock>, StoreError> {
         let path = self.0.join(name);
-        let file = open_locked(&path).map_err(StoreError::file("locked", &path))?;
-        Ok(file.map(|file| DirectoryLock { _file: file }))
+        file::lock(&path).map_err(StoreError::file("locked", &path))
     }
 }

@@ -46,7 +46,13 @@ impl Holder {
 /// The right to be the folder's only client. Dropping it gives it up.
 #[derive(Debug)]
 pub struct FolderLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        self.file.unlock();
+    }
 }
 
 impl Root {
@@ -113,7 +119,7 @@ impl Root {
             result => result.map_err(failed("write"))?,
         }
         self.hold_private(LOCK)?;
-        Ok(FolderLock { _file: file })
+        Ok(FolderLock { file })
     }
 }
 
@@ -125,4 +131,23 @@ fn read_note(file: &File) -> (Option<u32>, Option<Holder>) {
     let mut words = text.split_whitespace();
     let pid = words.next().and_then(|pid| pid.parse().ok());
     (pid, words.next().and_then(Holder::of_word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_ends_with_its_holder_even_if_a_child_still_has_the_descriptor() {
+        let home = tempfile::tempdir().unwrap();
+        let root = Root::open(home.path()).unwrap();
+        root.create_private().unwrap();
+        let lock = root.lock().unwrap();
+        let Ok(child) = lock.file.try_clone() else {
+            panic!("no second descriptor");
+        };
+        drop(lock);
+        drop(root.lock().unwrap());
+        drop(child);
+    }
 }

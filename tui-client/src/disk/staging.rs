@@ -219,6 +219,9 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
+        if self.name.starts_with(NAMED) {
+            self.file.unlock();
+        }
         if self.is_kept {
             return;
         }

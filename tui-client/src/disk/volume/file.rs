@@ -230,6 +230,14 @@ impl File {
             Kind::Other(file) => file.lock(),
         }
     }
+
+    /// Gives the lock up, also where a child process that does not yet run its own program has the descriptor too.
+    pub(in crate::disk) fn unlock(&self) {
+        if let Kind::Platform(file) = &self.0 {
+            // What cannot be unlocked ends with the last descriptor.
+            let _ = file.unlock();
+        }
+    }
 }
 
 impl From<std::fs::File> for File {
