@@ -33,7 +33,7 @@ pub use brake::{Brake, Removals};
 pub(crate) use brake::{is_much, lost};
 pub(crate) use conflict_name::is_moving_name;
 pub use conflict_name::{Date, conflict_name};
-pub use names::{Folding, NameRules};
+pub use names::{FoldedNames, Folding, NameRules};
 pub(crate) use unify::made_again;
 
 use crate::{Block, Change, ConflictMark, DeviceId, FileState, Kind, Name, Node, NodeId, Trees, Version};

@@ -1,6 +1,7 @@
 //! What a disk can hold: which names are legal on it, and which names are one and the same to it.
 
-use crate::Name;
+use crate::{Name, NodeId, Tree};
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use unicode_normalization::UnicodeNormalization;
@@ -60,6 +61,39 @@ fn is_windows_device(name: &str) -> bool {
     let mut digits = port.chars();
     let is_digit = |c: char| c.is_ascii_digit() || matches!(c, '¹' | '²' | '³');
     digits.next().is_some_and(is_digit) && digits.next().is_none()
+}
+
+/// The children of the directories of one tree that were asked for, by what their names are to a disk. It holds as long
+/// as the tree does not change.
+#[derive(Debug)]
+pub struct FoldedNames {
+    folding: Folding,
+    dirs: BTreeMap<NodeId, BTreeMap<Vec<u8>, Vec<NodeId>>>,
+}
+
+impl FoldedNames {
+    /// Returns those of a disk, of no directory yet.
+    #[must_use]
+    pub fn new(folding: Folding) -> Self {
+        let dirs = BTreeMap::new();
+        Self { folding, dirs }
+    }
+
+    /// Returns the children of a directory that have a name, or another spelling of it.
+    pub fn children(&mut self, tree: &Tree, dir: NodeId, name: &Name) -> Vec<NodeId> {
+        if self.folding == Folding::None {
+            return tree.child(dir, name).into_iter().collect();
+        }
+        let folding = self.folding;
+        let by_key = self.dirs.entry(dir).or_insert_with(|| {
+            let mut by_key: BTreeMap<Vec<u8>, Vec<NodeId>> = BTreeMap::new();
+            for (name, id) in tree.children(dir) {
+                by_key.entry(folding.key(name)).or_default().push(id);
+            }
+            by_key
+        });
+        by_key.get(&folding.key(name)).cloned().unwrap_or_default()
+    }
 }
 
 impl Folding {

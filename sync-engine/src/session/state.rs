@@ -2,19 +2,16 @@
 
 use super::{Claim, Evidence, Session, Tell, WaiterId, claim};
 use crate::chain::Cursor;
-use crate::plan::{Brake, Folding};
+use crate::plan::{Brake, FoldedNames};
 use crate::time::Instant;
 use crate::trail::Trail;
-use crate::{Block, Bug, Node, NodeId, Trees, Version, planted};
+use crate::{Block, Bug, NodeId, Trees, Version, planted};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::time::Duration;
 
 /// So many unsettled nodes are looked through although something is under way.
 const ENCLOSED_MAX: usize = 4096;
-
-/// What the account has in directories, by the names as the disk takes them.
-type FoldedNames = BTreeMap<NodeId, BTreeMap<Vec<u8>, Vec<NodeId>>>;
 
 /// All is synced, and proven to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,7 +151,7 @@ impl Session {
     /// that are deleted, or are to move into it; and so on with those that wait for them.
     fn add_displaced(&self, blocked: &mut BTreeMap<NodeId, Block>) {
         let (local, remote) = (self.trees.local(), self.trees.remote());
-        let (mut inside, mut names) = (BTreeSet::new(), FoldedNames::new());
+        let (mut inside, mut names) = (BTreeSet::new(), FoldedNames::new(self.folding));
         let mut holders: Vec<(NodeId, Block)> = blocked.clone().into_iter().collect();
         while let Some((holder, block)) = holders.pop() {
             let mut waiting = Vec::new();
@@ -163,7 +160,7 @@ impl Session {
                 && !inside.contains(&holder)
             {
                 let clash = Block::NameClash(here.name.clone());
-                let heirs = self.heirs(here, &mut names).into_iter();
+                let heirs = names.children(remote, here.parent, &here.name).into_iter();
                 let heirs = heirs.filter(|heir| *heir != holder);
                 waiting.extend(heirs.map(|heir| (heir, clash.clone())));
             }
@@ -192,23 +189,6 @@ impl Session {
                 }
             }
         }
-    }
-
-    /// The nodes that the account has at a name that is a node's here, to this disk. Of directories that were asked for, the
-    /// names are kept by what they are to the disk.
-    fn heirs(&self, here: &Node, names: &mut FoldedNames) -> Vec<NodeId> {
-        let (remote, folding) = (self.trees.remote(), self.folding);
-        if folding == Folding::None {
-            return remote.child(here.parent, &here.name).into_iter().collect();
-        }
-        let names = names.entry(here.parent).or_insert_with(|| {
-            let mut names: BTreeMap<Vec<u8>, Vec<NodeId>> = BTreeMap::new();
-            for (name, id) in remote.children(here.parent) {
-                names.entry(folding.key(name)).or_default().push(id);
-            }
-            names
-        });
-        names.get(&folding.key(&here.name)).cloned().unwrap_or_default()
     }
 
     /// How many nodes are not settled, not among the blocked ones, and neither in a directory that is one of them nor to come
