@@ -132,15 +132,13 @@ impl Driver {
 
     /// How things stand, in this word.
     pub(super) fn status(&self, state: StateWord) -> Status {
+        let blocked = self.session.blocked();
         Status {
             state,
             version: self.session.version(),
-            pending: self.session.n_pending(&self.session.blocked()),
-            blocked: self
-                .blocked_told
-                .iter()
-                .map(|(path, reason)| (path.clone(), reason.clone()))
-                .collect(),
+            pending: self.session.n_pending(&blocked),
+            // Not what listeners were told: that may be of the turn before.
+            blocked: self.left_out(&blocked).into_iter().collect(),
             conflicts: views::conflict_nodes(self.trees()).len() as u64,
             nodes: self.trees().local().len() as u64,
             device: self.account.device_name.clone(),
