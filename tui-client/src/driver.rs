@@ -14,6 +14,7 @@ mod identity;
 mod inbox;
 mod kept;
 pub mod memory;
+mod noted;
 mod orders;
 mod paging;
 mod pieces;

@@ -166,14 +166,38 @@ impl Observer {
             .any(|time| print.is_written_about(time))
     }
 
-    /// Tells the print that a file has since a step of the driver's own moved it. Who wrote it just before is reported at
-    /// its old place, where nothing is any more: it is read if that may have been within the last tick of the stamps.
+    /// Tells the print that a file has since a step of the driver's own moved it. Who changed it just before is reported at
+    /// its old place, where nothing is any more, and its new directory may not be watched yet: it is looked at if it was
+    /// changed before it was moved, and read if it may have been written within the last tick of the stamps.
     pub fn note_moved(&mut self, id: NodeId, print: Print, path: &RelPath, now: SystemTime) {
         self.queue.wall().show(now);
+        let is_as_before = self.print(id) == Some(&print);
         self.note_file(id, print);
         if self.is_written_now(&print) && !planted(Bug::MovedUnread) {
             self.reread(id, path);
+        } else if is_as_before && !planted(Bug::MovedUnread) {
+            self.look(path);
         }
+    }
+
+    /// Says that steps of the driver's own have moved directories, each from one path to another. What is in them and is no
+    /// node has moved along, and is looked at there.
+    pub fn note_dirs_moved(&mut self, moved: Vec<(RelPath, RelPath)>) {
+        let mut odd = Vec::new();
+        for (from, to) in moved {
+            let below = self.oddities.range(&from..).map(|(path, _)| path);
+            let below: Vec<RelPath> = below
+                .take_while(|path| path.starts_with(&from))
+                .cloned()
+                .collect();
+            for path in below {
+                let block = self.oddities.remove(&path);
+                let names = to.0.iter().chain(&path.0[from.0.len()..]);
+                odd.extend(block.map(|block| (RelPath(names.cloned().collect()), block)));
+            }
+        }
+        odd.iter().for_each(|(path, _)| self.look(path));
+        self.oddities.extend(odd);
     }
 
     /// Lets what is known of a node, and what is doubted of it, follow it to another id. Returns its print.

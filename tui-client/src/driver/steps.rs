@@ -62,20 +62,6 @@ fn target_of(step: &Step) -> Option<Place> {
     }
 }
 
-/// The place where nothing is any more after a step.
-fn left_by(step: &Step) -> Option<Place> {
-    match step {
-        Step::Remove { expect, .. } => Some(Place::of(expect)),
-        Step::Move { from, .. } | Step::Park { from, .. } => Some(from.clone()),
-        Step::Fetch { .. }
-        | Step::MakeDir { .. }
-        | Step::KeepCopy { .. }
-        | Step::Replace { .. }
-        | Step::SetAttributes { .. }
-        | Step::Exchange { .. } => None,
-    }
-}
-
 impl Driver {
     /// Begins a step. Its place is reserved, and its content fetched if that is not at hand.
     pub(super) fn begin_step(&mut self, step: Step) {
@@ -286,35 +272,13 @@ impl Driver {
     fn step_done(&mut self, step: &Step, prints: Vec<(NodeId, Print)>) {
         let brought = self.brought.remove(&node_of(step));
         self.let_go(step);
+        let were_at = self.moved_dirs(step, &prints);
         if let Err(error) = self.session.step_done(step) {
             tracing::warn!(%error, ?step, "a step does not fit the local tree; the folder is looked at anew");
             self.observer.rescan();
         }
         self.hear();
-        if let Step::Remove { id, .. } = step {
-            self.observer.note(*id, None);
-            self.touched.print(*id, None);
-        }
-        if let Some(place) = left_by(step) {
-            self.observer.note_left(place);
-        }
-        let has_moved = matches!(
-            step,
-            Step::Move { .. } | Step::Park { .. } | Step::Exchange { .. }
-        );
-        for (id, print) in prints {
-            let local = self.session.trees().local();
-            let is_file = local.node(id).is_some_and(|node| node.kind.file().is_some());
-            match local.path(id).filter(|_| has_moved && is_file) {
-                Some(path) => self.observer.note_moved(id, print, &path, self.root.now()),
-                None if is_file => self.observer.note_file(id, print),
-                None => self.observer.note(id, Some(print)),
-            }
-            self.touched.print(id, Some(print));
-            if let Some(left) = print.young_for(self.root.now()) {
-                self.firmness.noted_young(left);
-            }
-        }
+        self.note_done(step, prints, were_at);
         if let Some(content) = file_of(step)
             .map(|file| file.content)
             .filter(|content| content.depth > 0)
