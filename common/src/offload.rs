@@ -72,8 +72,19 @@ pub fn start(name: &str, work: impl Future<Output = ()> + Send + 'static) -> io:
     Ok(())
 }
 
+/// Takes the time between something that a task of its own thread has done to the disk and the moment at which others
+/// hear of it. In a simulation that is as long as [`set_lag`] says, and otherwise no time of its own.
+pub async fn lag() {
+    #[cfg(feature = "simulation")]
+    simulated::lag().await;
+}
+
+#[cfg(feature = "simulation")]
+pub use simulated::set_lag;
+
 #[cfg(feature = "simulation")]
 mod simulated {
+    use std::cell::Cell;
     use std::pin::pin;
     use std::task::ready;
     use std::time::Duration;
@@ -82,9 +93,27 @@ mod simulated {
     /// The longest pause, in microseconds.
     const PAUSE_MAX_US: u64 = 4096;
 
+    thread_local! {
+        /// The longest time that [`lag`] takes.
+        static LAG_MAX: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    }
+
+    /// Sets the longest time after which others hear of what a task has done on this thread.
+    pub fn set_lag(longest: Duration) {
+        LAG_MAX.set(longest);
+    }
+
+    /// See [`super::lag`].
+    pub(super) async fn lag() {
+        let longest_us = u64::try_from(LAG_MAX.get().as_micros()).unwrap_or(u64::MAX);
+        if crate::entropy::is_on() && longest_us > 0 {
+            sleep_until(Instant::now() + some_time(longest_us)).await;
+        }
+    }
+
     /// Lets others go on for a while: every other time not at all.
     pub(super) async fn pause() {
-        let until = Instant::now() + some_time();
+        let until = Instant::now() + some_time(PAUSE_MAX_US);
         if Instant::now() < until {
             sleep_until(until).await;
         }
@@ -97,7 +126,7 @@ mod simulated {
         let mut is_pausing = false;
         std::future::poll_fn(|cx| {
             if !is_pausing {
-                pause.as_mut().reset(Instant::now() + some_time());
+                pause.as_mut().reset(Instant::now() + some_time(PAUSE_MAX_US));
                 is_pausing = true;
             }
             ready!(pause.as_mut().poll(cx));
@@ -107,14 +136,14 @@ mod simulated {
         .await;
     }
 
-    fn some_time() -> Duration {
+    fn some_time(longest_us: u64) -> Duration {
         let mut bytes = [0; 8];
         // Where nothing comes from chance there is no pause.
         let _ = crate::entropy::fill(&mut bytes);
         let number = u64::from_le_bytes(bytes);
         match number % 2 {
             0 => Duration::ZERO,
-            _ => Duration::from_micros(number / 2 % PAUSE_MAX_US),
+            _ => Duration::from_micros(number / 2 % longest_us),
         }
     }
 }

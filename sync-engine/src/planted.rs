@@ -118,6 +118,10 @@ bugs! {
     OtherNameTaken,
     /// A new directory gets an id each time it is looked into.
     MadeTwice,
+    /// What others put into a directory while it is made is not looked for.
+    MadeUnlisted,
+    /// What was read of a file is believed although it was seen to be gone since.
+    UnchangedUnnoted,
     /// A file that was written just before the hand moved it is not read.
     MovedUnread,
     /// What was doubted of a node is forgotten when the node gets another id.

@@ -1,6 +1,7 @@
 //! Stories of simulated worlds that failed once, each in the world of its seed.
 
 mod claims;
+mod late;
 
 use tests::sim::act::{Act, LineWeather, Wildness};
 use tests::sim::search::try_seed;

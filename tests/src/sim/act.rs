@@ -35,6 +35,8 @@ pub enum Act {
     },
     /// Time passes, in milliseconds.
     Pass(u32),
+    /// From now on, what the clients find and do on their disks is known to them up to so many milliseconds later.
+    Lag(u16),
     /// A device's line to the server changes.
     Line {
         /// The device.
@@ -195,7 +197,10 @@ pub fn story(dice: &mut Noise, wildness: Wildness) -> Vec<Act> {
     let has_loss = dice.number().is_multiple_of(4);
     let (has_full_disks, has_bad_disks) = (dice.number().is_multiple_of(4), dice.number().is_multiple_of(4));
     let (has_tools, has_bad_watches) = (has(dice), has(dice));
-    let mut acts = Vec::with_capacity(wildness.n_acts + 1);
+    let mut acts = Vec::with_capacity(wildness.n_acts + 2);
+    if dice.number().is_multiple_of(2) {
+        acts.push(Act::Lag([3, 30, 300, 3_000][(dice.number() % 4) as usize]));
+    }
     while acts.len() < wildness.n_acts {
         let device = (dice.number() % u64::from(wildness.n_devices)) as u8;
         if has_tools && dice.number().is_multiple_of(6) {

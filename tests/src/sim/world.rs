@@ -19,6 +19,7 @@ use crate::sim::server::{Backup, PutBack, SimServer};
 use anyhow::{Result, bail};
 use common::entropy;
 use common::identity::AccountId;
+use common::offload::set_lag;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -173,6 +174,7 @@ impl World {
                 seed,
             )?);
         }
+        set_lag(Duration::ZERO);
         let mut world = Self {
             server,
             clients,
@@ -214,6 +216,7 @@ impl World {
             Act::Hold { device, which } => self.hold(device, which),
             Act::WriteHeld { device, is_mapped } => self.write_held(device, is_mapped),
             Act::Pass(ms) => tokio::time::sleep(Duration::from_millis(ms.into())).await,
+            Act::Lag(ms) => set_lag(Duration::from_millis(ms.into())),
             Act::Line { device, weather } => self.client(device).set_weather(weather_of(weather)),
             Act::Crash {
                 device,

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use bytes::Bytes;
+use common::offload;
 use sync_engine::plan::Step;
 use sync_engine::{Block, Content, FileState, NodeId, RelPath, Target};
 use tokio::sync::mpsc;
@@ -96,7 +97,9 @@ async fn serve(root: Root, mut jobs: mpsc::Receiver<Job>, done: mpsc::Sender<Vec
         {
             group.push(job);
         }
-        if done.send(apply(&root, group)).await.is_err() {
+        let applied = apply(&root, group);
+        offload::lag().await;
+        if done.send(applied).await.is_err() {
             return;
         }
     }

@@ -1,6 +1,6 @@
 //! What is known of a file's bytes by what was seen of it: whether they are the same as before, or have to be read.
 
-use sync_engine::plan::{Folding, Place};
+use sync_engine::Place;
 use sync_engine::{FileState, NodeId, RelPath};
 
 use super::Observer;
@@ -43,6 +43,7 @@ impl Observer {
                 draft.update.spoiled.push(id);
             }
             draft.seen.push(id);
+            draft.read.push(id);
             draft.young.extend(reading.is_young.then_some(id));
             // An equal print is noted too: its file may have been written since, and not yet flushed when the one before was.
             draft.prints.insert(id, Some(print));
@@ -93,20 +94,16 @@ impl Observer {
         }
     }
 
-    /// What comes to a name takes the place of what has another spelling of it, which a disk that folds names does not report.
-    pub(super) fn look_at_other_spellings(&self, scene: &Scene<'_>, place: &Place) {
+    /// What came to a name took the place of what had another spelling of it, which a disk that folds names does not report.
+    pub(super) fn look_at_other_spellings(&self, scene: &mut Scene<'_>, place: &Place) {
         if !self.folds_names || scene.details.get(place).is_none_or(|detail| detail.is_walked) {
             return;
         }
-        // Of all disks, these take most names for one.
-        let folding = Folding::CaseAndForm;
-        let (local, key) = (scene.trees.local(), folding.key(&place.name));
-        let Some(dir) = local.path(place.parent) else {
-            return;
-        };
-        for (name, _) in local.children(place.parent) {
-            if *name != place.name && folding.key(name) == key {
-                self.queue.hint(dir.join(name), Urgency::Now, Some(scene.epoch));
+        let local = scene.trees.local();
+        let ids = scene.spellings.children(local, place.parent, &place.name);
+        for path in ids.into_iter().filter_map(|id| local.path(id)) {
+            if path.split_last().is_some_and(|(_, name)| *name != place.name) {
+                self.queue.hint(path, Urgency::Now, Some(scene.epoch));
             }
         }
     }

@@ -20,6 +20,8 @@ pub(super) struct Draft {
     pub(super) seen: Vec<NodeId>,
     /// Files among them that are to be read once more.
     pub(super) young: Vec<NodeId>,
+    /// Files that were read.
+    pub(super) read: Vec<NodeId>,
     /// Blocks, chunks and the like, which go along if the edit fits.
     pub(super) update: LocalUpdate,
 }

@@ -113,7 +113,8 @@ impl Observer {
     fn abandon(&self, scene: &mut Scene<'_>, top: Place) {
         scene.looks.remove(&top);
         if let Some(detail) = scene.details.remove(&top) {
-            self.queue.hint(detail.path, put_off(), Some(scene.epoch));
+            self.queue
+                .hint(detail.path, put_off().with_inside(), Some(scene.epoch));
         }
         scene.put_off.insert(top);
     }
@@ -188,6 +189,7 @@ mod tests {
                 path,
                 sight,
                 doubt: Doubt::None,
+                deep: true,
                 is_walked: false,
                 inside,
             })

@@ -73,6 +73,8 @@ pub(super) struct Look {
     pub(super) parent: Option<Print>,
     /// How far an equal print is believed, if it is a file.
     pub(super) doubt: Doubt,
+    /// What is inside it is to be seen as well, if it is a directory.
+    pub(super) deep: bool,
     /// It is a directory whose contents are about to be listed.
     pub(super) is_walked: bool,
     /// What is inside it, if it is a directory that was looked into.

@@ -1,7 +1,8 @@
 //! Which looks are out of date. Between a look at the disk and its judgement the driver may have changed the very place,
 //! or a later look may have been judged first. What such a look saw is past; entered, it would undo what came after it,
 //! for all devices. So every change of what is known is counted, and a look counts only if it began after the last
-//! change of its place and of the node that it shows.
+//! change of its place and of the node that it shows. A look that changes nothing counts as a change too while files are
+//! being read: what is read may have been gone again when it looked.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +18,8 @@ struct Counts {
     now: u64,
     /// How many looks are under way that began at each count.
     under_way: BTreeMap<u64, usize>,
+    /// How many of them read files.
+    n_readings: usize,
 }
 
 /// A look, or several, from before the disk was asked until what it saw is judged.
@@ -24,6 +27,7 @@ struct Counts {
 pub(super) struct Glance {
     clock: Arc<Clock>,
     began: u64,
+    reads: bool,
 }
 
 impl Clock {
@@ -33,12 +37,23 @@ impl Clock {
 
     /// Begins to look.
     pub(super) fn begin(self: &Arc<Self>) -> Glance {
+        self.begin_as(false)
+    }
+
+    /// Begins to read files, of which others may look at some meanwhile.
+    pub(super) fn begin_reading(self: &Arc<Self>) -> Glance {
+        self.begin_as(true)
+    }
+
+    fn begin_as(self: &Arc<Self>, reads: bool) -> Glance {
         let mut counts = self.counts();
         let began = counts.now;
         *counts.under_way.entry(began).or_default() += 1;
+        counts.n_readings += usize::from(reads);
         Glance {
             clock: Arc::clone(self),
             began,
+            reads,
         }
     }
 
@@ -54,6 +69,7 @@ impl Clock {
 impl Drop for Glance {
     fn drop(&mut self) {
         let mut counts = self.clock.counts();
+        counts.n_readings -= usize::from(self.reads);
         if let Some(count) = counts.under_way.get_mut(&self.began) {
             *count -= 1;
             if *count == 0 {
@@ -70,6 +86,8 @@ pub(super) enum Spot {
     Node(NodeId),
     /// A place, whatever is there.
     Place(Place),
+    /// The bytes of a file. Of two who read it, the later one is right, and their prints may be equal.
+    Bytes(NodeId),
 }
 
 /// The changes that a look under way may have missed; no more are kept.
@@ -98,6 +116,11 @@ impl Changes {
             self.last.insert(spot.clone(), now);
             self.in_order.push_back((now, spot));
         }
+    }
+
+    /// Tells whether files are being read beside a look.
+    pub(super) fn are_files_read_beside(&self, glance: &Glance) -> bool {
+        usize::from(glance.reads) < self.clock.counts().n_readings
     }
 
     /// Tells whether a change came after a look had begun.
@@ -129,6 +152,17 @@ mod tests {
         assert!(!changes.is_after(&after, &spot(1)));
         changes.note(spot(1));
         assert!(changes.is_after(&after, &spot(1)));
+    }
+
+    #[test]
+    fn a_look_knows_of_those_who_read_beside_it() {
+        let changes = Changes::default();
+        let (look, reading) = (changes.clock().begin(), changes.clock().begin_reading());
+        assert!(changes.are_files_read_beside(&look) && !changes.are_files_read_beside(&reading));
+        let other = changes.clock().begin_reading();
+        assert!(changes.are_files_read_beside(&reading));
+        drop((reading, other));
+        assert!(!changes.are_files_read_beside(&look));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sync_engine::Place;
 use sync_engine::observe::{Moment, Observation, Verdict, observe, unlisted};
+use sync_engine::plan::{FoldedNames, Folding};
 use sync_engine::{Block, FileState, Kind, Name, Node, NodeId, RelPath, Trees};
 
 use super::Observer;
@@ -44,6 +45,8 @@ impl Observer {
             looks: BTreeMap::new(),
             details: BTreeMap::new(),
             put_off: BTreeSet::new(),
+            // Of all disks, these take most names for one.
+            spellings: FoldedNames::new(Folding::CaseAndForm),
             made: BTreeMap::new(),
         };
         let mut draft = Draft::default();
@@ -62,11 +65,13 @@ impl Observer {
                 sight,
                 parent,
                 doubt,
+                deep,
                 is_walked,
                 inside,
             }) => {
                 let detail = Detail {
                     doubt,
+                    deep,
                     is_walked,
                     ..Detail::of(path.clone(), sight)
                 };
@@ -132,6 +137,7 @@ impl Observer {
                 } else {
                     Doubt::None
                 },
+                deep: true,
                 is_walked: true,
                 ..Detail::of(dir.join(&name), sight)
             };
@@ -181,13 +187,16 @@ impl Observer {
             | Verdict::Odd(..) => None,
         });
         let moved: BTreeSet<NodeId> = moved.collect();
-        let paths: Vec<RelPath> = scene.details.values().map(|detail| detail.path.clone()).collect();
+        self.note_unchanged(scene, &moved);
+        self.look_beside_absences(scene);
+        let again = |detail: &Detail| (detail.path.clone(), detail.again(put_off()));
+        let again: Vec<(RelPath, Urgency)> = scene.details.values().map(again).collect();
         for verdict in observation.verdicts {
             self.apply(scene, verdict, &moved, &mut draft);
         }
         if !draft.fits(scene.trees.local()) {
             tracing::trace!(nodes = ?draft.nodes, "what was seen fits no tree");
-            return self.look_again(scene.epoch, paths, draft.update);
+            return self.look_again(scene.epoch, again, draft.update);
         }
         self.n_misfits = 0;
         for id in observation.outdated {
@@ -198,6 +207,9 @@ impl Observer {
         draft.update.lost = lost.collect();
         draft.seen.iter().for_each(|id| self.doubted.settle(*id));
         draft.young.iter().for_each(|id| self.doubted.expect_reading(*id));
+        for id in &draft.read {
+            self.changes.note(Spot::Bytes(*id));
+        }
         for (id, print) in &draft.prints {
             if let Some(known) = self.known.get(*id) {
                 let is_same = print.is_some_and(|print| identity(&print) == identity(known));
@@ -230,6 +242,16 @@ impl Observer {
             let paths = places.iter().filter_map(|place| scene.path_of(place));
             paths.collect()
         };
+        for detail in observation
+            .undecided
+            .iter()
+            .filter_map(|place| scene.details.get(place))
+        {
+            let urgency = detail.again(put_off());
+            if urgency != put_off() {
+                self.queue.hint(detail.path.clone(), urgency, Some(scene.epoch));
+            }
+        }
         let (inside, mut open) = (paths(&observation.need_inside), paths(&observation.undecided));
         open.extend(paths(&observation.need_look));
         let is_put_off = |place| scene.put_off.contains(place);
@@ -246,14 +268,14 @@ impl Observer {
     }
 
     /// The looks contradict each other: nothing is entered, and the places are looked at again.
-    fn look_again(&mut self, epoch: u64, paths: Vec<RelPath>, update: LocalUpdate) -> LocalUpdate {
+    fn look_again(&mut self, epoch: u64, again: Vec<(RelPath, Urgency)>, update: LocalUpdate) -> LocalUpdate {
         self.n_misfits += 1;
         if MISFITS_MAX <= self.n_misfits {
             self.n_misfits = 0;
             self.queue.rescan(Some(epoch));
         }
-        for path in paths {
-            self.queue.hint(path, put_off(), Some(epoch));
+        for (path, urgency) in again {
+            self.queue.hint(path, urgency, Some(epoch));
         }
         LocalUpdate {
             blocks: Vec::new(),
@@ -356,7 +378,10 @@ impl Observer {
                 node.kind = Kind::File(state);
             }
             // The verdict was about another type; the look is then made anew.
-            _ => return self.queue.hint(detail.path, Urgency::Now, Some(scene.epoch)),
+            _ => {
+                let urgency = detail.again(Urgency::Now);
+                return self.queue.hint(detail.path, urgency, Some(scene.epoch));
+            }
         }
         draft.put(scene.trees.local(), id, node);
     }
@@ -399,6 +424,7 @@ impl Observer {
             self.look_at_other_names(scene, id, &print);
         }
         if let Some(reading) = detail.reading {
+            draft.read.push(id);
             draft.young.extend(reading.is_young.then_some(id));
             draft.content(id, reading);
         }

@@ -34,7 +34,7 @@ const MISSED_BEFORE: Duration = Duration::from_secs(2);
 /// The folder itself is listed again after this time if it could not be, and the rules are read again.
 const WALK_AGAIN_DELAY: Duration = Duration::from_millis(250);
 /// How what could not be looked into for want of descriptors is looked at again.
-const AGAIN: Urgency = Urgency::FreshAfter(WALK_AGAIN_DELAY);
+pub(super) const AGAIN: Urgency = Urgency::FreshAfter(WALK_AGAIN_DELAY);
 /// So often the folder itself is checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// A walk says how far it is each time it has seen so many places.
@@ -179,6 +179,7 @@ impl Looker {
                 continue;
             }
             let mut look = look_held(&self.root, &mut held, path);
+            look.deep = deep;
             look.doubt = match &look.sight {
                 Sight::File(print) => doubt.at(print, self.queue.wall().times(since)),
                 _ => doubt,
@@ -199,9 +200,6 @@ impl Looker {
                 }
                 Sight::Dir(_) if is_entered(&rules, &look.path, &look.sight) => {
                     look.sight = self.root.if_listable(&look.path, look.sight);
-                }
-                Sight::Unknown(Block::Lacking) if deep => {
-                    self.queue.hint(look.path.clone(), AGAIN, Some(epoch));
                 }
                 Sight::File(_)
                 | Sight::Dir(_)
@@ -240,11 +238,9 @@ impl Looker {
         let listing = match self.root.list(dir) {
             Ok(listing) => listing,
             Err(DiskError::Blocked { block, .. }) if !dir.0.is_empty() => {
-                if block == Block::Lacking {
-                    self.queue.hint(dir.clone(), AGAIN, Some(epoch));
-                }
                 let look = Look {
                     sight: Sight::Unknown(block),
+                    deep: true,
                     ..look(&self.root, dir.clone())
                 };
                 let findings = vec![Finding::Look(look)];

@@ -22,6 +22,7 @@ pub(super) fn look_held(root: &Root, held: &mut Option<Held>, path: RelPath) -> 
             sight,
             parent,
             doubt: Doubt::None,
+            deep: false,
             is_walked: false,
             inside: None,
         },
@@ -43,6 +44,7 @@ pub(super) fn look(root: &Root, path: RelPath) -> Look {
         sight: if same { sight } else { Sight::Unknown(Block::Busy) },
         parent: before,
         doubt: Doubt::None,
+        deep: false,
         is_walked: false,
         inside: None,
     }

@@ -78,7 +78,7 @@ impl Reader {
     pub(super) fn step(&mut self) -> Step {
         match self.queue.next_job(self.large) {
             Next::Take(job) => {
-                self.glance.get_or_insert_with(|| self.clock.begin());
+                self.glance.get_or_insert_with(|| self.clock.begin_reading());
                 self.hold(&job);
                 let held = self.held.as_ref();
                 work(

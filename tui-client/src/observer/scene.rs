@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use sync_engine::Place;
 use sync_engine::observe::{Identities, Looks, NodeType, Seen};
+use sync_engine::plan::FoldedNames;
 use sync_engine::{Block, Bug, NodeId, RelPath, Tree, Trees, planted};
 use tokio::time::Instant;
 
@@ -16,6 +17,7 @@ use super::doubt::Doubt;
 use super::finding::Reading;
 use super::freshness::{Glance, Spot};
 use super::known::identity;
+use super::looker::AGAIN;
 use super::settle::Urgency;
 use crate::disk::{Print, Sight};
 use crate::rules::{Rules, odd_rules};
@@ -36,6 +38,8 @@ pub(super) struct Detail {
     pub(super) reading: Option<Reading>,
     /// How far an equal print is believed, if it is a file.
     pub(super) doubt: Doubt,
+    /// What is inside it is to be seen as well, if it is a directory.
+    pub(super) deep: bool,
     /// A directory's contents come by themselves.
     pub(super) is_walked: bool,
 }
@@ -48,7 +52,22 @@ impl Detail {
             sight,
             reading: None,
             doubt: Doubt::None,
+            deep: false,
             is_walked: false,
+        }
+    }
+
+    /// Returns how the place is looked at again when nothing can be made of what was seen. Until it was, what is inside a
+    /// directory is still to be seen.
+    pub(super) fn again(&self, urgency: Urgency) -> Urgency {
+        match self.sight {
+            Sight::Dir(_) | Sight::Unknown(_) if self.deep => urgency.with_inside(),
+            Sight::Dir(_)
+            | Sight::Unknown(_)
+            | Sight::File(_)
+            | Sight::Symlink(..)
+            | Sight::Other(_)
+            | Sight::Absent => urgency,
         }
     }
 }
@@ -64,6 +83,8 @@ pub(super) struct Scene<'a> {
     pub(super) details: BTreeMap<Place, Detail>,
     /// Places that are looked at again later by themselves.
     pub(super) put_off: BTreeSet<Place>,
+    /// What is in directories whose disk folds names.
+    pub(super) spellings: FoldedNames,
     /// What directories that are no nodes yet become, by their paths: one may be inside another that was looked into too.
     pub(super) made: BTreeMap<RelPath, NodeId>,
 }
@@ -113,10 +134,19 @@ impl Observer {
             return self.lost_way(scene, place, detail, dir);
         }
         if let Some(urgency) = self.put_off(scene, &place, &detail) {
+            // What was read is not used, so the file is read again.
+            let doubt = match detail.reading {
+                Some(_) => Doubt::Full,
+                None => detail.doubt,
+            };
+            let urgency = detail.again(urgency);
             self.queue
-                .hint_in_doubt(detail.path, urgency, detail.doubt, Some(scene.epoch));
+                .hint_in_doubt(detail.path, urgency, doubt, Some(scene.epoch));
             scene.put_off.insert(place);
             return;
+        }
+        if detail.sight == Sight::Unknown(Block::Lacking) && detail.deep {
+            self.queue.hint(detail.path.clone(), AGAIN, Some(scene.epoch));
         }
         let occupant = local.child(parent, &place.name);
         if let Sight::File(print) = &detail.sight {
@@ -185,21 +215,25 @@ impl Observer {
         let mut above = std::iter::once(place.parent).chain(local.ancestors(place.parent));
         let is_blocked = above.any(|id| scene.trees.blocked().contains_key(&id));
         // What is below a blocked directory stays as it is until that is seen again, and walked.
-        let again = (!is_blocked).then_some(detail.path);
+        let again = (!is_blocked).then(|| (detail.path.clone(), detail.again(put_off())));
         // Whatever the path shows, it is not in that directory. What is known of the place otherwise stands.
         scene.looks.entry(place).or_insert(Seen::Unreachable);
         if detail.sight == Sight::Absent {
             // Nothing presses, and whatever asked for this look may be waiting for things to settle.
             self.queue.look_late(
-                again.into_iter().chain([dir]).collect::<Vec<_>>(),
+                again
+                    .map(|(path, _)| path)
+                    .into_iter()
+                    .chain([dir])
+                    .collect::<Vec<_>>(),
                 Some(scene.epoch),
             );
         } else {
             // Not at once: directories that have changed places would be looked at, each for another's sake, without a pause.
             self.queue
                 .hint(dir, Urgency::After(ASTRAY_DELAY), Some(scene.epoch));
-            if let Some(path) = again {
-                self.queue.hint(path, put_off(), Some(scene.epoch));
+            if let Some((path, urgency)) = again {
+                self.queue.hint(path, urgency, Some(scene.epoch));
             }
         }
     }
@@ -231,13 +265,7 @@ impl Observer {
         let owner = print.and_then(|print| self.known.owner(identity(print)));
         let ids: Vec<NodeId> = here.chain(owner).collect();
         if ids.iter().any(|id| scene.busy.contains(id)) || self.reserved.contains_key(place) {
-            // A walk may meet a directory before a step of ours is known to have brought it to its place.
-            let is_walked = detail.is_walked && matches!(detail.sight, Sight::Dir(_));
-            return Some(if is_walked {
-                Urgency::FreshAfter(BUSY_DELAY)
-            } else {
-                put_off()
-            });
+            return Some(put_off());
         }
         let again = match detail.sight {
             // Only a walk finds out that a directory cannot be read.
@@ -246,21 +274,63 @@ impl Observer {
                 Urgency::Now
             }
         };
-        self.is_past(scene, place, &detail.sight, &ids).then_some(again)
+        self.is_past(scene, place, detail, &ids).then_some(again)
     }
 
     /// Tells whether what is known of a place has changed since it was looked at, to something else than was seen.
-    fn is_past(&self, scene: &Scene<'_>, place: &Place, sight: &Sight, ids: &[NodeId]) -> bool {
+    fn is_past(&self, scene: &Scene<'_>, place: &Place, detail: &Detail, ids: &[NodeId]) -> bool {
         if self.changes.is_empty() {
             return false;
         }
+        let sight = &detail.sight;
         let is_known = |id: &NodeId| {
             let is_there = scene.trees.local().child(place.parent, &place.name) == Some(*id);
             is_there && sight.print().is_some() && sight.print() == self.known.get(*id)
         };
         let is_after = |spot: &Spot| self.changes.is_after(&scene.glance, spot);
+        let is_read_since = |id: &NodeId| detail.reading.is_some() && is_after(&Spot::Bytes(*id));
         is_after(&Spot::Place(place.clone()))
+            || ids.iter().any(is_read_since)
             || ids.iter().any(|id| is_after(&Spot::Node(*id)) && !is_known(id))
+    }
+
+    /// Notes what was seen although nothing is entered for it, while files are being read: who read something else there did
+    /// so before, and is judged only now.
+    pub(super) fn note_unchanged(&mut self, scene: &Scene<'_>, moved: &BTreeSet<NodeId>) {
+        if !self.changes.are_files_read_beside(&scene.glance) || planted(Bug::UnchangedUnnoted) {
+            return;
+        }
+        // That may be read under its old path.
+        moved.iter().for_each(|id| self.changes.note(Spot::Node(*id)));
+        for (place, detail) in &scene.details {
+            match &detail.sight {
+                Sight::File(print) | Sight::Dir(print) | Sight::Symlink(print, _) => {
+                    let occupant = scene.trees.local().child(place.parent, &place.name);
+                    // What differs is entered, or read once more; and an equal reading says the same.
+                    if let Some(id) = occupant.filter(|id| self.known.get(*id) == Some(print)) {
+                        self.changes.note(Spot::Node(id));
+                    }
+                }
+                Sight::Other(_) | Sight::Absent | Sight::Unknown(_) => {
+                    self.changes.note(Spot::Place(place.clone()));
+                }
+            }
+        }
+    }
+
+    /// What came to a name and is gone from it again may have taken the place of what had another spelling of it.
+    pub(super) fn look_beside_absences(&self, scene: &mut Scene<'_>) {
+        if !self.folds_names {
+            return;
+        }
+        let absent = scene.details.iter().filter(|(place, detail)| {
+            let occupant = scene.trees.local().child(place.parent, &place.name);
+            detail.sight == Sight::Absent && occupant.is_none()
+        });
+        let absent: Vec<Place> = absent.map(|(place, _)| place.clone()).collect();
+        for place in absent {
+            self.look_at_other_spellings(scene, &place);
+        }
     }
 
     /// Returns what a sight is to the heart; `inside` is the parent of what was seen inside it.
@@ -311,9 +381,81 @@ impl Observer {
             let name = name.clone();
             Some(Place { parent, name })
         });
-        match place.is_some_and(|place| self.reserved.contains_key(&place)) {
-            true => Urgency::FreshAfter(BUSY_DELAY),
-            false => Urgency::Now,
+        let is_being_made = place.is_some_and(|place| self.reserved.contains_key(&place));
+        if is_being_made && !planted(Bug::MadeUnlisted) {
+            return Urgency::FreshAfter(BUSY_DELAY);
         }
+        Urgency::Now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::{Event, Finding};
+    use super::super::{HintSink, Start, Watch, WatchTrouble};
+    use super::*;
+    use crate::disk::{Listing, Root};
+    use sync_engine::observe::Moment;
+
+    struct NoWatch;
+
+    impl Watch for NoWatch {
+        fn start(&mut self, _: HintSink) -> Result<(), WatchTrouble> {
+            Ok(())
+        }
+
+        fn include(&mut self, _: &RelPath) {}
+
+        fn barrier(&mut self) {}
+    }
+
+    /// The driver makes a directory, somebody puts something into it, and a walk lists it before the driver's doing is entered:
+    /// by the time of the next look it is known, and equal.
+    #[test]
+    fn a_directory_that_is_listed_while_the_driver_makes_it_is_listed_again() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("made")).unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        let path = RelPath::parse(b"made").unwrap();
+        let start = Start {
+            root: root.clone(),
+            rules: Rules::default(),
+            prints: Vec::new(),
+            unsure: BTreeSet::new(),
+            suspects: BTreeSet::new(),
+            new_id: Box::new(|| NodeId([1; 16])),
+            rescan_interval: Duration::from_secs(3600),
+        };
+        let (mut observer, _events, _workers) = Observer::with_workers(start, Box::new(NoWatch));
+        let name = "made".try_into().unwrap();
+        observer.reserve(Place {
+            parent: NodeId::ROOT,
+            name,
+        });
+        let listing = Finding::Listing {
+            dir: path.clone(),
+            print: *root.look(&path).print().unwrap(),
+            listing: Listing {
+                entries: Vec::new(),
+                odd: Vec::new(),
+                restless: false,
+            },
+            doubted: BTreeSet::new(),
+        };
+        let event = Event {
+            findings: vec![listing],
+            glance: observer.changes.clock().begin(),
+            epochs: Vec::new(),
+            from_looker: false,
+            moment: Moment::Fleeting,
+        };
+        observer.handle(event, &Trees::new(), &BTreeSet::new());
+        let due = observer
+            .queue
+            .lock()
+            .hints
+            .take_due(Instant::now() + BUSY_DELAY, 9);
+        let due: Vec<_> = due.iter().map(|due| (&due.path, due.deep)).collect();
+        assert_eq!(due, [(&path, true)]);
     }
 }

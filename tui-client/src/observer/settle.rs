@@ -31,6 +31,17 @@ pub(super) enum Urgency {
     FreshAfter(Duration),
 }
 
+impl Urgency {
+    /// Returns the same urgency for a directory of which also what is inside is to be seen.
+    pub(super) fn with_inside(self) -> Self {
+        match self {
+            Self::Now | Self::Fresh => Self::Fresh,
+            Self::After(delay) | Self::FreshAfter(delay) => Self::FreshAfter(delay),
+            Self::Quiet => Self::Quiet,
+        }
+    }
+}
+
 /// When a hint is due, and which of those that are due then it is.
 type Turn = (Instant, u64);
 

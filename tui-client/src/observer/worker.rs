@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use common::offload;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -72,10 +73,12 @@ impl Worker {
         let bell = self.bell(&queue);
         loop {
             match self.step() {
-                Step::Found(event) => match events.send(event).await {
-                    Ok(()) => (),
-                    Err(_) => return,
-                },
+                Step::Found(event) => {
+                    offload::lag().await;
+                    if events.send(event).await.is_err() {
+                        return;
+                    }
+                }
                 Step::Done => tokio::task::yield_now().await,
                 Step::Wait(until) => bell.rung(until).await,
                 Step::End => return,

@@ -19,7 +19,7 @@ pub(super) const CLIENT: &str = "client";
 pub(super) const SERVER: &str = "server";
 /// A server that crashes, and an observer, on simulated disks.
 pub(super) const SIMULATED: &str = "simulated";
-/// The simulated worlds.
+/// The simulated worlds, and the stories of those that failed once.
 pub(super) const WORLDS: &str = "worlds";
 
 /// How often it is looked whether a program has ended.
@@ -103,6 +103,7 @@ fn program(check: &str, built: &Value, n_seeds: u64) -> Option<Program> {
             Vec::new()
         }
         (DISK, "tests", "main") => vec!["disk::".into(), "stamps::".into()],
+        (WORLDS, "tests", "main") => vec!["stories::".into()],
         (SIMULATED, "tests", "tests") if is_test => vec!["sim::".into()],
         (WORLDS, "tests", "sim") if !is_test => {
             vec!["--first".into(), "--seeds".into(), n_seeds.to_string()]

@@ -44,8 +44,10 @@ pub(super) fn home(bug: Bug) -> &'static str {
         | Bug::OtherNameTaken
         | Bug::MovedUnread
         | Bug::DoubtLeftBehind => DISK,
-        Bug::WayIgnored | Bug::MadeTwice | Bug::ProvenYoung | Bug::DownloadUnverified => CLIENT,
-        Bug::SurpriseIgnored => WORLDS,
+        Bug::WayIgnored | Bug::MadeTwice | Bug::MadeUnlisted | Bug::ProvenYoung | Bug::DownloadUnverified => {
+            CLIENT
+        }
+        Bug::SurpriseIgnored | Bug::UnchangedUnnoted => WORLDS,
         Bug::UnreadableTakenForGone
         | Bug::TornRead
         | Bug::AdmitMissingContent
