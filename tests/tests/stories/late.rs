@@ -288,3 +288,21 @@ fn what_was_changed_just_before_a_move_is_looked_for_in_its_new_place() {
     ];
     check(20_000_160, &acts);
 }
+
+/// A directory that can be judged only with what is inside it was looked at over and over.
+#[test]
+fn what_is_to_be_seen_inside_a_directory_is_asked_for_once() {
+    let acts = [
+        Act::Lag(30),
+        Act::Overflow { device: 0 },
+        edit(0, 199, 52719, 36044),
+        edit(1, 55, 62740, 41925),
+        edit(0, 233, 55508, 6345),
+        edit(1, 16, 15030, 46952),
+        edit(1, 51, 49629, 29398),
+        Act::Pass(17),
+        Act::Overflow { device: 1 },
+        Act::Settle,
+    ];
+    check(23_006_571, &acts);
+}

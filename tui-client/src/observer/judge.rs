@@ -242,17 +242,7 @@ impl Observer {
             let paths = places.iter().filter_map(|place| scene.path_of(place));
             paths.collect()
         };
-        for detail in observation
-            .undecided
-            .iter()
-            .filter_map(|place| scene.details.get(place))
-        {
-            let urgency = detail.again(put_off());
-            if urgency != put_off() {
-                self.queue.hint(detail.path.clone(), urgency, Some(scene.epoch));
-            }
-        }
-        let (inside, mut open) = (paths(&observation.need_inside), paths(&observation.undecided));
+        let (mut inside, mut open) = (paths(&observation.need_inside), paths(&observation.undecided));
         open.extend(paths(&observation.need_look));
         let is_put_off = |place| scene.put_off.contains(place);
         if observation.need_look.iter().any(is_put_off) {
@@ -260,6 +250,9 @@ impl Observer {
                 self.queue.hint(path, put_off(), Some(scene.epoch));
             }
         } else if observation.need_look.is_empty() || !inside.is_empty() {
+            let places = observation.undecided.iter();
+            let deep = places.filter_map(|place| scene.details.get(place).filter(|detail| detail.is_deep()));
+            inside.extend(deep.map(|detail| detail.path.clone()));
             self.queue.look_late(open, Some(scene.epoch));
             self.queue.look_inside(inside, Some(scene.epoch));
         } else {

@@ -60,15 +60,15 @@ impl Detail {
     /// Returns how the place is looked at again when nothing can be made of what was seen. Until it was, what is inside a
     /// directory is still to be seen.
     pub(super) fn again(&self, urgency: Urgency) -> Urgency {
-        match self.sight {
-            Sight::Dir(_) | Sight::Unknown(_) if self.deep => urgency.with_inside(),
-            Sight::Dir(_)
-            | Sight::Unknown(_)
-            | Sight::File(_)
-            | Sight::Symlink(..)
-            | Sight::Other(_)
-            | Sight::Absent => urgency,
+        if self.is_deep() {
+            return urgency.with_inside();
         }
+        urgency
+    }
+
+    /// Tells whether what is inside is to be seen as well, as far as it is known to be a directory.
+    pub(super) fn is_deep(&self) -> bool {
+        self.deep && matches!(self.sight, Sight::Dir(_) | Sight::Unknown(_))
     }
 }
 
@@ -131,7 +131,7 @@ impl Observer {
         let name = name.clone();
         let place = Place { parent, name };
         if !self.leads_to(parent, through) {
-            return self.lost_way(scene, place, detail, dir);
+            return self.lost_way(scene, place, &detail, dir);
         }
         if let Some(urgency) = self.put_off(scene, &place, &detail) {
             // What was read is not used, so the file is read again.
@@ -210,7 +210,7 @@ impl Observer {
     }
 
     /// A path led through another directory than it should: that is looked at, and then this place again.
-    fn lost_way(&self, scene: &mut Scene<'_>, place: Place, detail: Detail, dir: RelPath) {
+    fn lost_way(&self, scene: &mut Scene<'_>, place: Place, detail: &Detail, dir: RelPath) {
         let local = scene.trees.local();
         let mut above = std::iter::once(place.parent).chain(local.ancestors(place.parent));
         let is_blocked = above.any(|id| scene.trees.blocked().contains_key(&id));
