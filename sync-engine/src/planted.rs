@@ -54,6 +54,8 @@ bugs! {
     BaseNotTaken,
     /// When a server was put back, what is not on this disk is taken for deleted.
     RewindDeletes,
+    /// What a crash made of a file that this device had sent and forgotten is sent as an edit.
+    SpoiledSentUnheard,
     /// What is missing at the first glance is gone.
     GoneAtFirstGlance,
     /// The epoch of the server's store is not looked at.

@@ -42,7 +42,7 @@ use crate::chain::Cursor;
 use crate::plan::{Brake, Folding, Plan, Policy, Record, Remark, Step, made_again, plan};
 use crate::time::Instant;
 use crate::trail::{Point, Trail};
-use crate::{Block, Change, Content, Hash, Kind, Node, NodeId, Parts, TreeError, Trees, Version};
+use crate::{Block, Change, Content, FileState, Hash, Kind, Node, NodeId, Parts, TreeError, Trees, Version};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -150,6 +150,8 @@ pub struct Session {
     in_hand: BTreeSet<NodeId>,
     /// Nodes with local contents that the account never had, as its history has shown.
     looked_back: BTreeMap<NodeId, Kind>,
+    /// Files whose bytes came about in a crash, with what was found, until the account was heard.
+    spoiled: BTreeMap<NodeId, FileState>,
     /// What the last plan could not place on this disk.
     unplaceable: Vec<(NodeId, Block)>,
     /// Which names were one to this disk when the last plan was made.
@@ -184,6 +186,7 @@ impl Session {
             heals: BTreeMap::new(),
             uploading: BTreeSet::new(),
             in_hand: BTreeSet::new(),
+            spoiled: BTreeMap::new(),
             looked_back: BTreeMap::new(),
             unplaceable: Vec::new(),
             folding: Folding::None,

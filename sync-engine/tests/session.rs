@@ -4,12 +4,12 @@
 
 use core::time::Duration;
 use sync_engine::advance::Origin;
-use sync_engine::plan::{Folding, NameRules, Policy, Removals};
+use sync_engine::plan::{Folding, NameRules, Policy, Removals, Step};
 use sync_engine::session::{Limits, Tell};
 use sync_engine::time::Instant;
 use sync_engine::{
-    CHAIN_START, Change, Cursor, DeviceId, Entry, Epoch, Hash, Kind, Name, Node, NodeId, Point, Session,
-    Target, Trail, Trees, Version, chain_next,
+    CHAIN_START, Change, Content, Cursor, DeviceId, Entry, Epoch, FileState, Hash, Kind, Name, Node, NodeId,
+    Point, Session, Target, Trail, Trees, Version, chain_next,
 };
 
 const NOW: Instant = Instant(Duration::ZERO);
@@ -35,15 +35,16 @@ fn policy() -> Policy {
     }
 }
 
+const LIMITS: Limits = Limits {
+    inline_len_max: 0,
+    commit_len_aim: 1,
+    changes_aim: 1,
+    tree_len_max: 1 << 20,
+};
+
 /// A session that has looked at an empty folder and holds an empty account up to [`START`].
 fn session() -> Session {
-    let limits = Limits {
-        inline_len_max: 0,
-        commit_len_aim: 1,
-        changes_aim: 1,
-        tree_len_max: 1 << 20,
-    };
-    let mut session = Session::new(Trees::new(), None, Trail::default(), limits, NOW);
+    let mut session = Session::new(Trees::new(), None, Trail::default(), LIMITS, NOW);
     session.looked();
     session.connected(EPOCH, START.version);
     session.snapshot(Vec::new(), START, true).unwrap();
@@ -161,6 +162,56 @@ fn what_is_remembered_of_before_the_server_was_put_back_stays_a_base() {
         .snapshot([(id, Version(5), node)].into(), START, true)
         .unwrap();
     assert_eq!((session.trees().n_bases(), session.is_doubted()), (1, false));
+}
+
+/// A device sent a file, a power cut took what it remembered of that and emptied the file, and the account is heard only
+/// afterwards.
+#[test]
+fn what_a_crash_made_of_a_file_that_was_sent_and_forgotten_gives_way_to_what_was_sent() {
+    let file = |bytes: &[u8]| FileState {
+        content: Content {
+            hash: Hash::of(bytes),
+            size_bytes: bytes.len() as u64,
+            depth: 0,
+        },
+        exec: false,
+        mtime_ns: 1,
+    };
+    let node = |bytes: &[u8]| Node {
+        parent: NodeId::ROOT,
+        name: Name::try_from("f").unwrap(),
+        kind: Kind::File(file(bytes)),
+        mark: None,
+    };
+    let id = NodeId([9; 16]);
+    let heard = |is_changed_since: bool| {
+        let mut session = Session::new(Trees::new(), None, Trail::default(), LIMITS, NOW);
+        session.looked();
+        session
+            .observed(vec![(id, Some(node(b"").into()))], Vec::new(), NOW)
+            .unwrap();
+        assert!(!session.spoiled(id) && session.take_spoiled().is_empty());
+        if is_changed_since {
+            session
+                .observed(vec![(id, Some(node(b"edited").into()))], Vec::new(), NOW)
+                .unwrap();
+        }
+        session.connected(EPOCH, START.version);
+        session
+            .snapshot(vec![(id, Version(1), node(b"sent"))], START, true)
+            .unwrap();
+        let undone = session.take_spoiled();
+        let plan = session.plan(NOW, &policy()).unwrap();
+        (undone, session.order(plan, NOW).steps)
+    };
+    let (undone, steps) = heard(false);
+    assert_eq!(undone, [id]);
+    assert!(
+        matches!(&steps[..], [Step::Replace { with: Kind::File(with), .. }] if *with == file(b"sent")),
+        "{steps:?}"
+    );
+    // Whatever somebody has made of it since is an edit.
+    assert_eq!(heard(true).0, []);
 }
 
 #[test]

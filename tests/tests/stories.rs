@@ -2,6 +2,7 @@
 
 mod claims;
 mod late;
+mod outage;
 
 use tests::sim::act::{Act, LineWeather, Wildness};
 use tests::sim::search::try_seed;

@@ -73,6 +73,12 @@ impl Print {
         self.is_about(self.mtime_ns, time)
     }
 
+    /// Tells whether its last change is of a later time, as after a clock was set back.
+    #[must_use]
+    pub fn is_changed_after(&self, time: SystemTime) -> bool {
+        since_1970(time) < i128::from(self.ctime_ns)
+    }
+
     fn is_about(&self, stamp_ns: i64, time: SystemTime) -> bool {
         (since_1970(time) - i128::from(stamp_ns)).unsigned_abs() < self.granularity().as_nanos()
     }

@@ -217,6 +217,16 @@ impl Driver {
     pub(super) fn undo_mishaps(&mut self, lost: &[NodeId], spoiled: &[NodeId]) {
         let mut undone: Vec<NodeId> = lost.iter().copied().filter(|id| self.session.lost(*id)).collect();
         undone.extend(spoiled.iter().filter(|id| self.session.spoiled(**id)));
+        self.tell_undone(&undone);
+    }
+
+    /// Undoes what a crash did to files that only the account knows to have been sent.
+    pub(super) fn undo_unheard(&mut self) {
+        let undone = self.session.take_spoiled();
+        self.tell_undone(&undone);
+    }
+
+    fn tell_undone(&mut self, undone: &[NodeId]) {
         if undone.is_empty() {
             return;
         }

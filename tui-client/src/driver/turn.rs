@@ -63,6 +63,7 @@ impl Driver {
 
     /// Plans if it is time to, and gives orders.
     fn plan(&mut self) {
+        self.undo_unheard();
         let (now, policy) = (self.now(), self.policy());
         let plan = self.session.plan(now, &policy);
         self.hear();

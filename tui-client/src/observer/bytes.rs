@@ -3,6 +3,8 @@
 use sync_engine::Place;
 use sync_engine::{FileState, NodeId, RelPath};
 
+use tokio::time::Instant;
+
 use super::Observer;
 use super::draft::Draft;
 use super::scene::{Detail, Scene};
@@ -39,7 +41,7 @@ impl Observer {
                 },
             };
             self.lift(scene.trees, id, &mut draft.update);
-            if self.is_spoiled(id, before, &print) && state.content != old.content {
+            if self.is_spoiled(id, before, &print, (old, state)) {
                 draft.update.spoiled.push(id);
             }
             draft.seen.push(id);
@@ -75,12 +77,27 @@ impl Observer {
         self.queue.read(path, print.size_bytes, scene.epoch);
     }
 
-    /// Tells whether other bytes under such a print are of a crash's making: the stamps are those of before, and nothing
-    /// or anything may be under them.
-    fn is_spoiled(&self, id: NodeId, before: Option<Print>, print: &Print) -> bool {
-        let is_emptied = |before: &Print| print.size_bytes == 0 && before.mtime_ns == print.mtime_ns;
-        self.doubted.is_suspect(id)
-            && before.is_some_and(|before| before.same_stamp(print) || is_emptied(&before))
+    /// Tells whether a file is another than the one known by a crash of the computer, and not by anybody's work: other bytes
+    /// or none are under the stamps of before, or it was changed last before then. Nobody can set the time of the last
+    /// change, so that is an earlier state, which the disk had kept.
+    fn is_spoiled(
+        &self,
+        id: NodeId,
+        before: Option<Print>,
+        print: &Print,
+        (old, new): (FileState, FileState),
+    ) -> bool {
+        let Some(before) = before.filter(|_| self.doubted.is_suspect(id)) else {
+            return false;
+        };
+        let is_emptied = print.size_bytes == 0 && before.mtime_ns == print.mtime_ns;
+        let is_clock_right = {
+            let wall = self.queue.wall();
+            wall.times(Instant::now())
+                .all(|now| !before.is_changed_after(now))
+        };
+        let is_older = is_clock_right && print.ctime_ns <= before.ctime_ns;
+        (before.same_stamp(print) || is_emptied) && new.content != old.content || is_older && new != old
     }
 
     /// The system reports a change of a file with several names for one of them only.

@@ -29,7 +29,8 @@ pub(super) fn home(bug: Bug) -> &'static str {
         | Bug::AdmitTakenName
         | Bug::AdmitCycle
         | Bug::AdmitTooDeep
-        | Bug::AdmitUsedId => HEART,
+        | Bug::AdmitUsedId
+        | Bug::SpoiledSentUnheard => HEART,
         Bug::StagingNotFlushed
         | Bug::DirsNotFlushed
         | Bug::NoLookBefore

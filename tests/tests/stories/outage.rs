@@ -1,0 +1,71 @@
+//! Stories in which a computer lost power while nobody did anything, and its client took what the disk had kept for work.
+
+use super::{check, edit, line};
+use tests::sim::act::{Act, LineWeather};
+
+/// A file that all had was empty on one disk after the loss of power, under the stamps of its making.
+#[test]
+fn an_earlier_state_of_a_file_is_no_edit() {
+    let acts = [
+        edit(1, 121, 63006, 11037),
+        Act::Pass(925),
+        Act::Settle,
+        Act::Crash {
+            device: 1,
+            is_power_cut: true,
+            after: 2,
+        },
+        Act::Settle,
+    ];
+    check(22_001_387, &acts);
+    let acts = [
+        edit(0, 11, 62773, 50904),
+        Act::Ask { device: 1 },
+        edit(0, 45, 46017, 63171),
+        edit(1, 222, 15891, 9121),
+        Act::Settle,
+        Act::Crash {
+            device: 1,
+            is_power_cut: true,
+            after: 1,
+        },
+        Act::Settle,
+        Act::Settle,
+    ];
+    check(22_000_666, &acts);
+}
+
+/// The client had also forgotten that it had sent the file.
+#[test]
+fn an_earlier_state_of_a_file_is_no_edit_though_its_sending_is_forgotten() {
+    let acts = [
+        edit(0, 93, 31455, 24594),
+        Act::Settle,
+        Act::Crash {
+            device: 0,
+            is_power_cut: true,
+            after: 1,
+        },
+        Act::Settle,
+    ];
+    check(23_000_921, &acts);
+    let acts = [
+        Act::Pass(1),
+        Act::Ask { device: 1 },
+        edit(1, 19, 19669, 30155),
+        edit(1, 19, 2705, 48748),
+        line(1, LineWeather::Down),
+        edit(1, 32, 22401, 53031),
+        Act::Pass(12),
+        edit(0, 19, 33419, 64875),
+        edit(1, 149, 34621, 28088),
+        Act::Settle,
+        Act::Crash {
+            device: 1,
+            is_power_cut: true,
+            after: 3,
+        },
+        Act::Settle,
+    ];
+    check(23_005_961, &acts);
+}
