@@ -19,6 +19,19 @@ pub enum Act {
         /// Where to, or under which name.
         whither: u16,
     },
+    /// The same, in the middle of what the device's client does: before the call to its disk that comes after so many others.
+    EditAmid {
+        /// The device.
+        device: u8,
+        /// What is done.
+        how: u8,
+        /// With which of the things that there are.
+        which: u16,
+        /// Where to, or under which name.
+        whither: u16,
+        /// After so many calls.
+        n_calls: u16,
+    },
     /// A program opens a file of a device's and keeps it open; it closes what it had open before.
     Hold {
         /// The device.
@@ -216,7 +229,8 @@ pub fn story(dice: &mut Noise, wildness: Wildness) -> Vec<Act> {
             continue;
         }
         let act = match dice.number() % 100 {
-            0..52 => edit(dice, device),
+            0..44 => edit(dice, device),
+            44..52 => edit_amid(dice, device),
             52..66 => pass(dice),
             66..72 if has_lines => line(dice, device),
             72..77 if has_crashes => Act::Crash {
@@ -244,6 +258,11 @@ pub fn story(dice: &mut Noise, wildness: Wildness) -> Vec<Act> {
                 device,
                 which: (dice.number() % 65_536) as u16,
             },
+            95 if dice.number().is_multiple_of(2) => {
+                acts.push(Act::Settle);
+                acts.extend(quiet(dice, wildness));
+                Act::Settle
+            }
             95 => Act::Settle,
             96 | 97 if has_full_disks => space(dice, device),
             96 | 97 => Act::WriteHeld {
@@ -266,6 +285,41 @@ fn edit(dice: &mut Noise, device: u8) -> Act {
         which: (dice.number() % 65_536) as u16,
         whither: (dice.number() % 65_536) as u16,
     }
+}
+
+fn edit_amid(dice: &mut Noise, device: u8) -> Act {
+    Act::EditAmid {
+        device,
+        how: (dice.number() % 256) as u8,
+        which: (dice.number() % 65_536) as u16,
+        whither: (dice.number() % 65_536) as u16,
+        n_calls: (dice.number() % [8, 64, 512][(dice.number() % 3) as usize]) as u16,
+    }
+}
+
+/// What may go wrong while nobody does anything in a folder.
+fn quiet(dice: &mut Noise, wildness: Wildness) -> Vec<Act> {
+    let n_acts = 1 + dice.number() % 6;
+    let act = |dice: &mut Noise| {
+        let device = (dice.number() % u64::from(wildness.n_devices)) as u8;
+        match dice.number() % 10 {
+            0..=2 => Act::Crash {
+                device,
+                is_power_cut: dice.number().is_multiple_of(2),
+                after: (dice.number() % 20) as u16,
+            },
+            3 | 4 => Act::Start { device },
+            5 => Act::LoseMemory { device },
+            6 => Act::Overflow { device },
+            7 => Act::CrashServer {
+                is_power_cut: dice.number().is_multiple_of(2),
+                after: (dice.number() % 10) as u16,
+            },
+            8 => line(dice, device),
+            _ => pass(dice),
+        }
+    };
+    (0..n_acts).map(|_| act(dice)).collect()
 }
 
 /// A tool, or something that gives it work: large files, which share chunks, and deletions.

@@ -13,6 +13,10 @@ pub(super) struct Ledger {
     owed: BTreeMap<Hash, String>,
     /// Those that a device has said to be on the server.
     acknowledged: BTreeSet<Hash>,
+    /// All that people ever wrote.
+    written: BTreeSet<Hash>,
+    /// What losses of power made of it.
+    torn: BTreeSet<Hash>,
 }
 
 /// The contents of a folder's files.
@@ -53,6 +57,7 @@ impl Ledger {
     /// it was acknowledged.
     pub(super) fn changed(&mut self, before: &BTreeSet<Hash>, after: &BTreeSet<Hash>, by: &str) {
         for content in after.difference(before) {
+            self.written.insert(*content);
             self.owed.entry(*content).or_insert_with(|| by.to_owned());
         }
         for content in before.difference(after) {
@@ -72,6 +77,24 @@ impl Ledger {
         }
     }
 
+    /// These were found after a loss of power.
+    pub(super) fn torn(&mut self, found: &BTreeSet<Hash>) {
+        self.torn.extend(found.difference(&self.written));
+    }
+
+    /// Returns what nobody has written.
+    pub(super) fn unwritten(&self, found: &BTreeSet<Hash>) -> Vec<String> {
+        let unknown = found.difference(&self.written);
+        let unknown = unknown.filter(|content| !self.torn.contains(*content));
+        unknown.map(Hash::to_string).collect()
+    }
+
+    /// Returns what a device has said to be on the server, and is not there.
+    pub(super) fn unstored(&self, on_server: &BTreeSet<Hash>) -> Vec<String> {
+        let unstored = self.acknowledged.difference(on_server);
+        unstored.map(|content| self.shown(content)).collect()
+    }
+
     /// A device has said that these are on the server.
     pub(super) fn acknowledge(&mut self, contents: &BTreeSet<Hash>) {
         for content in contents {
@@ -89,14 +112,14 @@ impl Ledger {
 
     /// Returns what is owed and not there, with where it was seen first.
     pub(super) fn missing(&self, there: &BTreeSet<Hash>) -> Vec<String> {
-        self.owed
-            .iter()
-            .filter(|(content, _)| !there.contains(content))
-            .map(|(content, by)| {
-                let is_acknowledged = self.acknowledged.contains(content);
-                let known = if is_acknowledged { ", acknowledged" } else { "" };
-                format!("{content} ({by}{known})")
-            })
-            .collect()
+        let missing = self.owed.keys().filter(|content| !there.contains(content));
+        missing.map(|content| self.shown(content)).collect()
+    }
+
+    fn shown(&self, content: &Hash) -> String {
+        let by = self.owed.get(content).map_or("", String::as_str);
+        let is_acknowledged = self.acknowledged.contains(content);
+        let known = if is_acknowledged { ", acknowledged" } else { "" };
+        format!("{content} ({by}{known})")
     }
 }

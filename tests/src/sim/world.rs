@@ -3,6 +3,7 @@
 
 mod check;
 mod claim;
+mod people;
 #[cfg(test)]
 mod storm;
 pub mod sweep;
@@ -14,14 +15,15 @@ use crate::sim::act::{Act, LineWeather, Wildness, story};
 use crate::sim::client::{FOLDER, SimClient, Weather};
 use crate::sim::disk::{Crash, Opened, Options, WatchOptions};
 use crate::sim::ledger::{Ledger, contents, name_of, shown};
-use crate::sim::person::{self, Contents, Deed};
+use crate::sim::person::{self, Contents};
 use crate::sim::server::{Backup, PutBack, SimServer};
 use anyhow::{Result, bail};
 use common::entropy;
 use common::identity::AccountId;
 use common::offload::set_lag;
+use people::Amid;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use sync_engine::Hash;
 use tokio::time::Instant;
@@ -139,7 +141,9 @@ struct World {
     server: Arc<SimServer>,
     clients: Vec<SimClient>,
     account: Option<AccountId>,
-    contents: Contents,
+    /// What people write next.
+    contents: Arc<Mutex<Contents>>,
+    amid: Amid,
     ledger: Ledger,
     backup: Option<Backup>,
     /// The file that a program has open on each device.
@@ -152,6 +156,11 @@ struct World {
     blocked: Vec<String>,
     /// Who was not at rest, when all were last asked, and how that stood.
     restless: Option<String>,
+    /// How often each computer had lost power when its client was last found dead.
+    n_power_cuts: BTreeMap<usize, u64>,
+    /// What was in all folders when all was last at rest, if nobody has done anything there since, and how often computers
+    /// had lost power by then.
+    at_rest: Option<(BTreeMap<String, String>, u64)>,
     /// When the server's store was last put back.
     put_back_at: Option<Instant>,
     said: Vec<String>,
@@ -179,7 +188,8 @@ impl World {
             server,
             clients,
             account: None,
-            contents: Contents::default(),
+            contents: Arc::default(),
+            amid: Amid::default(),
             ledger: Ledger::default(),
             backup: None,
             held: BTreeMap::new(),
@@ -187,6 +197,8 @@ impl World {
             damaged: BTreeSet::new(),
             blocked: Vec::new(),
             restless: None,
+            n_power_cuts: BTreeMap::new(),
+            at_rest: None,
             put_back_at: None,
             said: Vec::new(),
         };
@@ -213,6 +225,13 @@ impl World {
                 which,
                 whither,
             } => self.edit(device, how, which, whither),
+            Act::EditAmid {
+                device,
+                how,
+                which,
+                whither,
+                n_calls,
+            } => self.edit_amid(device, (how, which, whither), n_calls),
             Act::Hold { device, which } => self.hold(device, which),
             Act::WriteHeld { device, is_mapped } => self.write_held(device, is_mapped),
             Act::Pass(ms) => tokio::time::sleep(Duration::from_millis(ms.into())).await,
@@ -265,69 +284,8 @@ impl World {
         }
         // Whatever is ready goes on before the next act, so that time zero is long enough for what needs none.
         tokio::task::yield_now().await;
+        self.take_amid();
         Ok(())
-    }
-
-    fn edit(&mut self, device: u8, how: u8, which: u16, whither: u16) {
-        let tree = person::tree(&self.client(device).disk);
-        self.carry_out(device, &Deed::choose(&tree, how, which, whither));
-    }
-
-    /// Lets somebody do something in a device's folder.
-    fn carry_out(&mut self, device: u8, deed: &Deed) {
-        let n = usize::from(device) % self.clients.len();
-        let disk = self.clients[n].disk.clone();
-        let before = self.written_on(n);
-        let what = match deed.carry_out(&disk, &mut self.contents) {
-            Ok(()) => deed.to_string(),
-            Err(error) => format!("{deed}: {error}"),
-        };
-        self.is_done(n, &before, &what);
-    }
-
-    /// Lets a program open a file and keep it open.
-    fn hold(&mut self, device: u8, which: u16) {
-        let n = usize::from(device) % self.clients.len();
-        let disk = &self.clients[n].disk;
-        if let Some(path) = person::file(&person::tree(disk), which)
-            && let Ok(opened) = disk.open(&path)
-        {
-            self.said.push(format!("{}: open {path}", self.clients[n].name()));
-            self.held.insert(n, opened);
-            self.written_to.remove(&n);
-        }
-    }
-
-    /// Lets a program write to the file that it has open.
-    fn write_held(&mut self, device: u8, is_mapped: bool) {
-        let n = usize::from(device) % self.clients.len();
-        let before = self.written_on(n);
-        let Some(opened) = self.held.get_mut(&n) else {
-            return;
-        };
-        let what = match person::write_opened(opened, is_mapped, &mut self.contents) {
-            Ok(()) => {
-                self.written_to.insert(n);
-                "write to what is open".to_owned()
-            }
-            Err(error) => format!("write to what is open: {error}"),
-        };
-        self.is_done(n, &before, &what);
-    }
-
-    /// The contents that people have written on a device: in its folder, and in what they have open.
-    fn written_on(&self, n: usize) -> BTreeSet<Hash> {
-        let mut written = contents(&person::tree(&self.clients[n].disk));
-        let opened = self.held.get(&n).and_then(Opened::bytes);
-        written.extend(opened.map(|bytes| name_of(&bytes)));
-        written
-    }
-
-    fn is_done(&mut self, n: usize, before: &BTreeSet<Hash>, what: &str) {
-        let after = self.written_on(n);
-        let name = self.clients[n].name();
-        self.ledger.changed(before, &after, &format!("{name}, {what}"));
-        self.said.push(format!("{name}: {what}"));
     }
 
     fn refuse(&mut self, device: u8, which: u16, is_damaged: bool) {
@@ -364,6 +322,7 @@ impl World {
 
     /// Ends a client; a power cut may take what was not flushed, and nothing else is forgiven.
     fn end_client(&mut self, n: usize, crash: Crash) {
+        self.take_amid();
         self.clients[n].kill(crash);
         if let Ok(tree) = self.clients[n].disk.tree(FOLDER) {
             self.said
@@ -375,6 +334,12 @@ impl World {
             && let Ok(left) = self.everything()
         {
             self.ledger.forfeited(&forfeited, &left);
+        }
+        let n_power_cuts = self.clients[n].disk.n_power_cuts();
+        if self.n_power_cuts.insert(n, n_power_cuts) != Some(n_power_cuts) {
+            let mut tree = self.clients[n].disk.tree(FOLDER).unwrap_or_default();
+            tree.retain(|path, _| !path.starts_with(b".holdfast/staging/"));
+            self.ledger.torn(&contents(&tree));
         }
     }
 

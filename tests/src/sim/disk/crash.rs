@@ -67,6 +67,12 @@ impl SimDisk {
         self.lock().armed.n_effects
     }
 
+    /// Returns how often the computer has lost power.
+    #[must_use]
+    pub fn n_power_cuts(&self) -> u64 {
+        self.lock().boot - 1
+    }
+
     /// Takes the bytes of the files that a power cut may have taken since this was last asked: those that were not durable.
     #[must_use]
     pub fn take_forfeited(&self) -> Vec<Arc<Vec<u8>>> {

@@ -245,12 +245,16 @@ impl State {
     }
 
     /// The bytes of all files that there are and that a power cut may take: none of their names is durable, or not with them.
+    /// What is being written over in place may be torn, and so is no more durable.
     fn unflushed(&self) -> Vec<Arc<Vec<u8>>> {
         let safe = self.durable.reachable();
         let safe: BTreeSet<&Vec<u8>> = safe
-            .values()
-            .filter_map(|image| image.body.file())
-            .map(Arc::as_ref)
+            .iter()
+            .filter_map(|(id, image)| {
+                let now = self.nodes.get(id).and_then(|node| node.body.file());
+                let bytes = image.body.file()?;
+                (now == Some(bytes)).then_some(bytes.as_ref())
+            })
             .collect();
         let there = self.nodes.values().filter_map(|node| node.body.file());
         there

@@ -49,6 +49,11 @@ impl SimDisk {
         meddler.calls.insert(free, Box::new(deed));
     }
 
+    /// Lets nothing more happen amid the client's calls.
+    pub fn forget_deeds(&self) {
+        self.lock().meddler.calls.clear();
+    }
+
     /// Tells whether something is yet to happen amid the client's calls.
     #[must_use]
     pub fn has_deeds_amid_calls(&self) -> bool {

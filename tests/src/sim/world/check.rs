@@ -36,7 +36,8 @@ impl World {
                 sleep(Duration::from_secs(1)).await;
                 // A crash that was to come may have come just then.
                 if self.is_agreed() {
-                    return self.look();
+                    self.look()?;
+                    return self.rest();
                 }
             }
             // What the disk refused is tried again after a while; it is mended now.
@@ -57,6 +58,7 @@ impl World {
             self.clients[n].set_weather(Weather::Fair(2));
             self.clients[n].disk.set_space(None);
             self.clients[n].disk.mend();
+            self.clients[n].disk.forget_deeds();
             self.clients[n].disk.limit_watches(false);
             self.clients[n].disk.hold_events_back(false);
             self.start(u8::try_from(n)?)?;
@@ -83,8 +85,12 @@ impl World {
                         self.restless = Some(format!("{name}: {path} still cannot be read or written"));
                         sleep(PATIENCE).await;
                     }
-                    self.check_claim(n, &status)?;
+                    // What is done while the answer comes is no part of it.
+                    if !self.take_amid() {
+                        self.check_claim(n, &status)?;
+                    }
                     self.acknowledge(n, before, &status);
+                    self.blocked.extend(blocked_in(&status));
                 }
                 // A crash that was to come has come.
                 Err(_) if !self.server.is_running() => {
@@ -112,8 +118,8 @@ impl World {
 
     /// Notes what a device has said to be on the server: all that was there before it was asked, and still is, but for what
     /// it says to be blocked.
-    fn acknowledge(&mut self, n: usize, mut before: BTreeMap<Vec<u8>, Shown>, status: &Status) {
-        let blocked: Vec<String> = status.blocked.iter().map(|(path, _)| path.to_string()).collect();
+    pub(super) fn acknowledge(&mut self, n: usize, mut before: BTreeMap<Vec<u8>, Shown>, status: &Status) {
+        let blocked = blocked_in(status);
         before.retain(|path, _| {
             let path = String::from_utf8_lossy(path);
             !blocked.iter().any(|blocked| is_inside(&path, blocked))
@@ -121,7 +127,31 @@ impl World {
         let after = contents(&person::tree(&self.clients[n].disk));
         let kept = contents(&before).intersection(&after).copied().collect();
         self.ledger.acknowledge(&kept);
-        self.blocked.extend(blocked);
+    }
+
+    /// All is at rest. Where nobody has done anything since it last was, and nothing is blocked, nothing has changed. Only a
+    /// client that a loss of power has robbed of its memory may keep copies of what it then finds.
+    fn rest(&mut self) -> Result<()> {
+        let trees = self.comparable();
+        let Some((_, tree)) = trees.first().filter(|_| self.blocked.is_empty()) else {
+            self.at_rest = None;
+            return Ok(());
+        };
+        let n_power_cuts = self.clients.iter().map(|client| client.disk.n_power_cuts()).sum();
+        if let Some((before, n_power_cuts_before)) = &self.at_rest {
+            let mut changes = changes(before, tree);
+            let has_lost_power = n_power_cuts != *n_power_cuts_before;
+            let is_copy = |path: &String| !before.contains_key(path) && path.contains(" (conflict, ");
+            changes.retain(|(path, _)| !(has_lost_power && is_copy(path)));
+            let changes: Vec<String> = changes.into_iter().map(|(_, change)| change).collect();
+            ensure!(
+                changes.is_empty(),
+                "changed although nobody did anything: {}",
+                changes.join(", ")
+            );
+        }
+        self.at_rest = Some((tree.clone(), n_power_cuts));
+        Ok(())
     }
 
     fn is_agreed(&self) -> bool {
@@ -198,6 +228,17 @@ impl World {
         ensure!(faults.is_empty(), "{}", faults.join("\n"));
         let missing = self.ledger.missing(&self.everything()?);
         ensure!(missing.is_empty(), "lost: {}", missing.join(", "));
+        let unstored = self.ledger.unstored(&self.server.contents()?);
+        ensure!(unstored.is_empty(), "not on the server: {}", unstored.join(", "));
+        for client in &self.clients {
+            let unwritten = self.ledger.unwritten(&contents(&person::tree(&client.disk)));
+            ensure!(
+                unwritten.is_empty(),
+                "nobody wrote what is on {}: {}",
+                client.name(),
+                unwritten.join(", ")
+            );
+        }
         let reached = self.reached()?;
         // What was damaged by a power cut may be open, and is kept in the stash alone.
         for (n, opened) in self.held.iter().filter(|(n, _)| self.written_to.contains(n)) {
@@ -244,6 +285,21 @@ impl World {
         }
         Ok(everything)
     }
+}
+
+/// The paths that a device says to be blocked.
+fn blocked_in(status: &Status) -> Vec<String> {
+    status.blocked.iter().map(|(path, _)| path.to_string()).collect()
+}
+
+/// Returns where two folders differ, with what was and is there.
+fn changes(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let paths: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    let changed = paths
+        .into_iter()
+        .filter(|path| before.get(*path) != now.get(*path));
+    let show = |path: &String| format!("{path}: {:?} then, {:?} now", before.get(path), now.get(path));
+    changed.map(|path| (path.clone(), show(path))).collect()
 }
 
 /// Returns a path that could not be read or written when it was last tried.

@@ -25,32 +25,39 @@ impl World {
         if !self.clients[n].is_running() {
             return Ok(());
         }
+        self.take_amid();
+        let before = person::tree(&self.clients[n].disk);
         let Some(Answer::Status(status)) = self.clients[n].ask(Ask::Status).await else {
             return Ok(());
         };
+        // What is done while the answer comes is no part of it.
+        let is_past = self.take_amid();
         let name = self.clients[n].name();
         let told = format!("{name} says {:?} at {}", status.state, status.version.0);
         self.said.push(told);
-        self.check_claim(n, &status)
+        if !is_past && self.check_claim(n, &status)? {
+            self.acknowledge(n, before, &status);
+        }
+        Ok(())
     }
 
-    /// Compares what a device claims with what is true.
+    /// Compares what a device claims with what is true; tells whether it claims anything that can be compared.
     ///
     /// # Errors
     /// With every path at which its folder and the server differ although it says that it is synced.
-    pub(super) fn check_claim(&self, n: usize, status: &Status) -> Result<()> {
+    pub(super) fn check_claim(&self, n: usize, status: &Status) -> Result<bool> {
         let client = &self.clients[n];
         let was_put_back = self.put_back_at.is_some_and(|at| at.elapsed() < SILENCE_MAX);
         let is_claimed = status.state == State::Synced && client.is_running() && !client.loses_events();
         let lacking = block_in_words(&Block::Lacking);
         let has_lacks = status.blocked.iter().any(|(_, reason)| *reason == lacking);
         if !is_claimed || was_put_back || has_lacks || !self.server.is_running() {
-            return Ok(());
+            return Ok(false);
         }
         let mut heads = self.server.heads()?;
         // Of what the server has taken since, the device has not heard yet.
         let Some(at) = heads.iter().position(|head| head.version == status.version) else {
-            return Ok(());
+            return Ok(false);
         };
         let on_server = shown_on_server(heads.swap_remove(at).tree);
         let here = self.shown_here(n);
@@ -79,7 +86,7 @@ impl World {
             differ.join("; "),
             status.blocked
         );
-        Ok(())
+        Ok(true)
     }
 
     /// What is in a folder. What a program has open may be written through a memory map, of which nobody is told.
