@@ -254,16 +254,11 @@ pub fn story(dice: &mut Noise, wildness: Wildness) -> Vec<Act> {
             94 if has_put_back => Act::PutBack {
                 has_new_epoch: dice.number().is_multiple_of(2),
             },
-            94 => Act::Hold {
-                device,
-                which: (dice.number() % 65_536) as u16,
-            },
-            95 if dice.number().is_multiple_of(2) => {
-                acts.push(Act::Settle);
+            94 => hold(dice, device),
+            95 => {
                 acts.extend(quiet(dice, wildness));
                 Act::Settle
             }
-            95 => Act::Settle,
             96 | 97 if has_full_disks => space(dice, device),
             96 | 97 => Act::WriteHeld {
                 device,
@@ -297,8 +292,18 @@ fn edit_amid(dice: &mut Noise, device: u8) -> Act {
     }
 }
 
-/// What may go wrong while nobody does anything in a folder.
+fn hold(dice: &mut Noise, device: u8) -> Act {
+    Act::Hold {
+        device,
+        which: (dice.number() % 65_536) as u16,
+    }
+}
+
+/// A rest, and what may go wrong afterwards while nobody does anything in a folder; in every other case nothing at all.
 fn quiet(dice: &mut Noise, wildness: Wildness) -> Vec<Act> {
+    if !dice.number().is_multiple_of(2) {
+        return Vec::new();
+    }
     let n_acts = 1 + dice.number() % 6;
     let act = |dice: &mut Noise| {
         let device = (dice.number() % u64::from(wildness.n_devices)) as u8;
@@ -319,7 +324,8 @@ fn quiet(dice: &mut Noise, wildness: Wildness) -> Vec<Act> {
             _ => pass(dice),
         }
     };
-    (0..n_acts).map(|_| act(dice)).collect()
+    let acts = (0..n_acts).map(|_| act(dice));
+    std::iter::once(Act::Settle).chain(acts).collect()
 }
 
 /// A tool, or something that gives it work: large files, which share chunks, and deletions.

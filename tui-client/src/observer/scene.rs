@@ -149,15 +149,7 @@ impl Observer {
             self.queue.hint(detail.path.clone(), AGAIN, Some(scene.epoch));
         }
         let occupant = local.child(parent, &place.name);
-        if let Sight::File(print) = &detail.sight {
-            let owner = self.known.owner(identity(print));
-            let ids = occupant.into_iter().chain(owner);
-            match detail.doubt {
-                Doubt::Full => self.doubted.doubt(ids, print, &self.known),
-                Doubt::IfUnproven => ids.for_each(|id| self.doubted.doubt_unproven(id)),
-                Doubt::None | Doubt::IfMoved | Doubt::IfYoung => (),
-            }
-        }
+        self.doubt_as_told(&detail, occupant);
         if let (Some(id), Some(print)) = (occupant, detail.sight.print()) {
             self.doubt_if_displaced(id, print);
         }
@@ -191,6 +183,20 @@ impl Observer {
         }
         scene.looks.insert(place.clone(), seen);
         scene.details.insert(place, detail);
+    }
+
+    /// Doubts what is known of the nodes that a file may be, as far as the look was told to.
+    fn doubt_as_told(&mut self, detail: &Detail, occupant: Option<NodeId>) {
+        let Sight::File(print) = &detail.sight else {
+            return;
+        };
+        let owner = self.known.owner(identity(print));
+        let ids = occupant.into_iter().chain(owner);
+        match detail.doubt {
+            Doubt::Full => self.doubted.doubt(ids, print, &self.known),
+            Doubt::IfUnproven => ids.for_each(|id| self.doubted.doubt_unproven(id)),
+            Doubt::None | Doubt::IfMoved | Doubt::IfYoung => (),
+        }
     }
 
     /// Doubts what is known of a node when something else is seen at its place, as long as its stamps are young: what comes
