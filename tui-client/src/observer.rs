@@ -42,6 +42,8 @@ use tokio::time::Instant;
 
 pub use finding::Event;
 pub use update::LocalUpdate;
+#[cfg(test)]
+use watch::NoWatch;
 pub use watch::{HintSink, PathEvent, SystemWatch, Watch, WatchTrouble};
 pub use worker::Worker;
 

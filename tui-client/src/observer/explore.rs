@@ -123,7 +123,7 @@ impl Observer {
 #[cfg(test)]
 mod tests {
     use super::super::finding::{Event, Finding, Look};
-    use super::super::{HintSink, Start, Watch, WatchTrouble};
+    use super::super::{NoWatch, Start};
     use super::*;
     use crate::observer::doubt::Doubt;
     use std::collections::BTreeSet;
@@ -131,18 +131,6 @@ mod tests {
     use std::time::Duration;
     use sync_engine::observe::Moment;
     use sync_engine::{Kind, Node, Trees};
-
-    struct NoWatch;
-
-    impl Watch for NoWatch {
-        fn start(&mut self, _: HintSink) -> Result<(), WatchTrouble> {
-            Ok(())
-        }
-
-        fn include(&mut self, _: &RelPath) {}
-
-        fn barrier(&mut self) {}
-    }
 
     fn rel(path: &str) -> RelPath {
         RelPath::parse(path.as_bytes()).unwrap()

@@ -398,22 +398,10 @@ impl Observer {
 #[cfg(test)]
 mod tests {
     use super::super::finding::{Event, Finding};
-    use super::super::{HintSink, Start, Watch, WatchTrouble};
+    use super::super::{NoWatch, Start};
     use super::*;
     use crate::disk::{Listing, Root};
     use sync_engine::observe::Moment;
-
-    struct NoWatch;
-
-    impl Watch for NoWatch {
-        fn start(&mut self, _: HintSink) -> Result<(), WatchTrouble> {
-            Ok(())
-        }
-
-        fn include(&mut self, _: &RelPath) {}
-
-        fn barrier(&mut self) {}
-    }
 
     /// The driver makes a directory, somebody puts something into it, and a walk lists it before the driver's doing is entered:
     /// by the time of the next look it is known, and equal.

@@ -50,6 +50,21 @@ pub trait Watch: Send {
     fn barrier(&mut self);
 }
 
+/// A watch of which nothing is ever heard.
+#[cfg(test)]
+pub(super) struct NoWatch;
+
+#[cfg(test)]
+impl Watch for NoWatch {
+    fn start(&mut self, _: HintSink) -> Result<(), WatchTrouble> {
+        Ok(())
+    }
+
+    fn include(&mut self, _: &RelPath) {}
+
+    fn barrier(&mut self) {}
+}
+
 /// What a watch reports of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathEvent {
