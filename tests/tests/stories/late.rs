@@ -306,3 +306,31 @@ fn what_is_to_be_seen_inside_a_directory_is_asked_for_once() {
     ];
     check(23_006_571, &acts);
 }
+
+/// A directory that could be opened and not listed was looked into, and taken for an empty one.
+#[test]
+fn a_directory_that_cannot_be_listed_is_said_to_be_blocked_under_its_next_name() {
+    let refuse = Act::Refuse {
+        device: 0,
+        which: 49280,
+        is_damaged: true,
+    };
+    let acts = [
+        Act::Lag(3000),
+        edit(1, 106, 14745, 41159),
+        Act::Pass(233),
+        edit(1, 198, 21516, 5351),
+        edit(0, 166, 55522, 26368),
+        edit(0, 34, 898, 18991),
+        refuse,
+        edit(1, 190, 14811, 28462),
+        edit(1, 212, 2523, 8256),
+        edit(2, 231, 25, 35547),
+        edit(2, 19, 8928, 64745),
+        edit(0, 139, 51833, 17580),
+        Act::Pass(24453),
+        Act::Ask { device: 0 },
+        Act::Settle,
+    ];
+    check(24_005_335, &acts);
+}

@@ -15,13 +15,19 @@ use crate::rules::Rules;
 /// So many places are looked at inside one directory at most. What moved to others is taken for new.
 const PLACES_MAX: usize = 65_536;
 
-/// What was seen inside a directory: each directory before what is in it.
-pub(super) type Inside = Vec<(RelPath, Sight)>;
+/// What was seen inside a directory.
+#[derive(Debug, Default)]
+pub(super) struct Inside {
+    /// What is there, each directory before what is in it.
+    pub(super) sights: Vec<(RelPath, Sight)>,
+    /// The directories that could not be listed, among them maybe the one that was looked into.
+    pub(super) unlistable: Vec<RelPath>,
+}
 
-/// Looks at all that is inside a directory, but for what is left out or cannot be listed; nothing when something else
-/// takes its place, or that of one inside it, meanwhile, and when the system lacks the means just now.
+/// Looks at all that is inside a directory, but for what is left out; nothing when something else takes its place, or that
+/// of one inside it, meanwhile, and when the system lacks the means just now.
 pub(super) fn explore(root: &Root, rules: &Rules, top: &RelPath, print: &Print) -> Option<Inside> {
-    let mut inside = Vec::new();
+    let mut inside = Inside::default();
     let mut pending = vec![(top.clone(), *print)];
     while let Some((dir, print)) = pending.pop() {
         let listing = root.list(&dir);
@@ -37,16 +43,20 @@ pub(super) fn explore(root: &Root, rules: &Rules, top: &RelPath, print: &Print) 
         if root.look(&dir).print().map(Print::identity) != Some(print.identity()) {
             return None;
         }
-        for (name, sight) in listing.into_iter().flat_map(|listing| listing.entries) {
+        let Ok(listing) = listing else {
+            inside.unlistable.push(dir);
+            continue;
+        };
+        for (name, sight) in listing.entries {
             let path = dir.join(&name);
             let (is_dir, print) = (matches!(sight, Sight::Dir(_)), sight.print().copied());
             if rules.ignores(&path, is_dir) {
                 continue;
             }
             pending.extend(print.filter(|_| is_dir).map(|print| (path.clone(), print)));
-            inside.push((path, sight));
+            inside.sights.push((path, sight));
         }
-        if PLACES_MAX <= inside.len() {
+        if PLACES_MAX <= inside.sights.len() {
             break;
         }
     }
@@ -70,7 +80,7 @@ impl Observer {
         let sight = detail.sight.clone();
         let mut parents = BTreeMap::from([(top.clone(), self.parent_of(scene, top, &sight))]);
         let mut entries = vec![(top_place.clone(), Detail::of(top.clone(), sight))];
-        for (path, sight) in inside {
+        for (path, sight) in inside.sights {
             let place = path.split_last().and_then(|(dir, name)| {
                 let parent = *parents.get(&dir)?;
                 let name = name.clone();

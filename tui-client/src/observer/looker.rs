@@ -193,6 +193,9 @@ impl Looker {
                 Sight::Dir(print) if deep && is_entered(&rules, &look.path, &look.sight) => {
                     if late {
                         look_inside(&self.root, &rules, print, &mut look);
+                        // Only a walk tells that a directory cannot be listed.
+                        let unlistable = look.inside.iter().flat_map(|inside| &inside.unlistable);
+                        walks.extend(unlistable.map(|dir| (dir.clone(), epoch)));
                     } else {
                         look.is_walked = true;
                         walks.push((look.path.clone(), epoch));
