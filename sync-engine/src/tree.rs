@@ -4,6 +4,7 @@
 
 mod build;
 
+use crate::plan::Place;
 use crate::{Name, Node, NodeId, PackedMap, RelPath, Version};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -150,6 +151,15 @@ impl Tree {
         path.0
             .iter()
             .try_fold(NodeId::ROOT, |at, name| self.child(at, name))
+    }
+
+    /// Returns the place that a path leads to; nothing for the root, and if what would hold it is not there.
+    #[must_use]
+    pub fn place_at(&self, path: &RelPath) -> Option<Place> {
+        let (above, name) = path.split_last()?;
+        let parent = self.lookup(&above)?;
+        let name = name.clone();
+        Some(Place { parent, name })
     }
 
     /// Returns all nodes inside a directory, each after the directory that it is in; the directory itself is left out.

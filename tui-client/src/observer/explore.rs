@@ -68,12 +68,9 @@ impl Observer {
     /// directory is, or would become.
     pub(super) fn enter_inside(&mut self, scene: &mut Scene<'_>, top: &RelPath, inside: Inside) {
         let local = scene.trees.local();
-        let top_place = top.split_last().and_then(|(dir, name)| {
-            let parent = local.lookup(&dir)?;
-            let name = name.clone();
-            Some(Place { parent, name })
-        });
-        let Some((top_place, detail)) = top_place.and_then(|at| Some((at.clone(), scene.details.get(&at)?)))
+        let Some((top_place, detail)) = local
+            .place_at(top)
+            .and_then(|at| Some((at.clone(), scene.details.get(&at)?)))
         else {
             return;
         };

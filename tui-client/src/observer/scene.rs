@@ -382,12 +382,9 @@ impl Observer {
     /// Returns how a directory that is not known is to be looked at. While the driver is making it, it is looked into after
     /// that: it is known then, and nobody else would see what was put into it meanwhile.
     pub(super) fn urgency_of_unknown(&self, local: &Tree, dir: &RelPath) -> Urgency {
-        let place = dir.split_last().and_then(|(above, name)| {
-            let parent = local.lookup(&above)?;
-            let name = name.clone();
-            Some(Place { parent, name })
-        });
-        let is_being_made = place.is_some_and(|place| self.reserved.contains_key(&place));
+        let is_being_made = local
+            .place_at(dir)
+            .is_some_and(|place| self.reserved.contains_key(&place));
         if is_being_made && !planted(Bug::MadeUnlisted) {
             return Urgency::FreshAfter(BUSY_DELAY);
         }
