@@ -3,6 +3,7 @@
 mod claims;
 mod late;
 mod outage;
+mod stash;
 
 use tests::sim::act::{Act, LineWeather, Wildness};
 use tests::sim::search::try_seed;

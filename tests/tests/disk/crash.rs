@@ -88,7 +88,7 @@ fn a_replacement_that_is_cut_short_leaves_a_whole_file_and_the_old_bytes() {
     everywhere_it_crashes(
         |root, known| {
             let sealed = stage(root)?;
-            root.replace(sealed, &rel("file"), known, &content_of)?;
+            root.replace(sealed, &content("new"), &rel("file"), known, &content_of)?;
             Ok(root.flush_dirs(&[RelPath::root()])?)
         },
         |there, kept| {

@@ -53,7 +53,7 @@ fn no_effect_reaches_through_a_link() {
         gone(root.make_symlink(&rel("way/link"), &target("x")).unwrap_err());
         gone(root.install(folder.sealed("new"), &rel("way/new")).unwrap_err());
         gone(
-            root.replace(folder.sealed("new"), &path, &known, &content_of)
+            root.replace(folder.sealed("new"), &content("new"), &path, &known, &content_of)
                 .unwrap_err(),
         );
         gone(
@@ -103,7 +103,7 @@ fn no_effect_takes_a_link_for_the_file_that_it_points_at() {
             );
         };
         surprised(
-            root.replace(folder.sealed("new"), &path, &known, &content_of)
+            root.replace(folder.sealed("new"), &content("new"), &path, &known, &content_of)
                 .unwrap_err(),
         );
         surprised(
@@ -130,7 +130,13 @@ fn a_replaced_file_is_in_the_stash_and_the_other_name_of_its_inode_keeps_its_byt
         let sealed = folder.sealed("new");
         let new = folder
             .root()
-            .replace(sealed, &rel("file"), &known(&print, &expect), &content_of)
+            .replace(
+                sealed,
+                &content("new"),
+                &rel("file"),
+                &known(&print, &expect),
+                &content_of,
+            )
             .unwrap();
         assert_eq!(folder.root().look(&rel("file")), Sight::File(new));
         assert_eq!(

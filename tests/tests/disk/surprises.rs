@@ -11,8 +11,14 @@ fn an_edit_before_the_step_surprises_it() {
         let known = known(&print, &expect);
         let root = folder.root();
         for error in [
-            root.replace(folder.sealed("new"), &rel("file"), &known, &content_of)
-                .unwrap_err(),
+            root.replace(
+                folder.sealed("new"),
+                &content("new"),
+                &rel("file"),
+                &known,
+                &content_of,
+            )
+            .unwrap_err(),
             root.remove_file(&rel("file"), &known, &content_of).unwrap_err(),
             root.keep_copy(&rel("file"), &known, &rel("copy"), &content_of)
                 .unwrap_err(),
@@ -36,9 +42,13 @@ fn an_edit_that_left_the_print_as_it_was_is_put_back() {
     everywhere(|folder| {
         let (print, expect) = (folder.write("file", "edit"), content("old"));
         let known = known(&print, &expect);
-        let replaced = folder
-            .root()
-            .replace(folder.sealed("new"), &rel("file"), &known, &content_of);
+        let replaced = folder.root().replace(
+            folder.sealed("new"),
+            &content("new"),
+            &rel("file"),
+            &known,
+            &content_of,
+        );
         assert!(matches!(
             replaced,
             Err(HandError::Surprise {
@@ -46,6 +56,9 @@ fn an_edit_that_left_the_print_as_it_was_is_put_back() {
             })
         ));
         assert_eq!(folder.read("file"), "edit");
+        // The new file is in the stash now, and nobody's work.
+        let stashed = folder.root().take_stashed();
+        assert!(folder.root().rewritten(&stashed, &content_of).is_empty());
         let removed = folder.root().remove_file(&rel("file"), &known, &content_of);
         assert!(matches!(
             removed,
@@ -64,10 +77,13 @@ fn a_write_through_an_old_descriptor_during_the_swap_wins_the_name_back() {
         let (print, expect) = (folder.write("file", "old"), content("old"));
         let writer = folder.open("file");
         let act = then(|| writer.append(" and edited"));
-        let replaced =
-            folder
-                .root()
-                .replace(folder.sealed("new"), &rel("file"), &known(&print, &expect), &act);
+        let replaced = folder.root().replace(
+            folder.sealed("new"),
+            &content("new"),
+            &rel("file"),
+            &known(&print, &expect),
+            &act,
+        );
         assert!(matches!(replaced, Err(HandError::Surprise { .. })));
         assert_eq!(folder.read("file"), "old and edited");
 
@@ -95,6 +111,7 @@ fn a_second_surprise_while_undoing_puts_a_part_beside() {
         });
         let replaced = folder.root().replace(
             folder.sealed("new"),
+            &content("new"),
             &rel("file.txt"),
             &known(&print, &expect),
             &act,
@@ -113,10 +130,13 @@ fn a_write_into_the_new_file_before_the_undoing_is_kept_beside() {
         }
         let (print, expect) = (folder.write("file", "first edit"), content("old"));
         let act = then(|| folder.put("file", "into the new one"));
-        let replaced =
-            folder
-                .root()
-                .replace(folder.sealed("new"), &rel("file"), &known(&print, &expect), &act);
+        let replaced = folder.root().replace(
+            folder.sealed("new"),
+            &content("new"),
+            &rel("file"),
+            &known(&print, &expect),
+            &act,
+        );
         assert!(matches!(replaced, Err(HandError::Rescued { .. })));
         assert_eq!(folder.read("file"), "first edit");
         assert_eq!(folder.read("file (rescued 1)"), "into the new one");
@@ -131,10 +151,13 @@ fn a_name_deleted_during_the_swap_gets_its_unseen_edit_back() {
         }
         let (print, expect) = (folder.write("file", "edit"), content("old"));
         let act = then(|| folder.remove("file"));
-        let replaced =
-            folder
-                .root()
-                .replace(folder.sealed("new"), &rel("file"), &known(&print, &expect), &act);
+        let replaced = folder.root().replace(
+            folder.sealed("new"),
+            &content("new"),
+            &rel("file"),
+            &known(&print, &expect),
+            &act,
+        );
         assert!(matches!(replaced, Err(HandError::Surprise { .. })));
         assert_eq!(folder.read("file"), "edit");
     });
@@ -165,6 +188,7 @@ fn a_file_that_cannot_be_verified_is_put_back() {
         let print = folder.print("file");
         let replaced = folder.root().replace(
             folder.sealed("new"),
+            &content("new"),
             &rel("file"),
             &self::known(&print, &expect),
             &fail,
@@ -328,10 +352,11 @@ fn a_program_that_saves_all_the_time_loses_nothing_to_a_stream_of_replacements()
                     continue;
                 };
                 let expect = content_of(&mut file).unwrap();
-                let sealed = folder.sealed(&format!("remote {i}"));
+                let text = format!("remote {i}");
+                let (sealed, new) = (folder.sealed(&text), content(&text));
                 let _ = folder
                     .root
-                    .replace(sealed, &rel("file"), &known(&print, &expect), &content_of);
+                    .replace(sealed, &new, &rel("file"), &known(&print, &expect), &content_of);
             }
         });
         let texts = texts(folder);

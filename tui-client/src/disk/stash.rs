@@ -21,8 +21,8 @@ const NOTE_LEN_MAX: u64 = 4 * 1024 * 1024;
 /// What was taken away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kept {
-    /// A file, with the content that it had.
-    File(Content),
+    /// A file, with the content that it had, and that of the file which came in its place.
+    File(Content, Option<Content>),
     /// A symbolic link, with the target that it had, and that which it was given.
     Symlink(Target, Option<Target>),
 }
@@ -96,6 +96,9 @@ struct Note {
     hash: Option<String>,
     size_bytes: u64,
     depth: u8,
+    /// The hash of the new file: it lies here itself when the replacement was undone.
+    #[serde(default)]
+    new_hash: Option<String>,
     target_hex: Option<String>,
     new_target_hex: Option<String>,
     print: Print,
@@ -112,6 +115,12 @@ impl Note {
             size_bytes: self.size_bytes,
             depth: self.depth,
         })
+    }
+
+    /// Tells whether a file's content is one that is known to the history.
+    fn is_known_content(&self, content: &Content) -> bool {
+        let is_new = || self.new_hash.as_deref() == Some(content.hash.to_string().as_str());
+        self.content() == Some(*content) || is_new()
     }
 
     /// Tells whether a symbolic link's target is one that is known to the history.
@@ -136,15 +145,17 @@ pub(super) fn record(
         hash: None,
         size_bytes: print.size_bytes,
         depth: 0,
+        new_hash: None,
         target_hex: None,
         new_target_hex: None,
         print: *print,
     };
     match kept {
-        Kept::File(content) => {
-            note.hash = Some(content.hash.to_string());
-            note.size_bytes = content.size_bytes;
-            note.depth = content.depth;
+        Kept::File(old, new) => {
+            note.hash = Some(old.hash.to_string());
+            note.size_bytes = old.size_bytes;
+            note.depth = old.depth;
+            note.new_hash = new.map(|new| new.hash.to_string());
         }
         Kept::Symlink(old, new) => {
             note.target_hex = Some(to_hex(old.as_bytes()));
@@ -158,7 +169,7 @@ pub(super) fn record(
     };
     match write() {
         // A note costs space; on a full disk a file is taken away without one, or no deletion could ever end the want.
-        Err(error) if block_of(&error) == Block::NoSpace && matches!(kept, Kept::File(_)) => {
+        Err(error) if block_of(&error) == Block::NoSpace && matches!(kept, Kept::File(..)) => {
             forget(stash, &key);
         }
         // Without it nothing is taken away, and it is not the file's fault.
@@ -363,8 +374,8 @@ fn judge(
     if is_in_history(&content) || planted(Bug::PurgeUnasked) {
         return Ok(is_old.then_some(Judged::Remove));
     }
-    if note.as_ref().and_then(Note::content) == Some(content) {
-        // The server lost it, by an older backup perhaps. This copy stays.
+    if note.as_ref().is_some_and(|note| note.is_known_content(&content)) {
+        // The server was not asked, or lost it, by an older backup perhaps. This copy stays.
         return Ok(None);
     }
     Ok(Some(Judged::BringBack(Box::new(Stashed {

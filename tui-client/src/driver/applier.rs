@@ -269,9 +269,10 @@ fn carry_out(root: &Root, step: &Step, deed: Deed) -> Result<Vec<(NodeId, Print)
             .make_symlink(&path, &target)
             .map(|print| vec![(other, print)]),
         Deed::Install(path, _, Body::Sealed(sealed), _) => root.install(sealed, &path).map(one),
-        Deed::Replace(path, print, content, _, Body::Sealed(sealed)) => {
+        Deed::Replace(path, print, content, file, Body::Sealed(sealed)) => {
             let known = known(id, &print, &content);
-            root.replace(sealed, &path, &known, &content_of).map(one)
+            root.replace(sealed, &file.content, &path, &known, &content_of)
+                .map(one)
         }
         Deed::Install(..) | Deed::Replace(..) => unreachable!("every content was staged before"),
         Deed::ReplaceSymlink(path, expect, old, new) => {

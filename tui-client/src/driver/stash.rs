@@ -18,7 +18,7 @@ use super::Driver;
 use super::applier::content_of;
 use super::transfers::Transferred;
 use super::views::wanted_contents;
-use crate::disk::{Root, StashLimits, Stashed};
+use crate::disk::{HandError, Root, StashLimits, Stashed};
 use crate::net::Bulk;
 
 /// What was taken off the disk stays in the stash for at least this long.
@@ -104,28 +104,34 @@ impl Driver {
         });
     }
 
-    /// Brings back what was changed after it was taken away.
-    pub(super) fn bring_back(&mut self, stashed: &Stashed, name: &dyn Fn(&Name, u32) -> Name) {
+    /// Brings back what was changed after it was taken away: to where it was, and if that cannot be, to the folder itself.
+    /// Returns whether it is out of the stash.
+    pub(super) fn bring_back(&mut self, stashed: &Stashed, name: &dyn Fn(&Name, u32) -> Name) -> bool {
         let Some((dir, lost)) = stashed.path.as_ref().and_then(RelPath::split_last) else {
             tracing::warn!(key = %stashed.key, "something in the stash has no note; it stays there");
-            return;
+            return false;
         };
-        let dir = if self.trees().local().lookup(&dir).is_some() {
-            dir
-        } else {
-            RelPath::root()
-        };
-        for n in 1..NAMES_MAX {
-            let to = dir.join(&name(lost, n));
-            match self.root.bring_back(stashed, &to) {
-                Ok(_) => return self.observer.look(&to),
-                Err(crate::disk::HandError::Taken) => (),
-                Err(error) => {
-                    tracing::warn!(%error, key = %stashed.key, "something could not be brought back; it stays there");
-                    return;
+        let local = self.trees().local();
+        let is_there = local.lookup(&dir).is_some_and(|id| local.is_dir(id));
+        let dirs = is_there.then_some(dir).into_iter().chain([RelPath::root()]);
+        for dir in dirs {
+            for n in 1..NAMES_MAX {
+                let to = dir.join(&name(lost, n));
+                match self.root.bring_back(stashed, &to) {
+                    // Somebody wrote to it just now.
+                    Ok(_) | Err(HandError::Surprise { .. }) => {
+                        self.observer.look(&to);
+                        return true;
+                    }
+                    Err(HandError::Taken) => (),
+                    Err(error) => {
+                        tracing::warn!(%error, key = %stashed.key, %to, "something could not be brought back");
+                        break;
+                    }
                 }
             }
         }
+        false
     }
 }
 

@@ -361,7 +361,7 @@ impl Driver {
             } => {
                 self.tell_progress(id, direction, done_bytes, total_bytes);
             }
-            Transferred::Changed(stashed, name) => self.bring_back(&stashed, &name),
+            Transferred::Changed(stashed, name) => drop(self.bring_back(&stashed, &name)),
             Transferred::Writers(found) => self.on_writers(*found),
             Transferred::Reverted => self.forget_bursts(),
             Transferred::Kept(n_kept) => self.tell_kept(n_kept),

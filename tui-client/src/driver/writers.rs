@@ -191,7 +191,9 @@ impl Driver {
         let policy = self.policy();
         let name = |name: &Name, n| conflict_name(name, &policy.device_name, policy.date, n);
         for stashed in &rewritten {
-            self.bring_back(stashed, &name);
+            if !self.bring_back(stashed, &name) {
+                self.writers.stashed.insert(stashed.key.clone());
+            }
         }
         for (timeout_ms, reply) in self.writers.looking.take().into_iter().flatten() {
             self.wait_for_synced(timeout_ms, reply);

@@ -22,7 +22,7 @@ impl Root {
         let place = self.place(path)?;
         place.expect_file(known.print)?;
         let stash = &self.private()?.stash;
-        let kept = Kept::File(*known.content);
+        let kept = Kept::File(*known.content, None);
         let key = stash::record(stash, path, Some(known.node), &kept, known.print)?;
         if let Err(error) = stash.rename_new(&place.dir, place.name, key.as_bytes()) {
             stash::forget(stash, &key);

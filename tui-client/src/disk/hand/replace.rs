@@ -14,16 +14,17 @@ use crate::disk::staging::Sealed;
 use crate::disk::stash::{self, Kept};
 use crate::disk::volume::Dir;
 use std::io;
-use sync_engine::{Bug, RelPath, Target, planted};
+use sync_engine::{Bug, Content, RelPath, Target, planted};
 
 impl Root {
-    /// Puts a sealed file in the place of the known one, which goes to the stash.
+    /// Puts a sealed file, whose content is `new`, in the place of the known one, which goes to the stash.
     ///
     /// # Errors
     /// A surprise when anything else is there, before or after the swap; it is left, or put back, as it was.
     pub fn replace(
         &self,
         mut sealed: Sealed,
+        new: &Content,
         path: &RelPath,
         known: &Known<'_>,
         content_of: &ContentOf<'_>,
@@ -31,7 +32,7 @@ impl Root {
         sealed.flush()?;
         let place = self.place(path)?;
         place.expect_file(known.print)?;
-        let kept = Kept::File(*known.content);
+        let kept = Kept::File(*known.content, Some(*new));
         let key = stash::record(&self.private()?.stash, path, Some(known.node), &kept, known.print)?;
         if self.can_exchange() {
             match self.swap(&mut sealed, &key, &place) {

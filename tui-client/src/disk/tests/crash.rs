@@ -20,7 +20,7 @@ fn a_crash_before_the_swap_leaves_the_old_file_and_nothing_to_bring_back() {
     let folder = Folder::new();
     let print = folder.write("file", "old");
     let private = folder.root.private().unwrap();
-    let kept = Kept::File(content("old"));
+    let kept = Kept::File(content("old"), Some(content("new")));
     let key = stash::record(&private.stash, &rel("file"), Some(NODE), &kept, &print).unwrap();
     let mut sealed = folder.sealed("new");
     private
@@ -42,7 +42,7 @@ fn a_crash_after_the_swap_surfaces_an_edit_that_was_swapped_out_unverified() {
     let folder = Folder::new();
     let print = folder.write("file", "old");
     let private = folder.root.private().unwrap();
-    let kept = Kept::File(content("old"));
+    let kept = Kept::File(content("old"), Some(content("new")));
     let key = stash::record(&private.stash, &rel("file"), Some(NODE), &kept, &print).unwrap();
     folder.write("file", "unseen edit");
     let mut sealed = folder.sealed("new");
@@ -86,7 +86,7 @@ fn a_note_without_a_file_is_swept_up() {
         stash,
         &rel("file"),
         Some(NODE),
-        &Kept::File(content("old")),
+        &Kept::File(content("old"), Some(content("new"))),
         &print,
     )
     .unwrap();
@@ -118,7 +118,7 @@ fn what_is_no_file_and_was_taken_away_unverified_goes_back() {
     let print = folder.write("file", "old");
     let stash = &folder.root.private().unwrap().stash;
     for name in ["file", "gone/name"] {
-        let kept = Kept::File(content("old"));
+        let kept = Kept::File(content("old"), Some(content("new")));
         let key = stash::record(stash, &rel(name), Some(NODE), &kept, &print).unwrap();
         let dir = folder.at(&format!(".holdfast/stash/{key}"));
         fs::create_dir(&dir).unwrap();

@@ -15,7 +15,13 @@ fn a_file_and_a_link_are_replaced() {
     let known = known(&print, &expect);
     let new = folder
         .root
-        .replace(folder.sealed("new"), &rel("file"), &known, &content_of)
+        .replace(
+            folder.sealed("new"),
+            &content("new"),
+            &rel("file"),
+            &known,
+            &content_of,
+        )
         .unwrap();
     assert_eq!(folder.root.look(&rel("file")), Sight::File(new));
     assert_eq!(
@@ -37,9 +43,13 @@ fn an_edit_that_left_the_print_as_it_was_stays() {
     let folder = folder();
     let (print, expect) = (folder.write("file", "edit"), content("old"));
     let known = known(&print, &expect);
-    let replaced = folder
-        .root
-        .replace(folder.sealed("new"), &rel("file"), &known, &content_of);
+    let replaced = folder.root.replace(
+        folder.sealed("new"),
+        &content("new"),
+        &rel("file"),
+        &known,
+        &content_of,
+    );
     assert!(matches!(replaced, Err(HandError::Surprise { .. })));
     assert_eq!(
         (folder.read("file").as_str(), folder.names("")),
