@@ -157,15 +157,16 @@ impl Observer {
     /// within the tick of its stamps leaves no other: it is read once somebody speaks of it, however late.
     pub fn note_file(&mut self, id: NodeId, print: Print) {
         self.note(id, Some(print));
-        let is_unproven = self.is_written_now(&print);
+        let is_unproven = self.may_hide_a_write(&print);
         self.doubted.put(id, is_unproven);
     }
 
-    /// Tells whether a file may have been written within the tick of this moment.
-    fn is_written_now(&self, print: &Print) -> bool {
+    /// Tells whether a file that the driver has just put somewhere may be written without leaving another stamp. When that was
+    /// done its last change tells, however late it is known; and on disks that do not note one, the time now.
+    fn may_hide_a_write(&self, print: &Print) -> bool {
         let wall = self.queue.wall();
-        wall.times(Instant::now())
-            .any(|time| print.is_written_about(time))
+        let mut now = wall.times(Instant::now());
+        print.may_hide_a_write() || now.any(|time| print.is_written_about(time))
     }
 
     /// Tells the print that a file has since a step of the driver's own moved it. Who changed it just before is reported at
@@ -175,7 +176,7 @@ impl Observer {
         self.queue.wall().show(now);
         let is_as_before = self.print(id) == Some(&print);
         self.note_file(id, print);
-        if self.is_written_now(&print) && !planted(Bug::MovedUnread) {
+        if self.may_hide_a_write(&print) && !planted(Bug::MovedUnread) {
             self.reread(id, path);
         } else if is_as_before && !planted(Bug::MovedUnread) {
             self.look(path);

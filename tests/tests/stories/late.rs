@@ -334,3 +334,22 @@ fn a_directory_that_cannot_be_listed_is_said_to_be_blocked_under_its_next_name()
     ];
     check(24_005_335, &acts);
 }
+
+/// A file was written within the tick of its stamps, and moved by its client, which knew so only after some ticks more.
+#[test]
+fn what_was_written_just_before_a_move_is_read_although_the_move_is_known_late() {
+    let acts = [
+        Act::Lag(3000),
+        edit(2, 88, 59452, 57751),
+        Act::Ask { device: 1 },
+        edit(1, 230, 54641, 55851),
+        edit(2, 89, 6095, 63253),
+        edit(1, 135, 57323, 24219),
+        Act::Pass(89),
+        edit(1, 128, 51104, 50605),
+        edit(0, 183, 47779, 33489),
+        Act::Pass(17114),
+        Act::Settle,
+    ];
+    check(30_005_220, &acts);
+}

@@ -69,3 +69,68 @@ fn an_earlier_state_of_a_file_is_no_edit_though_its_sending_is_forgotten() {
     ];
     check(23_005_961, &acts);
 }
+
+/// The clock had been set back by years before the power was lost.
+#[test]
+fn an_earlier_state_of_a_file_is_no_edit_though_the_clock_was_set_back() {
+    let acts = [
+        Act::Ask { device: 2 },
+        Act::Ask { device: 2 },
+        edit(1, 215, 61754, 18482),
+        edit(0, 9, 37152, 29339),
+        edit(2, 131, 5031, 18306),
+        Act::Pass(1361),
+        edit(0, 192, 23634, 22550),
+        edit(0, 10, 55528, 12891),
+        edit(1, 170, 2220, 5427),
+        edit(1, 181, 8110, 34256),
+        line(1, LineWeather::Fair(83)),
+        Act::Pass(1259),
+        line(0, LineWeather::Down),
+        Act::Clock {
+            device: 0,
+            hours: -26361,
+        },
+        Act::Settle,
+        Act::Crash {
+            device: 0,
+            is_power_cut: true,
+            after: 2,
+        },
+        Act::Settle,
+    ];
+    check(30_006_360, &acts);
+}
+
+/// A file was written anew and renamed, and its client had forgotten that it had sent it.
+#[test]
+fn a_file_that_was_saved_and_is_empty_after_a_loss_of_power_is_no_edit() {
+    let acts = [
+        Act::Lag(3000),
+        Act::Pass(9976),
+        Act::EditAmid {
+            device: 0,
+            how: 73,
+            which: 35137,
+            whither: 50482,
+            n_calls: 38,
+        },
+        edit(0, 184, 49801, 3743),
+        edit(1, 170, 59599, 24006),
+        Act::Pass(1486),
+        edit(0, 106, 56, 18390),
+        edit(0, 0, 2418, 63474),
+        Act::Settle,
+        Act::CrashServer {
+            is_power_cut: false,
+            after: 2,
+        },
+        Act::Crash {
+            device: 0,
+            is_power_cut: true,
+            after: 1,
+        },
+        Act::Settle,
+    ];
+    check(30_005_889, &acts);
+}

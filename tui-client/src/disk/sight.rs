@@ -73,6 +73,14 @@ impl Print {
         self.is_about(self.mtime_ns, time)
     }
 
+    /// Tells whether its bytes may have been written within the tick of its last change: what is written then may leave no
+    /// other stamp.
+    #[must_use]
+    pub fn may_hide_a_write(&self) -> bool {
+        let apart_ns = i128::from(self.mtime_ns) - i128::from(self.ctime_ns);
+        apart_ns.unsigned_abs() < self.granularity().as_nanos()
+    }
+
     /// Tells whether its last change is of a later time, as after a clock was set back.
     #[must_use]
     pub fn is_changed_after(&self, time: SystemTime) -> bool {

@@ -109,7 +109,7 @@ impl Writers {
 fn may_hide_a_write(print: &Print, now: SystemTime) -> bool {
     let changed = UNIX_EPOCH + Duration::from_nanos(u64::try_from(print.ctime_ns).unwrap_or(0));
     let is_old = now.duration_since(changed).is_ok_and(|age| 2 * INTERVAL <= age);
-    print.is_written_about(changed) && !is_old
+    print.may_hide_a_write() && !is_old
 }
 
 /// Looks at what is open, and at what was put into the stash.

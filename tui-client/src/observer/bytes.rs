@@ -78,8 +78,8 @@ impl Observer {
     }
 
     /// Tells whether a file is another than the one known by a crash of the computer, and not by anybody's work: other bytes
-    /// or none are under the stamps of before, or it was changed last before then. Nobody can set the time of the last
-    /// change, so that is an earlier state, which the disk had kept.
+    /// are under the stamps of before, or none under any, or it was changed last before then. Nobody can set the time of
+    /// the last change, so that is an earlier state, which the disk had kept.
     fn is_spoiled(
         &self,
         id: NodeId,
@@ -90,13 +90,15 @@ impl Observer {
         let Some(before) = before.filter(|_| self.doubted.is_suspect(id)) else {
             return false;
         };
-        let is_emptied = print.size_bytes == 0 && before.mtime_ns == print.mtime_ns;
-        let is_clock_right = {
+        // Of what is written anew and renamed many disks keep the name and not the bytes.
+        let is_emptied = print.size_bytes == 0;
+        // What people did by a clock that was set back since is of a time before now.
+        let is_of_one_clock = {
             let wall = self.queue.wall();
             wall.times(Instant::now())
-                .all(|now| !before.is_changed_after(now))
+                .all(|now| before.is_changed_after(now) == print.is_changed_after(now))
         };
-        let is_older = is_clock_right && print.ctime_ns <= before.ctime_ns;
+        let is_older = is_of_one_clock && print.ctime_ns <= before.ctime_ns;
         (before.same_stamp(print) || is_emptied) && new.content != old.content || is_older && new != old
     }
 

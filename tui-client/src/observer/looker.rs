@@ -189,27 +189,11 @@ impl Looker {
                 dropped.push(epoch);
                 continue;
             }
-            match look.sight {
-                Sight::Dir(print) if deep && is_entered(&rules, &look.path, &look.sight) => {
-                    if late {
-                        look_inside(&self.root, &rules, print, &mut look);
-                        // Only a walk tells that a directory cannot be listed.
-                        let unlistable = look.inside.iter().flat_map(|inside| &inside.unlistable);
-                        walks.extend(unlistable.map(|dir| (dir.clone(), epoch)));
-                    } else {
-                        look.is_walked = true;
-                        walks.push((look.path.clone(), epoch));
-                    }
-                }
-                Sight::Dir(_) if is_entered(&rules, &look.path, &look.sight) => {
-                    look.sight = self.root.if_listable(&look.path, look.sight);
-                }
-                Sight::File(_)
-                | Sight::Dir(_)
-                | Sight::Symlink(..)
-                | Sight::Other(_)
-                | Sight::Absent
-                | Sight::Unknown(_) => (),
+            if let Sight::Dir(print) = look.sight
+                && is_entered(&rules, &look.path, &look.sight)
+            {
+                let dirs = self.look_at_dir(print, &rules, late, &mut look);
+                walks.extend(dirs.into_iter().map(|dir| (dir, epoch)));
             }
             findings.push(Finding::Look(look));
             done.push(epoch);
@@ -219,6 +203,22 @@ impl Looker {
         }
         self.queue.close(dropped);
         (!done.is_empty()).then(|| self.found_since(glance, moment, findings, done))
+    }
+
+    /// Looks at what a directory is besides, and into it if that is wanted; returns the directories that are to be walked.
+    fn look_at_dir(&self, print: Print, rules: &Rules, late: bool, look: &mut Look) -> Vec<RelPath> {
+        if !look.deep {
+            look.sight = self.root.if_listable(&look.path, look.sight.clone());
+            return Vec::new();
+        }
+        if !late {
+            look.is_walked = true;
+            return vec![look.path.clone()];
+        }
+        look_inside(&self.root, rules, print, look);
+        // Only a walk tells that one of them cannot be listed.
+        let inside = look.inside.iter();
+        inside.flat_map(|inside| inside.unlistable.clone()).collect()
     }
 
     fn walk(&mut self, dir: &RelPath, epoch: u64, approach: Approach) -> Option<Event> {

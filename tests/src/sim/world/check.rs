@@ -130,7 +130,8 @@ impl World {
     }
 
     /// All is at rest. Where nobody has done anything since it last was, and nothing is blocked, nothing has changed. Only a
-    /// client that a loss of power has robbed of its memory may keep copies of what it then finds.
+    /// client that a loss of power has robbed of its memory may keep copies of what it then finds, or give what it had sent the
+    /// name of such a copy.
     fn rest(&mut self) -> Result<()> {
         let trees = self.comparable();
         let Some((_, tree)) = trees.first().filter(|_| self.blocked.is_empty()) else {
@@ -140,9 +141,18 @@ impl World {
         let n_power_cuts = self.clients.iter().map(|client| client.disk.n_power_cuts()).sum();
         if let Some((before, n_power_cuts_before)) = &self.at_rest {
             let mut changes = changes(before, tree);
-            let has_lost_power = n_power_cuts != *n_power_cuts_before;
-            let is_copy = |path: &String| !before.contains_key(path) && path.contains(" (conflict, ");
-            changes.retain(|(path, _)| !(has_lost_power && is_copy(path)));
+            if n_power_cuts != *n_power_cuts_before {
+                let is_copy = |path: &String| !before.contains_key(path) && path.contains(" (conflict, ");
+                let copies: BTreeSet<&String> = tree
+                    .iter()
+                    .filter(|(path, _)| is_copy(path))
+                    .map(|(_, shown)| shown)
+                    .collect();
+                let is_under_another_name = |path: &String| {
+                    !tree.contains_key(path) && before.get(path).is_some_and(|shown| copies.contains(shown))
+                };
+                changes.retain(|(path, _)| !is_copy(path) && !is_under_another_name(path));
+            }
             let changes: Vec<String> = changes.into_iter().map(|(_, change)| change).collect();
             ensure!(
                 changes.is_empty(),
