@@ -122,6 +122,8 @@ bugs! {
     MadeTwice,
     /// What others put into a directory while it is made is not looked for.
     MadeUnlisted,
+    /// After events were lost the watch goes on as it was.
+    OverflowedWatchKept,
     /// What was read of a file is believed although it was seen to be gone since.
     UnchangedUnnoted,
     /// A file that was written just before the hand moved it is not read.

@@ -346,13 +346,7 @@ impl Observer {
                 let is_other = known.is_some_and(|known| identity(&known) != identity(print));
                 let is_blocked = scene.trees.blocked().get(&id).is_some_and(is_of_sight);
                 if !detail.is_walked && (has_moved || is_other || is_blocked) {
-                    // One that could not be read could not be watched either.
-                    let approach = if is_blocked {
-                        Approach::Watch
-                    } else {
-                        Approach::Barrier
-                    };
-                    self.queue.walk(detail.path, scene.epoch, approach);
+                    self.queue.walk(detail.path, scene.epoch, Approach::Barrier);
                 }
             }
             (Sight::Symlink(print, target), Kind::Symlink(_)) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sync_engine::observe::Moment;
-use sync_engine::{Block, RelPath};
+use sync_engine::{Block, Bug, RelPath, planted};
 use tokio::time::Instant;
 
 use super::doubt::Doubt;
@@ -16,7 +16,7 @@ use super::places::{is_entered, look, look_held, look_inside};
 use super::queue::{Approach, Next, Queue, Task};
 use super::settle::{Due, Urgency};
 use super::unwatched::Unwatched;
-use super::watch::{HintSink, POLL_INTERVAL, Watch, WatchTrouble, cookie_name};
+use super::watch::{HintSink, Watch, WatchTrouble};
 use super::worker::Step;
 use crate::disk::{DiskError, Print, Root, Sight};
 use crate::notice::Trouble;
@@ -222,17 +222,17 @@ impl Looker {
     }
 
     fn walk(&mut self, dir: &RelPath, epoch: u64, approach: Approach) -> Option<Event> {
-        match approach {
-            Approach::Plain => (),
-            Approach::Barrier => {
-                // It serves all that are to be walked by now.
-                self.queue.pass_barrier();
-                self.watch.barrier();
-            }
-            Approach::Watch => self.watch.include(dir),
+        if approach == Approach::Barrier {
+            // It serves all that are to be walked by now.
+            self.queue.pass_barrier();
+            self.watch.barrier();
         }
+        let is_unwatchable = self.queue.is_unwatchable(dir) && !self.watch.include(dir);
         let glance = self.clock.begin();
         let before = self.root.look(dir);
+        if !is_unwatchable || !matches!(before, Sight::Dir(_)) {
+            self.queue.forget_unwatchable(dir);
+        }
         let Sight::Dir(print) = before else {
             self.unwatched.remove(dir);
             self.queue.degraded().set_too_deep(!self.unwatched.is_empty());
@@ -266,6 +266,10 @@ impl Looker {
             if matches!(sight, Sight::Dir(_)) && is_entered(&rules, &path, sight) {
                 self.queue.walk(path, epoch, Approach::Plain);
             }
+        }
+        if is_unwatchable {
+            // It has become readable just now.
+            self.queue.hint(dir.clone(), AGAIN, Some(epoch));
         }
         self.queue.listed(dir);
         let is_watched = self.watch.can_watch(dir);
@@ -323,7 +327,8 @@ impl Looker {
         if self.check_root(&mut findings) {
             self.reload_rules(&mut findings);
             let start_due = self.last_start.map(|last| last + RESTART_INTERVAL);
-            if self.deaf && start_due.is_none_or(|due| due <= self.last_rescan) {
+            let is_due = self.deaf && start_due.is_none_or(|due| due <= self.last_rescan);
+            if is_due || self.queue.take_overflow() && !planted(Bug::OverflowedWatchKept) {
                 self.start_watch(&mut findings);
             }
             self.queue.walk(RelPath::root(), epoch, Approach::Barrier);
@@ -414,85 +419,6 @@ impl Looker {
             self.rules_told = trouble;
         }
     }
-
-    /// Makes a token's file. Where nothing watches, a full walk takes its place; it is known first what went wrong with the
-    /// watch by now, since its silence is no proof then.
-    fn bake(&mut self, token: u64) -> Option<Event> {
-        let mut findings = Vec::new();
-        if let Some(trouble) = self.queue.take_trouble() {
-            self.tell(trouble, &mut findings);
-        }
-        self.look_at_unwatched();
-        if self.deaf || self.root.make_cookie(&cookie_name(token)).is_err() {
-            self.queue.rescan(None);
-            self.queue.cookie_seen(token);
-        }
-        self.found_any(findings)
-    }
-
-    /// Asks for a walk of the directories that the system cannot watch. It belongs to the present epoch.
-    fn look_at_unwatched(&mut self) {
-        let epoch = self.queue.epoch();
-        for dir in self.unwatched.take(Instant::now()) {
-            self.queue.walk(dir.clone(), epoch, Approach::Plain);
-        }
-    }
-
-    /// Returns the time between two full walks: a short one until the watch is known to work.
-    fn interval(&self) -> Duration {
-        if self.deaf || self.queue.degraded().is_blind() {
-            self.rescan_interval.min(POLL_INTERVAL)
-        } else {
-            self.rescan_interval
-        }
-    }
-
-    /// Returns when there is something to do without a task.
-    fn next_wake(&self) -> Instant {
-        let cookie = self
-            .queue
-            .lock()
-            .baked
-            .values()
-            .next()
-            .map(|since| *since + COOKIE_PATIENCE);
-        let timely = (self.last_rescan + self.interval()).min(self.last_check + CHECK_INTERVAL);
-        cookie.map_or(timely, |cookie| cookie.min(timely))
-    }
-
-    fn housekeep(&mut self) -> Option<Event> {
-        let now = Instant::now();
-        let mut findings = Vec::new();
-        let deaf: Vec<u64> = {
-            let state = self.queue.lock();
-            let late = |since: &Instant| *since + COOKIE_PATIENCE <= now;
-            state
-                .baked
-                .iter()
-                .filter(|(_, since)| late(since))
-                .map(|(token, _)| *token)
-                .collect()
-        };
-        if !deaf.is_empty() {
-            self.tell(WatchTrouble::Deaf, &mut findings);
-            self.queue.rescan(None);
-            for token in deaf {
-                self.queue.cookie_seen(token);
-            }
-        }
-        if let Some(trouble) = self.queue.take_trouble() {
-            self.tell(trouble, &mut findings);
-        }
-        if self.last_check + CHECK_INTERVAL <= now {
-            self.check_root(&mut findings);
-        }
-        if self.unwatched.is_due(now) {
-            self.look_at_unwatched();
-        }
-        if self.last_rescan + self.interval() <= now {
-            self.last_rescan = now;
-            self.queue.rescan(None);
-        }
-        self.found_any(findings)
-    }
 }
+
+mod upkeep;

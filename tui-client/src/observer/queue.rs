@@ -159,6 +159,33 @@ impl Queue {
         self.rescan(None);
     }
 
+    /// Says that the watch has lost events.
+    pub(super) fn overflowed(&self) {
+        self.lock().has_overflowed = true;
+        self.missed();
+    }
+
+    /// Tells whether the watch has lost events since this was asked last.
+    pub(super) fn take_overflow(&self) -> bool {
+        std::mem::take(&mut self.lock().has_overflowed)
+    }
+
+    /// Says that a directory could not be watched. It is walked, and watched before if that can be done by then.
+    pub(super) fn unwatchable(&self, dir: RelPath) {
+        self.lock().unwatchable.insert(dir.clone());
+        self.hint(dir, Urgency::Fresh, None);
+    }
+
+    /// Tells whether a directory is one that could not be watched.
+    pub(super) fn is_unwatchable(&self, dir: &RelPath) -> bool {
+        self.lock().unwatchable.contains(dir)
+    }
+
+    /// Says that a directory is watched now, or is no more.
+    pub(super) fn forget_unwatchable(&self, dir: &RelPath) {
+        self.lock().unwatchable.remove(dir);
+    }
+
     /// Returns since when hints have been missed, if a full walk that begins now is to make that good.
     pub(super) fn take_missed(&self) -> Option<Instant> {
         self.lock().missed.take()

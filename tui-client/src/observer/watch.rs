@@ -42,8 +42,8 @@ pub trait Watch: Send {
         true
     }
 
-    /// Watches a directory that could not be watched when it was first seen.
-    fn include(&mut self, dir: &RelPath);
+    /// Watches a directory that could not be watched when it was first seen. Returns whether it is watched now.
+    fn include(&mut self, dir: &RelPath) -> bool;
 
     /// Returns when the watch has dealt with all that it has told so far: the directories that this speaks of are
     /// watched then, so that a walk that begins now misses nothing.
@@ -60,7 +60,9 @@ impl Watch for NoWatch {
         Ok(())
     }
 
-    fn include(&mut self, _: &RelPath) {}
+    fn include(&mut self, _: &RelPath) -> bool {
+        true
+    }
 
     fn barrier(&mut self) {}
 }
@@ -182,14 +184,21 @@ impl HintSink {
         }
     }
 
-    /// Says that something may have happened anywhere.
-    pub fn missed(&self) {
-        self.0.missed();
+    /// Says that events were lost: anything may have happened anywhere, and there may be directories that are not watched.
+    pub fn overflowed(&self) {
+        self.0.overflowed();
+    }
+
+    /// Says that this user may not read a directory, so that it cannot be watched.
+    pub fn unwatchable(&self, dir: &Path) {
+        if let Place::Inside(dir) = self.place(dir) {
+            self.0.unwatchable(dir);
+        }
     }
 
     /// Says that something went wrong with the watch.
     pub fn trouble(&self, trouble: WatchTrouble) {
-        self.missed();
+        self.0.missed();
         self.0.trouble(trouble);
     }
 

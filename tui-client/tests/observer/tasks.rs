@@ -45,7 +45,9 @@ impl Watch for Blind {
         Ok(())
     }
 
-    fn include(&mut self, _: &RelPath) {}
+    fn include(&mut self, _: &RelPath) -> bool {
+        true
+    }
 
     fn barrier(&mut self) {}
 }
@@ -59,7 +61,9 @@ impl Watch for Shallow {
         dir.0.first().is_none_or(|name| name.as_bytes() != b"deep")
     }
 
-    fn include(&mut self, _: &RelPath) {}
+    fn include(&mut self, _: &RelPath) -> bool {
+        true
+    }
 
     fn barrier(&mut self) {}
 }

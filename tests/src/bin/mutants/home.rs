@@ -50,6 +50,7 @@ pub(super) fn home(bug: Bug) -> &'static str {
         }
         Bug::SurpriseIgnored | Bug::UnchangedUnnoted => WORLDS,
         Bug::UnreadableTakenForGone
+        | Bug::OverflowedWatchKept
         | Bug::TornRead
         | Bug::AdmitMissingContent
         | Bug::PacksNotFlushed

@@ -63,7 +63,9 @@ impl Watch for SimWatch {
         Ok(())
     }
 
-    fn include(&mut self, _: &RelPath) {}
+    fn include(&mut self, _: &RelPath) -> bool {
+        true
+    }
 
     fn barrier(&mut self) {
         if let Some(begun) = &self.begun {
@@ -81,7 +83,7 @@ fn tell(hints: &HintSink, event: &SimEvent) {
         Happened::Created { is_dir: false } | Happened::Modified => PathEvent::Changed,
         Happened::Attributes => PathEvent::Attributes,
         Happened::MovedFrom { .. } | Happened::Removed { .. } | Happened::RootGone => PathEvent::Left,
-        Happened::Overflow => return hints.missed(),
+        Happened::Overflow => return hints.overflowed(),
         Happened::Limit => return hints.trouble(WatchTrouble::Limit),
     };
     hints.tell(&os_path(&event.path), path_event);

@@ -50,6 +50,16 @@ pub enum Happened {
     RootGone,
 }
 
+impl Happened {
+    /// Tells whether a directory came to be at the path.
+    fn brings_dir(self) -> bool {
+        matches!(
+            self,
+            Self::Created { is_dir: true } | Self::MovedTo { is_dir: true, .. }
+        )
+    }
+}
+
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SimEvent {
@@ -100,13 +110,16 @@ struct Queue {
     waiting: VecDeque<SimEvent>,
     notify: Arc<Notify>,
     has_ended: bool,
-    /// Directories that were made when no more could be watched. Nothing is told of what is below them.
+    /// Directories that were made when no more could be watched, or whose making or moving was never heard of. Nothing is told
+    /// of what is below them.
     unwatched: BTreeSet<Id>,
 }
 
 impl Queue {
-    fn push(&mut self, event: SimEvent) {
-        if self.waiting.len() < self.options.waiting_max {
+    /// Adds an event, or says that one is lost; tells which. That no more can be watched is not told by the system's queue.
+    fn push(&mut self, event: SimEvent) -> bool {
+        let has_room = self.waiting.len() < self.options.waiting_max || event.happened == Happened::Limit;
+        if has_room {
             self.waiting.push_back(event);
         } else if self.waiting.back().map(|last| last.happened) != Some(Happened::Overflow) {
             self.waiting.push_back(SimEvent {
@@ -115,6 +128,7 @@ impl Queue {
             });
         }
         self.notify.notify_one();
+        has_room
     }
 
     fn end(&mut self) {
@@ -127,12 +141,8 @@ impl Queue {
     fn is_below_new(&self, path: &[u8]) -> bool {
         self.options.is_blind_below_new
             && self.waiting.iter().any(|event| {
-                let is_new_dir = matches!(
-                    event.happened,
-                    Happened::Created { is_dir: true } | Happened::MovedTo { is_dir: true, .. }
-                );
                 let rest = path.strip_prefix(event.path.as_slice());
-                is_new_dir && rest.is_some_and(|rest| rest.starts_with(b"/"))
+                event.happened.brings_dir() && rest.is_some_and(|rest| rest.starts_with(b"/"))
             })
     }
 }
@@ -221,9 +231,12 @@ impl SimDisk {
 
     /// Lets every watcher's queue overflow, and forget what waited.
     pub fn overflow(&self) {
-        for queue in &mut self.lock().watches.queues {
-            queue.waiting.clear();
-            queue.push(SimEvent {
+        let mut state = self.lock();
+        for at in 0..state.watches.queues.len() {
+            for event in std::mem::take(&mut state.watches.queues[at].waiting) {
+                state.lose(at, &event);
+            }
+            state.watches.queues[at].push(SimEvent {
                 path: Vec::new(),
                 happened: Happened::Overflow,
             });
@@ -274,8 +287,11 @@ impl State {
             if is_repeated {
                 queue.push(event.clone());
             }
-            queue.push(event);
-            self.watch_new(at, dir, name, happened);
+            if queue.push(event.clone()) {
+                self.watch_new(at, dir, name, happened);
+            } else {
+                self.lose(at, &event);
+            }
         }
         if let Happened::Removed { is_dir: true } = happened {
             for queue in &mut self.watches.queues {
@@ -287,6 +303,19 @@ impl State {
                     queue.push(root_gone());
                 }
             }
+        }
+    }
+
+    /// Loses an event. A directory of whose making it told is not watched, and one that it told to be moved is where nobody
+    /// looks for it.
+    fn lose(&mut self, at: usize, event: &SimEvent) {
+        if !event.happened.brings_dir() {
+            return;
+        }
+        let folder = self.watches.queues[at].folder;
+        let mut names = event.path.split(|byte| *byte == b'/');
+        if let Ok(id) = names.try_fold(folder, |dir, name| self.find(dir, name)) {
+            self.watches.queues[at].unwatched.insert(id);
         }
     }
 

@@ -129,9 +129,8 @@ impl World {
         self.ledger.acknowledge(&kept);
     }
 
-    /// All is at rest. Where nobody has done anything since it last was, and nothing is blocked, nothing has changed. Only a
-    /// client that a loss of power has robbed of its memory may keep copies of what it then finds, or give what it had sent the
-    /// name of such a copy.
+    /// All is at rest. Where nobody has done anything since it last was, and nothing is blocked, nothing has changed. After a
+    /// loss of power what was there may have another name, as before it was renamed, and there may be more.
     fn rest(&mut self) -> Result<()> {
         let trees = self.comparable();
         let Some((_, tree)) = trees.first().filter(|_| self.blocked.is_empty()) else {
@@ -142,16 +141,14 @@ impl World {
         if let Some((before, n_power_cuts_before)) = &self.at_rest {
             let mut changes = changes(before, tree);
             if n_power_cuts != *n_power_cuts_before {
-                let is_copy = |path: &String| !before.contains_key(path) && path.contains(" (conflict, ");
-                let copies: BTreeSet<&String> = tree
-                    .iter()
-                    .filter(|(path, _)| is_copy(path))
-                    .map(|(_, shown)| shown)
-                    .collect();
-                let is_under_another_name = |path: &String| {
-                    !tree.contains_key(path) && before.get(path).is_some_and(|shown| copies.contains(shown))
-                };
-                changes.retain(|(path, _)| !is_copy(path) && !is_under_another_name(path));
+                let added = tree.iter().filter(|(path, _)| !before.contains_key(*path));
+                let added: BTreeSet<&String> = added.map(|(_, shown)| shown).collect();
+                let is_under_another_name =
+                    |path: &String, shown: &String| !tree.contains_key(path) && added.contains(shown);
+                changes.retain(|(path, _)| {
+                    let was = before.get(path);
+                    was.is_some_and(|shown| !is_under_another_name(path, shown))
+                });
             }
             let changes: Vec<String> = changes.into_iter().map(|(_, change)| change).collect();
             ensure!(

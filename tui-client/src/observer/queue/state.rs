@@ -1,6 +1,6 @@
 //! What is open in the queue, and which of it comes first.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use sync_engine::RelPath;
@@ -26,15 +26,13 @@ const LATE_HUNGER: Duration = Duration::from_secs(1);
 /// After a look at hints the next waits this long: a burst of them is looked at in a few looks.
 const REST: Duration = Duration::from_millis(3);
 
-/// What is to be made sure before a directory is walked. Each does what those before it do.
+/// What is to be made sure before a directory is walked; the second does what the first does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in super::super) enum Approach {
     /// Nothing: that was done for a directory above.
     Plain,
     /// That the watcher has caught up with the directory's creation.
     Barrier,
-    /// That the directory is watched, which was not possible before.
-    Watch,
 }
 
 /// What the worker that looks is to do next.
@@ -101,6 +99,10 @@ pub(in super::super) struct State {
     pub(super) nudged: bool,
     /// Since when hints have been missed that no full walk has made good.
     pub(super) missed: Option<Instant>,
+    /// Whether the watch has lost events: it may know neither which directories there are nor where.
+    pub(super) has_overflowed: bool,
+    /// Directories that could not be watched when they were first seen.
+    pub(super) unwatchable: BTreeSet<RelPath>,
     /// What went wrong with the watch and was not told yet.
     pub(super) trouble: Option<WatchTrouble>,
     /// Hints are not looked at before this time.

@@ -42,8 +42,14 @@ impl Watch for SystemWatch {
         self.hints = Some(hints.clone());
         let handler = move |event: notify::Result<notify::Event>| match event {
             Ok(event) => tell(&folder, &hints, &event),
-            // The walk finds that a directory is gone, cannot be read or is too deep, and says so itself.
-            Err(error) if is_of_one_place(&error) => (),
+            // The walk finds that a directory is gone, cannot be read or is too deep, and says so itself. But it may be readable
+            // by then.
+            Err(error) if is_of_one_place(&error) => {
+                let may_not_read = is_of_rights(&error);
+                let dirs = error.paths.iter().filter(|_| may_not_read);
+                dirs.filter_map(|dir| inside(&folder, dir))
+                    .for_each(|dir| hints.unwatchable(dir));
+            }
             Err(error) => hints.trouble(trouble(&error)),
         };
         let kinds = EventKindMask::CREATE
@@ -74,17 +80,22 @@ impl Watch for SystemWatch {
         PATH_LEN_MAX.is_none_or(|max| self.folder.as_os_str().len() + inside <= max)
     }
 
-    fn include(&mut self, dir: &RelPath) {
-        let Some(watcher) = &mut self.watcher else { return };
+    fn include(&mut self, dir: &RelPath) -> bool {
+        let Some(watcher) = &mut self.watcher else {
+            return true;
+        };
         let names = dir.0.iter().map(to_os);
         let place = names.fold(self.folder.clone(), |at, name| at.join(name));
-        // If it cannot be read now either, it cannot be listed either, and stays blocked.
-        if let Err(error) = watcher.watch(&place, RecursiveMode::Recursive)
-            && !is_of_one_place(&error)
-            && let Some(hints) = &self.hints
-        {
-            hints.trouble(trouble(&error));
+        match watcher.watch(&place, RecursiveMode::Recursive) {
+            Err(error) if is_of_one_place(&error) => return !is_of_rights(&error),
+            Err(error) => {
+                if let Some(hints) = &self.hints {
+                    hints.trouble(trouble(&error));
+                }
+            }
+            Ok(()) => (),
         }
+        true
     }
 
     /// Its loop answers orders between two rounds, and what it says does not matter, only that it answers.
@@ -117,9 +128,14 @@ fn is_of_one_place(error: &notify::Error) -> bool {
     }
 }
 
+/// Tells whether this user may not do it.
+fn is_of_rights(error: &notify::Error) -> bool {
+    matches!(&error.kind, notify::ErrorKind::Io(error) if error.kind() == io::ErrorKind::PermissionDenied)
+}
+
 fn tell(folder: &Path, hints: &HintSink, event: &notify::Event) {
     if event.need_rescan() {
-        hints.missed();
+        hints.overflowed();
     }
     let path_event = match &event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => PathEvent::Closed,

@@ -104,6 +104,22 @@ async fn the_observer_sees_at_once_what_the_watcher_tells() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_came_or_moved_while_events_were_lost_is_watched() {
+    let mut observed = Observed::new(Options::new(1), WatchOptions::default());
+    let disk = observed.disk.clone();
+    disk.mkdir_all("folder/was/inner").unwrap();
+    observed.settle().await;
+    disk.mkdir_all("folder/new/inner").unwrap();
+    disk.rename("folder/was", "folder/moved").unwrap();
+    disk.overflow();
+    observed.settle().await;
+    for dir in ["new", "new/inner", "moved", "moved/inner"] {
+        disk.write(format!("folder/{dir}/file"), "x").unwrap();
+        observed.settle().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_looked_into_is_blocked_and_nothing_in_it_is_gone() {
     let mut observed = Observed::new(Options::new(3), WatchOptions::default());
     let disk = observed.disk.clone();
