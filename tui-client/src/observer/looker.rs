@@ -272,11 +272,7 @@ impl Looker {
             self.queue.hint(dir.clone(), AGAIN, Some(epoch));
         }
         self.queue.listed(dir);
-        let is_watched = self.watch.can_watch(dir);
-        let is_news = !is_watched && self.unwatched.add(dir);
-        if !is_watched {
-            self.queue.degraded().set_too_deep(true);
-        }
+        let too_deep = self.note_depth(dir);
         self.n_seen += listing.entries.len() as u64;
         let dir = dir.clone();
         let mut findings = vec![Finding::Listing {
@@ -285,12 +281,22 @@ impl Looker {
             listing,
             doubted,
         }];
-        findings.extend(is_news.then(|| Finding::Trouble(WatchTrouble::TooDeep.told())));
+        findings.extend(too_deep);
         if self.n_told + PROGRESS_EVERY <= self.n_seen {
             self.n_told = self.n_seen;
             findings.push(Finding::Walking(self.n_seen));
         }
         Some(self.found_since(glance, Moment::Fleeting, findings, vec![epoch]))
+    }
+
+    /// Notes a directory that the system cannot watch. Returns what is said of that once.
+    fn note_depth(&mut self, dir: &RelPath) -> Option<Finding> {
+        if self.watch.can_watch(dir) {
+            return None;
+        }
+        self.queue.degraded().set_too_deep(true);
+        let is_news = self.unwatched.add(dir);
+        is_news.then(|| Finding::Trouble(WatchTrouble::TooDeep.told()))
     }
 
     /// A directory could not be listed: what stands there is looked at, and what is inside it if it is a directory still. Of
