@@ -245,3 +245,38 @@ fn what_could_not_be_looked_into_for_want_of_descriptors_is_looked_into() {
     ];
     check(9_401_136, &acts);
 }
+
+/// A file was written within the tick in which its client had put it there, and the watcher was silent.
+#[test]
+fn a_walk_reads_what_may_hide_a_write() {
+    let acts = [
+        Act::EditAmid {
+            device: 2,
+            how: 6,
+            which: 2294,
+            whither: 3255,
+            n_calls: 3,
+        },
+        edit(1, 50, 34375, 11485),
+        Act::EditAmid {
+            device: 2,
+            how: 20,
+            which: 7037,
+            whither: 59616,
+            n_calls: 22,
+        },
+        Act::Pass(26027),
+        edit(1, 181, 22221, 36040),
+        edit(1, 26, 35239, 40729),
+        Act::Pass(154),
+        Act::HoldBack {
+            device: 0,
+            is_held_back: true,
+        },
+        edit(0, 162, 50347, 28908),
+        Act::Pass(28940),
+        Act::Ask { device: 0 },
+        Act::Settle,
+    ];
+    check(32_001_815, &acts);
+}

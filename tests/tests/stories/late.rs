@@ -353,3 +353,22 @@ fn what_was_written_just_before_a_move_is_read_although_the_move_is_known_late()
     ];
     check(30_005_220, &acts);
 }
+
+/// A file was written within the tick of its stamps and moved, while its client was at work on it.
+#[test]
+fn a_look_that_was_put_off_remembers_that_the_file_was_young() {
+    let acts = [
+        Act::Lag(3000),
+        Act::Pass(1542),
+        edit(0, 160, 63148, 34142),
+        Act::Ask { device: 2 },
+        Act::Ask { device: 1 },
+        edit(2, 75, 42237, 49855),
+        edit(1, 130, 43220, 29833),
+        Act::Pass(8),
+        edit(0, 201, 45844, 29905),
+        edit(0, 130, 40877, 46638),
+        Act::Settle,
+    ];
+    check(32_000_245, &acts);
+}

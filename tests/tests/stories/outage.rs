@@ -134,3 +134,29 @@ fn a_file_that_was_saved_and_is_empty_after_a_loss_of_power_is_no_edit() {
     ];
     check(30_005_889, &acts);
 }
+
+/// The mode of a file that another device had changed was the one of before again.
+#[test]
+fn a_mode_that_is_that_of_before_is_no_edit() {
+    let acts = [
+        edit(1, 177, 59847, 8023),
+        edit(0, 53, 46597, 11212),
+        Act::Pass(274),
+        edit(0, 98, 39932, 52955),
+        edit(0, 204, 65500, 63799),
+        Act::CrashServer {
+            is_power_cut: false,
+            after: 4,
+        },
+        Act::Pass(27497),
+        edit(1, 56, 32991, 49733),
+        Act::Settle,
+        Act::Crash {
+            device: 0,
+            is_power_cut: true,
+            after: 2,
+        },
+        Act::Settle,
+    ];
+    check(32_001_311, &acts);
+}

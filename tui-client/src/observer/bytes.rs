@@ -64,6 +64,10 @@ impl Observer {
             draft.note(id, Some(known), &print);
         } else {
             self.read(scene, id, detail.path, &print);
+            if self.doubted.is_suspect(id) {
+                // Whether it is an earlier state of the file is judged with its bytes.
+                return old;
+            }
         }
         FileState {
             exec: exec(&print, old.exec),

@@ -39,8 +39,9 @@ impl Doubt {
                 if times.all(|time| print.young_for(time).is_none()) =>
             {
                 match self {
-                    Self::IfYoung | Self::IfUnproven => Self::IfUnproven,
-                    Self::None | Self::IfMoved | Self::Full => Self::None,
+                    Self::IfYoung => Self::IfUnproven,
+                    // It was young when it was seen first.
+                    Self::None | Self::IfUnproven | Self::IfMoved | Self::Full => self,
                 }
             }
             Self::None | Self::IfUnproven | Self::IfMoved => Self::IfMoved,

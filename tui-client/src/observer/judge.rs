@@ -132,10 +132,11 @@ impl Observer {
         self.queue.look_late(missing, Some(scene.epoch));
         for (name, sight) in listing.entries {
             let detail = Detail {
+                // The word of a write may have been lost.
                 doubt: if doubted.contains(&name) {
                     Doubt::Full
                 } else {
-                    Doubt::None
+                    Doubt::IfUnproven
                 },
                 deep: true,
                 is_walked: true,
@@ -234,9 +235,12 @@ impl Observer {
     }
 
     /// Asks for the looks without which places could not be judged.
-    fn ask(&self, scene: &Scene<'_>, observation: &Observation) {
+    fn ask(&mut self, scene: &Scene<'_>, observation: &Observation) {
         if observation.undecided.is_empty() {
             return;
+        }
+        for place in &observation.undecided {
+            self.doubt_if_moved(scene, place);
         }
         let paths = |places: &[Place]| -> BTreeSet<RelPath> {
             let paths = places.iter().filter_map(|place| scene.path_of(place));

@@ -199,6 +199,20 @@ impl Observer {
         }
     }
 
+    /// Doubts what is known of a file that may have moved to a place, which is looked at again to be judged: it may be young
+    /// no longer by then.
+    pub(super) fn doubt_if_moved(&mut self, scene: &Scene<'_>, place: &Place) {
+        let detail = scene
+            .details
+            .get(place)
+            .filter(|detail| detail.doubt == Doubt::IfMoved);
+        if let Some(Sight::File(print)) = detail.map(|detail| &detail.sight)
+            && let Some(id) = self.known.owner(identity(print))
+        {
+            self.doubted.expect_reading(id);
+        }
+    }
+
     /// Doubts what is known of a node when something else is seen at its place, as long as its stamps are young: what comes
     /// there next may have its number and the same stamps, and be another file.
     fn doubt_if_displaced(&mut self, id: NodeId, print: &Print) {
