@@ -372,3 +372,50 @@ fn a_look_that_was_put_off_remembers_that_the_file_was_young() {
     ];
     check(32_000_245, &acts);
 }
+
+/// A client moved a directory while something inside it was deleted, and looked into it under its next name.
+#[test]
+fn what_is_gone_from_a_directory_that_was_looked_into_is_missed() {
+    let acts = [
+        Act::Lag(3000),
+        edit(0, 198, 9518, 14358),
+        edit(0, 91, 36475, 5560),
+        Act::EditAmid {
+            device: 1,
+            how: 184,
+            which: 33675,
+            whither: 34102,
+            n_calls: 53,
+        },
+        Act::Ask { device: 1 },
+        edit(0, 15, 55910, 4473),
+        Act::Pass(2253),
+        line(0, LineWeather::Down),
+        edit(0, 14, 34053, 20494),
+        Act::Pass(27831),
+        edit(0, 232, 61355, 40127),
+        edit(0, 89, 15540, 24750),
+        Act::Settle,
+    ];
+    check(32_002_097, &acts);
+}
+
+/// A file that could not be read was deleted, and the attempt to read it was known only then.
+#[test]
+fn what_could_not_be_read_and_is_gone_is_not_listed() {
+    let acts = [
+        Act::Lag(3000),
+        edit(1, 140, 50769, 34716),
+        Act::Refuse {
+            device: 1,
+            which: 27152,
+            is_damaged: false,
+        },
+        Act::Ask { device: 0 },
+        edit(1, 181, 64462, 21794),
+        edit(1, 71, 48568, 23036),
+        edit(0, 171, 31325, 52192),
+        Act::Settle,
+    ];
+    check(32_004_231, &acts);
+}

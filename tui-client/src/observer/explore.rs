@@ -74,9 +74,14 @@ impl Observer {
         else {
             return;
         };
-        let sight = detail.sight.clone();
+        let (sight, deep) = (detail.sight.clone(), detail.deep);
         let mut parents = BTreeMap::from([(top.clone(), self.parent_of(scene, top, &sight))]);
-        let mut entries = vec![(top_place.clone(), Detail::of(top.clone(), sight))];
+        // What is gone from inside it only a walk finds.
+        let top_detail = Detail {
+            deep,
+            ..Detail::of(top.clone(), sight)
+        };
+        let mut entries = vec![(top_place.clone(), top_detail)];
         for (path, sight) in inside.sights {
             let place = path.split_last().and_then(|(dir, name)| {
                 let parent = *parents.get(&dir)?;

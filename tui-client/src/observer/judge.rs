@@ -164,7 +164,15 @@ impl Observer {
                 self.doubted.cannot_read(id);
                 update.blocks.push((id, Some(block)));
             }
-            None => drop(self.oddities.insert(path, block)),
+            None => {
+                let place = scene.trees.local().place_at(&path);
+                let is_past = |place| self.changes.is_after(&scene.glance, &Spot::Place(place));
+                if place.is_some_and(is_past) {
+                    // It was seen to be gone meanwhile.
+                    return self.queue.hint(path, Urgency::Now, Some(scene.epoch));
+                }
+                self.oddities.insert(path, block);
+            }
         }
     }
 
@@ -349,7 +357,7 @@ impl Observer {
                 draft.note(id, known, print);
                 let is_other = known.is_some_and(|known| identity(&known) != identity(print));
                 let is_blocked = scene.trees.blocked().get(&id).is_some_and(is_of_sight);
-                if !detail.is_walked && (has_moved || is_other || is_blocked) {
+                if !detail.is_walked && (detail.deep || has_moved || is_other || is_blocked) {
                     self.queue.walk(detail.path, scene.epoch, Approach::Barrier);
                 }
             }
