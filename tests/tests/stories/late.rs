@@ -419,3 +419,25 @@ fn what_could_not_be_read_and_is_gone_is_not_listed() {
     ];
     check(32_004_231, &acts);
 }
+
+/// On a disk that folds names a file that had gone was found by its name, as the one that has another spelling of it.
+#[test]
+fn a_file_of_another_spelling_is_not_what_could_not_be_read() {
+    let acts = [
+        edit(1, 70, 5087, 2742),
+        edit(0, 84, 42290, 5067),
+        Act::Pass(2),
+        edit(0, 29, 18678, 24395),
+        edit(1, 244, 47882, 35632),
+        Act::Pass(284),
+        edit(0, 189, 15247, 62777),
+        Act::Refuse {
+            device: 1,
+            which: 22849,
+            is_damaged: false,
+        },
+        Act::Pass(1745),
+        Act::Settle,
+    ];
+    check(33_003_805, &acts);
+}

@@ -203,16 +203,16 @@ fn read(root: &Root, held: Option<&Held>, chunker: &mut Chunker, job: &Job) -> A
         Some(held) => held.open_file(&job.path),
         None => root.open_file(&job.path),
     };
+    // A disk that folds names may find by this one what has another by now.
+    if root.folds_names() && root.look_exactly(&job.path) == Sight::Absent {
+        return Attempt::Gone;
+    }
     let (mut file, before) = match opened {
         Ok(opened) => opened,
         Err(DiskError::Gone { .. }) => return Attempt::Gone,
         Err(DiskError::Blocked { block, .. }) => return Attempt::Failed(block),
         Err(error) => return Attempt::Failed(Block::Unreadable(error.to_string())),
     };
-    // A disk that folds names may find by this one what has another by now.
-    if root.folds_names() && root.look_exactly(&job.path) == Sight::Absent {
-        return Attempt::Gone;
-    }
     // A print that is seen for the second time is trusted, so that a clock that was put back puts nothing off for ever.
     let young = before.young_for(root.now()).filter(|_| job.again != Some(before));
     if let Some(delay) = young.filter(|_| LARGE_LEN < before.size_bytes)
