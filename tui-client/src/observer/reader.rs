@@ -203,7 +203,7 @@ fn read(root: &Root, held: Option<&Held>, chunker: &mut Chunker, job: &Job) -> A
         Some(held) => held.open_file(&job.path),
         None => root.open_file(&job.path),
     };
-    // A disk that folds names may find by this one what has another by now.
+    // A disk that folds names may have found by this one what has another by now.
     if root.folds_names() && root.look_exactly(&job.path) == Sight::Absent {
         return Attempt::Gone;
     }
