@@ -12,7 +12,7 @@ use tests::sim::disk::{Options, SimClock, SimDisk, SimWatch, WatchOptions};
 use tokio::sync::mpsc;
 use tui_client::chunker::Chunker;
 use tui_client::disk::{HandError, Print, Root};
-use tui_client::observer::{Event, Observer, Start};
+use tui_client::observer::{Event, Observer, Remembered, Start};
 use tui_client::rules::Rules;
 
 const FOLDER: &str = "folder";
@@ -73,9 +73,7 @@ impl Eyes {
         let start = Start {
             root: root.clone(),
             rules: Rules::default(),
-            prints: Vec::new(),
-            unsure: BTreeSet::new(),
-            suspects: BTreeSet::new(),
+            remembered: Remembered::default(),
             new_id: Box::new(new_id),
             rescan_interval: Duration::from_secs(3600),
         };

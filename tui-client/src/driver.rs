@@ -137,6 +137,8 @@ pub struct Driver {
     /// When everything here was last on the server, in milliseconds since 1970.
     protected_ms: Option<u64>,
     facts_changed: bool,
+    /// Nothing follows but the last save.
+    has_ended: bool,
     firmness: Firmness,
     touched: Touched,
     observer: Observer,
@@ -221,6 +223,7 @@ impl Driver {
             standing: readmission::Standing::new(facts.generation, setup.begun),
             protected_ms: facts.protected_ms,
             facts_changed: true,
+            has_ended: false,
             firmness: setup.firmness,
             touched: Touched::default(),
             observer: setup.observer,
@@ -295,6 +298,7 @@ impl Driver {
             doubted: self.session.is_doubted(),
             bursts: self.bursts.clone(),
             put_back_ms: self.put_back.at_ms,
+            has_ended: self.has_ended,
             ..Facts::default()
         };
         self.firmness.enter(&mut facts);
@@ -321,6 +325,7 @@ impl Driver {
             self.take_in().await;
             self.turn().await;
         }
+        (self.has_ended, self.facts_changed) = (true, true);
         self.save().await;
         self.memory.finish().await;
     }

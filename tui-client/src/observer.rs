@@ -67,15 +67,25 @@ pub struct Start {
     /// What is left out.
     pub rules: Rules,
     /// What was known when the client last ran.
-    pub prints: Vec<(NodeId, Print)>,
-    /// The nodes whose prints prove nothing.
-    pub unsure: BTreeSet<NodeId>,
-    /// The nodes that a crash of the computer may have taken away or spoiled.
-    pub suspects: BTreeSet<NodeId>,
+    pub remembered: Remembered,
     /// Makes the id of a new node; random, so that no two devices ever make the same.
     pub new_id: Box<dyn FnMut() -> NodeId + Send>,
     /// The longest time between two full walks.
     pub rescan_interval: std::time::Duration,
+}
+
+/// What was remembered of the disk.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    /// The prints.
+    pub prints: Vec<(NodeId, Print)>,
+    /// The nodes whose prints prove nothing.
+    pub unsure: BTreeSet<NodeId>,
+    /// The nodes among them that a crash of the computer may have taken away or spoiled.
+    pub suspects: BTreeSet<NodeId>,
+    /// Whether the computer was started again and the client had not ended in good order before: what was remembered last may
+    /// be missing.
+    pub is_after_crash: bool,
 }
 
 /// See the module's page.
@@ -111,12 +121,17 @@ impl Observer {
         let Start {
             root,
             rules,
-            prints,
-            unsure,
-            suspects,
+            remembered,
             new_id,
             rescan_interval,
         } = start;
+        let Remembered {
+            prints,
+            unsure,
+            suspects,
+            is_after_crash,
+        } = remembered;
+        let crashed_before = is_after_crash.then(|| root.now());
         let queue = Arc::new(Queue::new(rules));
         queue.rescan(None);
         let (sender, receiver) = mpsc::channel(EVENTS_MAX);
@@ -125,7 +140,7 @@ impl Observer {
             folds_names: root.folds_names(),
             known: Known::new(prints),
             changes: Changes::default(),
-            doubted: Doubted::at_start(unsure, suspects),
+            doubted: Doubted::at_start(unsure, suspects, crashed_before),
             new_id,
             oddities: BTreeMap::new(),
             reserved: BTreeMap::new(),

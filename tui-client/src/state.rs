@@ -138,6 +138,9 @@ pub struct Facts {
     /// The start of the computer in which this was saved, where the system tells.
     #[serde(default)]
     pub boot: Option<String>,
+    /// Whether the client had ended in good order when this was saved.
+    #[serde(default)]
+    pub has_ended: bool,
     /// Prints up to this number are of what was flushed.
     #[serde(default)]
     pub firm: u64,

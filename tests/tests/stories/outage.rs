@@ -160,3 +160,41 @@ fn a_mode_that_is_that_of_before_is_no_edit() {
     ];
     check(32_001_311, &acts);
 }
+
+/// The file had been safe on the disk until it was saved anew, which the memory had forgotten.
+#[test]
+fn a_file_that_was_firm_and_is_empty_after_a_loss_of_power_is_no_edit() {
+    let acts = [
+        Act::Ask { device: 0 },
+        Act::Pass(2553),
+        edit(0, 167, 13601, 10870),
+        Act::Pass(267),
+        line(1, LineWeather::Down),
+        edit(0, 221, 34127, 52418),
+        Act::Pass(74),
+        edit(0, 145, 46361, 19481),
+        Act::Pass(18857),
+        edit(1, 149, 59196, 6887),
+        Act::ScarceDescriptors {
+            device: 1,
+            n_calls: 13,
+        },
+        edit(0, 223, 51339, 5942),
+        edit(0, 183, 56546, 19378),
+        line(1, LineWeather::Fair(120)),
+        Act::Pass(26996),
+        edit(0, 7, 6224, 4754),
+        Act::Pass(1993),
+        edit(0, 85, 19860, 24714),
+        edit(0, 235, 11392, 38790),
+        edit(1, 27, 25778, 46945),
+        Act::Settle,
+        Act::Crash {
+            device: 0,
+            is_power_cut: true,
+            after: 0,
+        },
+        Act::Settle,
+    ];
+    check(33_003_994, &acts);
+}

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Account, Config};
 use crate::control::{Answer, Ask};
 use crate::disk::{FolderId, FolderLock, Root};
-use crate::driver::firm::{Firmness, Remembered};
+use crate::driver::firm::Firmness;
 use crate::driver::memory::Memory;
 use crate::driver::touched::print_of_bytes;
 use crate::driver::views::wanted_contents;
@@ -24,7 +24,7 @@ use crate::ids::NewIds;
 use crate::net::control::Patience;
 use crate::net::{Control, Endpoint, Presence};
 use crate::notice::{Notice, Trouble};
-use crate::observer::{Event, Observer, Start as Look, Watch, Worker};
+use crate::observer::{Event, Observer, Remembered, Start as Look, Watch, Worker};
 use crate::rules::Rules;
 use crate::socket::Socket;
 use crate::state::{Facts, Loaded, Prints, Store};
@@ -283,18 +283,11 @@ fn observe(
 ) -> Result<(Observer, mpsc::Receiver<Event>, [Worker; 3]), Fault> {
     // What there is to be told of the rules is told by the first walk, which reads them again.
     let (rules, _) = Rules::load(root)?;
-    let Remembered {
-        prints,
-        unsure,
-        suspects,
-    } = remembered;
     let mut ids = NewIds::default();
     let look = Look {
         root: root.clone(),
         rules,
-        prints,
-        unsure,
-        suspects,
+        remembered,
         new_id: Box::new(move || ids.make()),
         rescan_interval,
     };

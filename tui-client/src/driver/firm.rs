@@ -8,7 +8,7 @@
 //! as the client runs it is told of that. So it is also noted up to which number all prints have been proven since, and
 //! after any end of the client the files of the others are read again.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use common::offload;
@@ -20,6 +20,7 @@ use super::transfers::Transferred;
 use super::views::path_of;
 use crate::disk::{Print, Root};
 use crate::notice::{Notice, Trouble};
+use crate::observer::Remembered;
 use crate::state::Facts;
 
 /// New prints wait this long for a flush at most, unless it fails.
@@ -55,17 +56,6 @@ struct Settled {
     firm: u64,
 }
 
-/// What was remembered of the disk.
-#[derive(Debug, Default)]
-pub struct Remembered {
-    /// The prints.
-    pub prints: Vec<(NodeId, Print)>,
-    /// The nodes whose prints prove nothing.
-    pub unsure: BTreeSet<NodeId>,
-    /// The nodes among them that a crash of the computer may have taken away or spoiled.
-    pub suspects: BTreeSet<NodeId>,
-}
-
 impl Firmness {
     /// Begins with the prints that were remembered and their numbers. `is_flushed` tells whether the file system was
     /// flushed since this run began.
@@ -81,7 +71,10 @@ impl Firmness {
         let is_soft = |number: u64| !is_same_start && facts.firm < number;
         // The prints with the last numbers may be gone; no other may get those, and count as firm or proven by that.
         let mut last = facts.firm.max(facts.proven);
-        let mut remembered = Remembered::default();
+        let mut remembered = Remembered {
+            is_after_crash: was_restarted && !facts.has_ended,
+            ..Remembered::default()
+        };
         for (id, print, number) in numbered {
             last = last.max(number);
             if is_soft(number) || facts.proven < number {

@@ -91,11 +91,14 @@ impl Observer {
         print: &Print,
         (old, new): (FileState, FileState),
     ) -> bool {
+        // Of what is written anew and renamed many disks keep the name and not the bytes.
+        let is_emptied = print.size_bytes == 0 && self.doubted.is_left_by_crash(id, print);
+        if is_emptied && new.content != old.content {
+            return true;
+        }
         let Some(before) = before.filter(|_| self.doubted.is_suspect(id)) else {
             return false;
         };
-        // Of what is written anew and renamed many disks keep the name and not the bytes.
-        let is_emptied = print.size_bytes == 0;
         // What people did by a clock that was set back since is of a time before now.
         let is_of_one_clock = {
             let wall = self.queue.wall();
@@ -103,7 +106,7 @@ impl Observer {
                 .all(|now| before.is_changed_after(now) == print.is_changed_after(now))
         };
         let is_older = is_of_one_clock && print.ctime_ns <= before.ctime_ns;
-        (before.same_stamp(print) || is_emptied) && new.content != old.content || is_older && new != old
+        before.same_stamp(print) && new.content != old.content || is_older && new != old
     }
 
     /// The system reports a change of a file with several names for one of them only.

@@ -66,6 +66,8 @@ pub(super) struct Doubted {
     unread: BTreeSet<NodeId>,
     /// The nodes that a crash of the computer may have taken away or spoiled, until they are seen.
     suspects: BTreeSet<NodeId>,
+    /// When the computer had surely crashed, and no later than that, until all was looked at.
+    crashed_before: Option<SystemTime>,
     /// The nodes whose files the driver has put there within the tick of their stamps, and that were not read since: what
     /// is written to one within that tick leaves no other stamp.
     unproven: BTreeSet<NodeId>,
@@ -73,10 +75,15 @@ pub(super) struct Doubted {
 
 impl Doubted {
     /// Doubts what was known when the client last ran.
-    pub(super) fn at_start(unsure: BTreeSet<NodeId>, suspects: BTreeSet<NodeId>) -> Self {
+    pub(super) fn at_start(
+        unsure: BTreeSet<NodeId>,
+        suspects: BTreeSet<NodeId>,
+        crashed_before: Option<SystemTime>,
+    ) -> Self {
         Self {
             unread: unsure,
             suspects,
+            crashed_before,
             unproven: BTreeSet::new(),
         }
     }
@@ -89,6 +96,12 @@ impl Doubted {
     /// Tells whether a crash may have taken a node away or spoiled it.
     pub(super) fn is_suspect(&self, id: NodeId) -> bool {
         self.suspects.contains(&id)
+    }
+
+    /// Tells whether a file may be as a crash of the computer has left it: it is a suspect, or has not been changed since.
+    pub(super) fn is_left_by_crash(&self, id: NodeId, print: &Print) -> bool {
+        let is_before = |time| !print.is_changed_after(time);
+        self.is_suspect(id) || self.crashed_before.is_some_and(is_before)
     }
 
     /// Tells whether an equal print of a node proves nothing.
@@ -154,5 +167,6 @@ impl Observer {
     /// Takes what is missing or spoiled from now on for the work of people: all of the folder was looked at.
     pub fn trust(&mut self) {
         self.doubted.suspects.clear();
+        self.doubted.crashed_before = None;
     }
 }

@@ -135,7 +135,7 @@ impl Observer {
 #[cfg(test)]
 mod tests {
     use super::super::finding::{Event, Finding, Look};
-    use super::super::{NoWatch, Start};
+    use super::super::{NoWatch, Remembered, Start};
     use super::*;
     use crate::observer::doubt::Doubt;
     use std::collections::BTreeSet;
@@ -166,9 +166,10 @@ mod tests {
         let start = Start {
             root: root.clone(),
             rules: Rules::default(),
-            prints: vec![(old, *root.look(&rel("old")).print().unwrap())],
-            unsure: BTreeSet::new(),
-            suspects: BTreeSet::new(),
+            remembered: Remembered {
+                prints: vec![(old, *root.look(&rel("old")).print().unwrap())],
+                ..Remembered::default()
+            },
             new_id: Box::new(move || {
                 last += 1;
                 NodeId([last; 16])

@@ -409,7 +409,7 @@ impl Observer {
 #[cfg(test)]
 mod tests {
     use super::super::finding::{Event, Finding};
-    use super::super::{NoWatch, Start};
+    use super::super::{NoWatch, Remembered, Start};
     use super::*;
     use crate::disk::{Listing, Root};
     use sync_engine::observe::Moment;
@@ -425,9 +425,7 @@ mod tests {
         let start = Start {
             root: root.clone(),
             rules: Rules::default(),
-            prints: Vec::new(),
-            unsure: BTreeSet::new(),
-            suspects: BTreeSet::new(),
+            remembered: Remembered::default(),
             new_id: Box::new(|| NodeId([1; 16])),
             rescan_interval: Duration::from_secs(3600),
         };

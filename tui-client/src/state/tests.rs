@@ -175,6 +175,7 @@ fn everything_saved_comes_back_after_a_clean_and_an_unclean_end() {
         }],
         put_back_ms: Some(78),
         boot: Some("a start".into()),
+        has_ended: true,
         firm: 7,
         proven: 9,
     };

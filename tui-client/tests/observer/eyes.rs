@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tui_client::chunker::Chunker;
 use tui_client::disk::{Print, Root};
-use tui_client::observer::{Event, LocalUpdate, Observer, Start, SystemWatch, Watch, Worker};
+use tui_client::observer::{Event, LocalUpdate, Observer, Remembered, Start, SystemWatch, Watch, Worker};
 use tui_client::rules::Rules;
 
 /// An observed folder, and a driver that does nothing but what the observer says.
@@ -49,9 +49,10 @@ fn beginning(root: &Root, prints: Vec<(NodeId, Print)>) -> Start {
     Start {
         root: root.clone(),
         rules: Rules::default(),
-        prints,
-        unsure: BTreeSet::new(),
-        suspects: BTreeSet::new(),
+        remembered: Remembered {
+            prints,
+            ..Remembered::default()
+        },
         new_id: Box::new(new_id),
         rescan_interval: Duration::from_secs(3600),
     }

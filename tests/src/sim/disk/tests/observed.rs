@@ -6,7 +6,7 @@ use std::time::Duration;
 use sync_engine::{Hash, NodeId, RelPath, Trees};
 use tokio::sync::mpsc;
 use tui_client::chunker::Chunker;
-use tui_client::observer::{Event, Observer, Start};
+use tui_client::observer::{Event, Observer, Remembered, Start};
 use tui_client::rules::Rules;
 
 struct Observed {
@@ -33,9 +33,7 @@ impl Observed {
         let start = Start {
             root,
             rules: Rules::default(),
-            prints: Vec::new(),
-            unsure: BTreeSet::new(),
-            suspects: BTreeSet::new(),
+            remembered: Remembered::default(),
             new_id: Box::new(new_id),
             rescan_interval: Duration::from_secs(3600),
         };
