@@ -190,8 +190,9 @@ impl Observer {
     pub fn note_moved(&mut self, id: NodeId, print: Print, path: &RelPath, now: SystemTime) {
         self.queue.wall().show(now);
         let is_as_before = self.print(id) == Some(&print);
+        let was_unproven = self.doubted.is_unproven(id);
         self.note_file(id, print);
-        if self.may_hide_a_write(&print) && !planted(Bug::MovedUnread) {
+        if (was_unproven || self.may_hide_a_write(&print)) && !planted(Bug::MovedUnread) {
             self.reread(id, path);
         } else if is_as_before && !planted(Bug::MovedUnread) {
             self.look(path);

@@ -77,6 +77,12 @@ impl Ledger {
         }
     }
 
+    /// Tells whether a file is shown that holds a part of what was written, but not nothing.
+    pub(super) fn shows_torn(&self, shown: &str) -> bool {
+        let mut torn = self.torn.iter().filter(|torn| **torn != Hash::of(b""));
+        torn.any(|torn| shown.contains(&torn.to_string()))
+    }
+
     /// These were found after a loss of power.
     pub(super) fn torn(&mut self, found: &BTreeSet<Hash>) {
         self.torn.extend(found.difference(&self.written));

@@ -441,3 +441,20 @@ fn a_file_of_another_spelling_is_not_what_could_not_be_read() {
     ];
     check(33_003_805, &acts);
 }
+
+/// A file was written within the tick in which its client had put it there, and moved by it some ticks later.
+#[test]
+fn what_was_put_there_within_a_tick_is_read_where_it_is_moved() {
+    let acts = [
+        Act::Lag(3000),
+        edit(0, 107, 38669, 2977),
+        edit(1, 107, 16068, 25176),
+        Act::Space { device: 0, left: 1 },
+        Act::Pass(1107),
+        Act::Overflow { device: 0 },
+        edit(1, 183, 56198, 20011),
+        edit(0, 146, 60058, 21504),
+        Act::Settle,
+    ];
+    check(33_007_954, &acts);
+}

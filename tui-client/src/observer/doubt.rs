@@ -123,6 +123,11 @@ impl Doubted {
         };
     }
 
+    /// Tells whether the driver has put a node's file there within the tick of its stamps, and it was not read since.
+    pub(super) fn is_unproven(&self, id: NodeId) -> bool {
+        self.unproven.contains(&id)
+    }
+
     /// Doubts the print of a node of which somebody has spoken, if it may hide what was written.
     pub(super) fn doubt_unproven(&mut self, id: NodeId) {
         if self.unproven.remove(&id) {

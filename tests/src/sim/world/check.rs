@@ -130,7 +130,8 @@ impl World {
     }
 
     /// All is at rest. Where nobody has done anything since it last was, and nothing is blocked, nothing has changed. After a
-    /// loss of power what was there may have another name, as before it was renamed, and there may be more.
+    /// loss of power what was there may have another name, as before it was renamed, there may be more, and what was written
+    /// just before may be taken for what the disk has kept a part of.
     fn rest(&mut self) -> Result<()> {
         let trees = self.comparable();
         let Some((_, tree)) = trees.first().filter(|_| self.blocked.is_empty()) else {
@@ -145,9 +146,11 @@ impl World {
                 let added: BTreeSet<&String> = added.map(|(_, shown)| shown).collect();
                 let is_under_another_name =
                     |path: &String, shown: &String| !tree.contains_key(path) && added.contains(shown);
+                let is_torn =
+                    |path: &String| tree.get(path).is_some_and(|shown| self.ledger.shows_torn(shown));
                 changes.retain(|(path, _)| {
                     let was = before.get(path);
-                    was.is_some_and(|shown| !is_under_another_name(path, shown))
+                    was.is_some_and(|shown| !is_under_another_name(path, shown)) && !is_torn(path)
                 });
             }
             let changes: Vec<String> = changes.into_iter().map(|(_, change)| change).collect();
