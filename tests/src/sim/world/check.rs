@@ -341,7 +341,7 @@ fn comparable(tree: &BTreeMap<Vec<u8>, Shown>) -> BTreeMap<String, String> {
     let show = |shown: &Shown| match shown {
         Shown::File { bytes, mode, .. } => {
             let start = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();
-            format!("file {} {} {start:?}", Hash::of(bytes), mode & 0o100)
+            format!("file {} {} {start:?}", name_of(bytes), mode & 0o100)
         }
         Shown::Dir { .. } => "dir".to_owned(),
         Shown::Symlink(target) => format!("link {}", String::from_utf8_lossy(target)),
