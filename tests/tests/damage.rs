@@ -1,7 +1,7 @@
 //! Stores and databases that are lost, old or damaged: nothing is deleted for it, on no device.
 
 use crate::support::{copy_dir, n_conflicts, picture, scaled};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use std::fs;
 use tests::noise::Noise;
 use tests::{Device, Tokens, World, account, settle};
@@ -196,5 +196,9 @@ fn a_second_server_on_one_store_is_refused() -> Result<()> {
         .arg(world.server.certs());
     let finished = tests::process::run("a second server", &mut command, tests::device::PATIENCE)?;
     assert_eq!(finished.code, Some(1), "{finished:?}");
+    ensure!(
+        finished.stderr.contains("another server is using"),
+        "{finished:?}"
+    );
     Ok(())
 }

@@ -62,6 +62,9 @@ fn what_was_written_before_wait_answers_is_on_the_server() -> Result<()> {
     first.stop_with_its_folder()?;
     let late = world.device("late")?;
     assert_eq!(picture(&late)?.len(), 20);
+    for n in 0..20 {
+        assert_eq!(late.read(&format!("{n}.txt"))?, n.to_string());
+    }
     Ok(())
 }
 

@@ -172,6 +172,14 @@ fn a_server_killed_again_and_again_loses_nothing_that_was_synced() -> Result<()>
     assert_eq!(tree.len(), 55);
     world.server.restart()?;
     settle(&[&first, &second])?;
+    for n_round in 0..5 {
+        for n in 0..10 {
+            assert_eq!(
+                second.read(&format!("{n_round}/{n}.txt"))?,
+                format!("{n_round} {n}")
+            );
+        }
+    }
     Ok(())
 }
 
@@ -190,5 +198,12 @@ fn a_client_killed_again_and_again_leaves_nothing_half_done() -> Result<()> {
     }
     let tree = settle(&[&first, &second])?;
     assert_eq!(tree.len(), 24, "{:?}", tree.keys());
+    for n in 0..20 {
+        let last = Noise::new(300 + n).bytes(40_000);
+        ensure!(
+            std::fs::read(second.path(&format!("{n}.bin")))? == last,
+            "{n}.bin"
+        );
+    }
     Ok(())
 }
